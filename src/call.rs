@@ -1,0 +1,119 @@
+//! What is known of a call before anything is decided: who is called, who calls, where it came in.
+
+mod ending;
+mod number;
+mod refusal;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use ending::{Ending, Fault, Side};
+pub use number::{Country, E164, Number};
+pub use refusal::Refusal;
+
+use crate::pii::Redacted;
+
+/// Our own id of a call: a UUID v7, so ids sort by time. Safe to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(Uuid);
+
+impl CallId {
+    /// A fresh id. Reads the clock, as UUID v7 must, so only an ingress calls it.
+    pub fn fresh() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    pub const fn from_u128(value: u128) -> Self {
+        Self(Uuid::from_u128(value))
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which ingress took the call, and for LiveKit in which project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    LiveKit { project: Arc<str> },
+}
+
+impl Origin {
+    /// The name that the call-config request and the record use.
+    pub const fn ingress(&self) -> &'static str {
+        match self {
+            Self::LiveKit { .. } => "livekit",
+        }
+    }
+
+    pub fn project(&self) -> Option<&str> {
+        match self {
+            Self::LiveKit { project } => Some(project),
+        }
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Caller {
+    Number(Number),
+    /// Withheld, restricted or unavailable: the network gave no number on purpose.
+    #[default]
+    Anonymous,
+}
+
+impl Caller {
+    pub const fn number(&self) -> Option<&Number> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Anonymous => None,
+        }
+    }
+}
+
+/// SIP headers by lower-case name. Values may hold numbers, so they are never shown.
+pub type Headers = BTreeMap<String, Redacted<String>>;
+
+/// The facts of one call. Fields that the carrier or livekit-sip may leave out are options.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub id: CallId,
+    pub origin: Origin,
+    pub received_at: Timestamp,
+    /// The LiveKit room. Its name holds the caller's number, so it is redacted.
+    pub room: Redacted<String>,
+    pub called: Number,
+    /// The most recent diverting party (Diversion, RFC 5806; History-Info, RFC 7044).
+    pub diverted_from: Option<Number>,
+    pub caller: Caller,
+    /// The caller's display name.
+    pub caller_name: Option<Redacted<String>>,
+    pub trunk: Option<Trunk>,
+    /// LiveKit's dispatch rule, `SDR_...`.
+    pub rule_id: Option<String>,
+    /// LiveKit's id of the SIP call, `SCL_...`.
+    pub sip_call_id: Option<String>,
+    /// The SIP Call-ID header.
+    pub sip_call_id_full: Option<String>,
+    pub headers: Headers,
+}
+
+/// The trunk a call came in on: its wire id, and the name the settings give it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trunk {
+    pub id: String,
+    pub name: Option<Arc<str>>,
+}
+
+impl Trunk {
+    /// Whether a dialplan's `trunk = "..."` means this trunk: by name or by id.
+    pub fn is(&self, name_or_id: &str) -> bool {
+        self.id == name_or_id || self.name.as_deref() == Some(name_or_id)
+    }
+}

@@ -1,0 +1,105 @@
+use super::Refusal;
+
+/// How a call ended. Exactly one per call, whoever ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The caller hung up an answered call.
+    CallerHungUp,
+    /// The caller gave up before the answer (CANCEL).
+    CallerCancelled,
+    /// Refused unanswered, by the dialplan, the backend or the router.
+    Refused(Refusal),
+    /// The answered call reached the longest time its configuration allows.
+    TimeLimit,
+    /// The router is shutting down.
+    Drained,
+    /// Something below or beside us failed; the caller was let go.
+    Failed(Fault),
+}
+
+/// What failed when an [`Ending`] is `Failed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The room could not be joined, or no SIP participant was in it.
+    Join,
+    /// We published, but the bridge never subscribed: the call was not answered.
+    NotAnswered,
+    /// The room's signalling or media was lost.
+    Room,
+    /// No model session could be had before the answer.
+    ModelUnavailable,
+    /// The model session was lost in an answered call.
+    ModelLost,
+    /// A bug of ours: the call's task panicked.
+    Panic,
+}
+
+/// Who made the call end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    Caller,
+    Router,
+    Model,
+    LiveKit,
+}
+
+impl Ending {
+    /// The name in records and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CallerHungUp => "caller-hung-up",
+            Self::CallerCancelled => "caller-cancelled",
+            Self::Refused(_) => "refused",
+            Self::TimeLimit => "time-limit",
+            Self::Drained => "drained",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The reason beside the name, where there is one.
+    pub const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.name()),
+            Self::Failed(fault) => Some(fault.name()),
+            Self::CallerHungUp | Self::CallerCancelled | Self::TimeLimit | Self::Drained => None,
+        }
+    }
+
+    pub const fn side(self) -> Side {
+        match self {
+            Self::CallerHungUp | Self::CallerCancelled => Side::Caller,
+            Self::Refused(_) | Self::TimeLimit | Self::Drained | Self::Failed(Fault::Panic) => Side::Router,
+            Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room) => Side::LiveKit,
+            Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
+        }
+    }
+
+    /// Whether LiveKit's job is to be reported as failed.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+}
+
+impl Fault {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::NotAnswered => "not-answered",
+            Self::Room => "room",
+            Self::ModelUnavailable => "model-unavailable",
+            Self::ModelLost => "model-lost",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+impl Side {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Router => "router",
+            Self::Model => "model",
+            Self::LiveKit => "livekit",
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Telephone numbers as carriers write them, and as E.164.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::pii::Redacted;
+
+/// An ITU-T E.164 number: `+`, then 3 to 15 digits, the first not 0.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct E164(Arc<str>);
+
+impl E164 {
+    /// `text` already in international form, `+15557770001`; no other spelling is taken.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+')?;
+        let plausible = (3..=15).contains(&digits.len())
+            && !digits.starts_with('0')
+            && digits.bytes().all(|b| b.is_ascii_digit());
+        plausible.then(|| Self(text.into()))
+    }
+
+    /// With the leading `+`. For matching and for the wire, never for a log.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// An ISO 3166-1 alpha-2 country, whose numbering plan reads national numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Country(phonenumber::country::Id);
+
+impl Country {
+    pub fn parse(code: &str) -> Option<Self> {
+        code.parse().ok().map(Self)
+    }
+}
+
+/// A number as it came, and in E.164 where it can be read so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Number {
+    pub raw: Redacted<String>,
+    pub e164: Option<E164>,
+}
+
+impl Number {
+    /// Reads what a carrier or a person wrote. National numbers need `country`. Never fails: what cannot be
+    /// read keeps its raw text alone (a short code, letters, a SIP user name).
+    pub fn read(raw: &str, country: Option<Country>) -> Self {
+        let e164 = E164::parse(raw).or_else(|| normalise(raw, country));
+        Self { raw: raw.into(), e164 }
+    }
+
+    /// The E.164 form, else the raw text: what the webhook's `calledPhone` and `callerPhone` carry.
+    pub fn best(&self) -> &str {
+        self.e164.as_ref().map_or(self.raw.reveal().as_str(), E164::reveal)
+    }
+}
+
+fn normalise(raw: &str, country: Option<Country>) -> Option<E164> {
+    let number = phonenumber::parse(country.map(|c| c.0), raw).ok()?;
+    E164::parse(&number.format().mode(phonenumber::Mode::E164).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_by_the_trunks_country() {
+        let us = Country::parse("US");
+        let de = Country::parse("DE");
+        for (raw, country, expected) in [
+            ("+15557770001", None, Some("+15557770001")),
+            ("+1 (555) 777-0001", None, Some("+15557770001")),
+            ("5557770001", us, Some("+15557770001")),
+            ("15557770001", us, Some("+15557770001")),
+            ("030 1234567", de, Some("+49301234567")),
+            ("5557770001", None, None),
+            ("reception", us, None),
+            ("", us, None),
+            ("+", None, None),
+            ("+0123456", None, None),
+        ] {
+            let read = Number::read(raw, country);
+            assert_eq!(read.e164.as_ref().map(E164::reveal), expected, "{raw} in {country:?}");
+            assert_eq!(read.raw.reveal(), raw, "the raw value is kept");
+        }
+    }
+
+    #[test]
+    fn a_number_never_shows() {
+        let number = Number::read("+15557770001", None);
+        assert!(!format!("{number:?}").contains("555"));
+    }
+}

@@ -1,0 +1,76 @@
+//! One caller's leg, as the session sees it: a pair of bounded channels.
+//!
+//! A second ingress is a second producer of the same thing; nothing above knows which one it talks to.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::admission::Slot;
+use crate::call::{Call, CallId, Fault, Refusal};
+use crate::media::Pcm;
+
+/// Events waiting for the session: half a second of audio and all that can happen beside it.
+pub const EVENT_QUEUE: usize = 64;
+/// Commands waiting for the leg.
+pub const COMMAND_QUEUE: usize = 32;
+
+/// A call that an ingress has taken: it holds a router slot and its facts are on their way.
+#[derive(Debug)]
+pub struct Incoming {
+    pub id: CallId,
+    pub offered_at: Timestamp,
+    pub leg: Leg,
+    /// Held until the call's record is written.
+    pub slot: Slot,
+}
+
+/// The session's end of a leg. Dropping it lets the caller go.
+#[derive(Debug)]
+pub struct Leg {
+    pub commands: mpsc::Sender<LegCommand>,
+    pub events: mpsc::Receiver<LegEvent>,
+}
+
+/// What the session asks of the leg.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LegCommand {
+    /// Answer the call: publish our audio track.
+    Answer,
+    /// Send this frame now: one encoded 20 ms frame in the leg's codec. Frames are paced by the session.
+    Frame(Frame),
+    /// Let an unanswered caller go with this refusal, or hang up an answered call. [`LegEvent::Ended`] follows.
+    HangUp(Option<Refusal>),
+    /// The session is over and knows how: report it, leave and free everything. The last command.
+    Leave { failed: Option<Fault> },
+}
+
+/// One encoded 20 ms frame.
+pub type Frame = Arc<[u8]>;
+
+/// What the leg tells the session.
+#[derive(Debug, Clone)]
+pub enum LegEvent {
+    /// The caller is there: the facts of the call. At most once, before all others but `Ended`.
+    Arrived(Box<Call>),
+    /// The bridge has subscribed to our track: the INVITE is being answered.
+    Subscribed,
+    /// The caller hears us from now on.
+    Active,
+    /// 20 ms of the caller, 24 kHz mono; silence where nothing arrived. By the clock, from the answer on.
+    Audio(Pcm),
+    /// The caller is gone, or we are: nothing follows.
+    Ended(LegEnd),
+}
+
+/// How a leg ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegEnd {
+    /// The caller hung up, or cancelled while it rang.
+    Caller,
+    /// After our `HangUp`.
+    HungUp,
+    /// The room or the way to it failed.
+    Failed(Fault),
+}

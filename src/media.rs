@@ -1,0 +1,15 @@
+//! Audio as the call carries it: 20 ms frames, mono.
+
+use std::time::Duration;
+
+/// What every frame lasts. livekit-sip's decoder takes exactly this much (960 samples at 48 kHz).
+pub const FRAME: Duration = Duration::from_millis(20);
+
+/// The rate at which models hear and speak, in Hz.
+pub const MODEL_RATE: u32 = 24_000;
+
+/// Samples of one 20 ms frame at [`MODEL_RATE`].
+pub const FRAME_SAMPLES: usize = 480;
+
+/// Any length of 24 kHz mono PCM, as it comes from a model or goes to one.
+pub type Pcm = Vec<i16>;

@@ -1,0 +1,167 @@
+//! The realtime voice model: one session per call, whatever dialect the provider speaks.
+//!
+//! A dialect is a file that turns [`ModelCommand`]s into its own wire events and its wire events into
+//! [`ModelEvent`]s. Nothing above this module knows a wire name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::media::Pcm;
+use crate::pii::Redacted;
+use crate::tenant::Greeting;
+
+/// A model server, as the settings name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    pub name: Arc<str>,
+    pub dialect: Dialect,
+    /// The base address as OpenAI's own clients read it: `https://api.openai.com/v1`. `http` leads to `ws`,
+    /// `https` to `wss`.
+    pub url: url::Url,
+    pub api_key: Redacted<String>,
+    /// The model of calls whose configuration names none.
+    pub model: String,
+}
+
+/// A wire dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI Realtime, generally available shape.
+    OpenAiRealtime,
+}
+
+/// What a dialect can do; where one can't, the session does without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The model is told how much of an item was heard ([`ModelCommand::Heard`]).
+    pub truncate: bool,
+    /// Output arrives at the pace of speech, so the answer does not wait for the greeting's audio.
+    pub paced_output: bool,
+    /// A session may set `temperature`.
+    pub temperature: bool,
+}
+
+/// How a session is opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    pub model: String,
+    pub voice: Option<String>,
+    pub instructions: Option<Redacted<String>>,
+    pub temperature: Option<f64>,
+    /// What the model says before the caller has said anything.
+    pub greeting: Greeting,
+    /// BCP 47, for the transcription of the caller.
+    pub language: Option<String>,
+    pub max_output_tokens: u32,
+}
+
+/// The model's id of one spoken item: what barge-in truncates.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ItemId(pub String);
+
+/// The model's id of one response.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ResponseId(pub String);
+
+/// What the session asks of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelCommand {
+    /// The caller's voice, 24 kHz mono.
+    Audio(Pcm),
+    /// Stop the response that is being made, if there is one.
+    StopSpeaking,
+    /// The caller heard this much of the item and no more.
+    Heard { item: ItemId, heard: Duration },
+    /// End the session: the socket is closed and [`ModelEvent::Closed`] follows.
+    Close,
+}
+
+/// What the model tells the session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelEvent {
+    /// The socket is open and the server has named the session.
+    Ready {
+        session: String,
+        expires_at: Option<Timestamp>,
+    },
+    /// The session has our prompt, voice and formats; with a greeting, it has been asked for.
+    Configured,
+    /// The server's voice detection heard the caller begin.
+    CallerStarted,
+    CallerStopped,
+    /// A response begins. The greeting is the first one.
+    AgentStarted {
+        response: ResponseId,
+    },
+    /// A piece of speech, any length, 24 kHz mono, faster than real time.
+    AgentAudio {
+        response: ResponseId,
+        item: ItemId,
+        pcm: Pcm,
+    },
+    /// No more audio of this item will come.
+    AgentAudioDone {
+        item: ItemId,
+    },
+    /// The response is over, whatever became of it.
+    AgentDone {
+        response: ResponseId,
+        outcome: ResponseOutcome,
+        usage: Usage,
+    },
+    /// A recoverable error: named in the record, the session goes on.
+    Warning {
+        code: String,
+    },
+    /// The last event: the session is over.
+    Closed(Closed),
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResponseOutcome {
+    Completed,
+    /// By the caller's voice or by [`ModelCommand::StopSpeaking`].
+    Cancelled,
+    /// By the server; the code says why.
+    Failed {
+        code: String,
+    },
+    /// Cut short: the token limit or the content filter.
+    Incomplete {
+        reason: String,
+    },
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    /// We asked for it.
+    Asked,
+    /// The server could not be reached, or closed or broke the socket.
+    Lost { reason: &'static str },
+    /// The server refused: bad key, no such model, no quota, session expired. The code is the server's.
+    Refused { code: String },
+}
+
+/// Tokens of one response or of a whole call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub input_text: u64,
+    pub input_audio: u64,
+    pub cached: u64,
+    pub output_text: u64,
+    pub output_audio: u64,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input_text += other.input_text;
+        self.input_audio += other.input_audio;
+        self.cached += other.cached;
+        self.output_text += other.output_text;
+        self.output_audio += other.output_audio;
+    }
+}

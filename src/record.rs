@@ -1,0 +1,80 @@
+//! The call record: what became of one call, whoever ended it. One per call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::call::{Call, CallId, Ending};
+use crate::lookup::Report;
+use crate::realtime::Usage;
+use crate::tenant::TenantId;
+
+/// One call, from the offer to its end.
+#[derive(Debug, Clone)]
+pub struct CallRecord {
+    pub id: CallId,
+    /// When the ingress was offered the call.
+    pub offered_at: Timestamp,
+    /// `None` when the call ended before its facts were known.
+    pub call: Option<Box<Call>>,
+    pub tenant: Option<TenantId>,
+    pub route: Option<RouteTaken>,
+    /// `None` when the call ended before the lookup did.
+    pub config: Option<Report>,
+    pub model: Option<ModelUse>,
+    pub timing: Timing,
+    pub barge_ins: u32,
+    /// The backend's own `metadata`, untouched.
+    pub metadata: BTreeMap<String, serde_json::Value>,
+    pub ending: Ending,
+    pub ended_at: Timestamp,
+}
+
+/// The route that the dialplan chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTaken {
+    pub id: Arc<str>,
+    pub matched: &'static str,
+}
+
+/// The model session of the call.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModelUse {
+    pub provider: Arc<str>,
+    pub model: String,
+    /// What was asked for; `None` is the server's default.
+    pub voice: Option<String>,
+    /// The server's session id.
+    pub session: Option<String>,
+    /// False when the configuration names a temperature and the dialect has none.
+    pub temperature_applied: Option<bool>,
+    pub responses: u32,
+    pub usage: Usage,
+    /// Codes of recoverable errors, at most [`ModelUse::MAX_WARNINGS`].
+    pub warnings: Vec<String>,
+}
+
+impl ModelUse {
+    pub const MAX_WARNINGS: usize = 16;
+}
+
+/// How long each step took, counted from the offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// The facts of the call were known.
+    pub arrived: Option<Duration>,
+    /// The configuration was known.
+    pub configured: Option<Duration>,
+    /// The model session took our configuration.
+    pub model_ready: Option<Duration>,
+    /// The answer gate opened.
+    pub gate: Option<Duration>,
+    /// The caller could hear us.
+    pub active: Option<Duration>,
+    /// The first frame of speech left.
+    pub first_speech: Option<Duration>,
+    /// The call was over.
+    pub ended: Duration,
+}

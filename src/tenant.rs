@@ -1,0 +1,171 @@
+//! A tenant, its agents, and the configuration of one call.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pii::Redacted;
+
+/// A tenant's name: 1 to 128 letters, digits, `-` and `_`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TenantId(Arc<str>);
+
+impl TenantId {
+    /// What [`TenantId::parse`] accepts, for error texts.
+    pub const ACCEPTED: &str = "1 to 128 letters, digits, '-' and '_'";
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        fits.then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One field of an agent, as a layer of the answer ladder says it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Choice<T> {
+    /// Not mentioned: the next layer decides.
+    #[default]
+    Unsaid,
+    /// Explicitly none: `""` in a dialplan or an answer. No lower layer is asked.
+    Nothing,
+    This(T),
+}
+
+impl<T> Choice<T> {
+    /// `self` where it says anything, else `lower`.
+    pub fn or(self, lower: Self) -> Self {
+        match self {
+            Self::Unsaid => lower,
+            Self::Nothing | Self::This(_) => self,
+        }
+    }
+
+    pub fn chosen(self) -> Option<T> {
+        match self {
+            Self::Unsaid | Self::Nothing => None,
+            Self::This(value) => Some(value),
+        }
+    }
+}
+
+/// How the call is opened, as one layer says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GreetingMode {
+    /// Say the start message; without one, greet from the prompt.
+    #[default]
+    Say,
+    /// The caller speaks first.
+    None,
+}
+
+/// An agent as one layer describes it: the backend's answer, the dialplan's `[agent.NAME]`, the router's
+/// default. Layers are laid over each other field by field.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Agent {
+    pub prompt: Choice<Redacted<String>>,
+    pub model: Choice<String>,
+    pub voice: Choice<String>,
+    pub temperature: Choice<f64>,
+    pub start_message: Choice<Redacted<String>>,
+    pub greeting: Choice<GreetingMode>,
+    pub language: Choice<String>,
+    pub max_duration: Choice<Duration>,
+}
+
+impl Agent {
+    /// Every field of `self` that says anything, the rest from `lower`.
+    pub fn over(self, lower: Self) -> Self {
+        Self {
+            prompt: self.prompt.or(lower.prompt),
+            model: self.model.or(lower.model),
+            voice: self.voice.or(lower.voice),
+            temperature: self.temperature.or(lower.temperature),
+            start_message: self.start_message.or(lower.start_message),
+            greeting: self.greeting.or(lower.greeting),
+            language: self.language.or(lower.language),
+            max_duration: self.max_duration.or(lower.max_duration),
+        }
+    }
+}
+
+/// What the first words of a call are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Greeting {
+    /// These words.
+    Say(Redacted<String>),
+    /// The model opens the conversation as its prompt suggests.
+    FromPrompt,
+    /// The caller speaks first.
+    None,
+}
+
+/// The whole configuration of one call, every layer merged. Model and voice are opaque: the model server
+/// decides whether it knows them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallConfig {
+    pub prompt: Option<Redacted<String>>,
+    /// `None`: the provider's own model.
+    pub model: Option<String>,
+    /// `None`: the model server's own default voice.
+    pub voice: Option<String>,
+    pub temperature: Option<f64>,
+    pub greeting: Greeting,
+    pub language: Option<String>,
+    pub max_duration: Option<Duration>,
+    /// The backend's `metadata`, copied into the record untouched.
+    pub metadata: BTreeMap<String, serde_json::Value>,
+}
+
+impl CallConfig {
+    /// The configuration that a fully merged agent describes.
+    pub fn of(agent: Agent, metadata: BTreeMap<String, serde_json::Value>) -> Self {
+        let greeting = match (agent.greeting.chosen().unwrap_or_default(), agent.start_message.chosen()) {
+            (GreetingMode::None, _) => Greeting::None,
+            (GreetingMode::Say, Some(words)) => Greeting::Say(words),
+            (GreetingMode::Say, None) => Greeting::FromPrompt,
+        };
+        Self {
+            prompt: agent.prompt.chosen(),
+            model: agent.model.chosen(),
+            voice: agent.voice.chosen(),
+            temperature: agent.temperature.chosen(),
+            greeting,
+            language: agent.language.chosen(),
+            max_duration: agent.max_duration.chosen(),
+            metadata,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_beats_the_one_below_field_by_field_and_nothing_is_an_answer() {
+        let answer =
+            Agent { voice: Choice::This("cedar".into()), start_message: Choice::Nothing, ..Agent::default() };
+        let dialplan = Agent {
+            voice: Choice::This("marin".into()),
+            prompt: Choice::This("You answer the phone.".into()),
+            start_message: Choice::This("Hello".into()),
+            ..Agent::default()
+        };
+        let config = CallConfig::of(answer.over(dialplan), BTreeMap::new());
+        assert_eq!(config.voice.as_deref(), Some("cedar"));
+        assert!(config.prompt.is_some());
+        assert_eq!(config.greeting, Greeting::FromPrompt);
+    }
+}
