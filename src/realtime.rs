@@ -57,6 +57,11 @@ pub struct Opening {
     pub max_output_tokens: u32,
 }
 
+impl Opening {
+    /// What a response may cost at the most, where nothing else is said: about 3 minutes of speech.
+    pub const MAX_OUTPUT_TOKENS: u32 = 4096;
+}
+
 /// The model's id of one spoken item: what barge-in truncates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ItemId(pub String);
