@@ -48,8 +48,8 @@
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
 //! | `realtime` | provider, commands, events; a file a dialect | tenant, media, document | tokio_tungstenite |
-//! | `livekit` | project, token, API, websocket, wire | call, document | livekit_api, livekit_protocol, prost, tokio_tungstenite |
-//! | `ingress` | `leg`; livekit/{worker, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
+//! | `livekit` | project, token, API, websocket, wire | - | livekit_api, livekit_protocol, prost, tokio_tungstenite, rustls |
+//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, ingress::leg | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
