@@ -16,6 +16,7 @@ pub mod limits;
 pub mod machine;
 pub mod run;
 pub mod setup;
+pub mod sounds;
 pub mod timings;
 pub mod voice;
 
@@ -35,7 +36,10 @@ pub enum Event {
     /// Anything of the model but its audio, which arrives as `Speech`.
     Model(ModelEvent),
     /// 20 ms of the model's speech, encoded for the leg.
-    Speech { item: ItemId, frame: Frame },
+    Speech {
+        item: ItemId,
+        frame: Frame,
+    },
     /// The router shuts down: let the caller go.
     Drain,
 }
@@ -45,7 +49,10 @@ pub enum Event {
 pub enum Action {
     /// The call has its facts: note it as open, so that a crash leaves a trace.
     Mark(Box<Call>),
-    Lookup { call: Box<Call>, routed: Option<Box<Routed>> },
+    Lookup {
+        call: Box<Call>,
+        routed: Option<Box<Routed>>,
+    },
     OpenModel(Opening),
     Leg(LegCommand),
     Model(ModelCommand),

@@ -68,7 +68,9 @@ impl Ending {
     pub const fn side(self) -> Side {
         match self {
             Self::CallerHungUp | Self::CallerCancelled => Side::Caller,
-            Self::Refused(_) | Self::TimeLimit | Self::Drained | Self::Failed(Fault::Internal) => Side::Router,
+            Self::Refused(_) | Self::TimeLimit | Self::Drained | Self::Failed(Fault::Internal) => {
+                Side::Router
+            }
             Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room) => Side::LiveKit,
             Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
         }

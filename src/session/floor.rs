@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Action;
+use super::sounds::Sounds;
 use super::timings::Timings;
 use crate::ingress::leg::{Frame, LegCommand};
 use crate::media::FRAME;
@@ -19,14 +22,6 @@ const BRIDGE: Duration = Duration::from_millis(100);
 
 /// Items whose late audio is still to be ignored.
 const CUT_LIMIT: usize = 16;
-
-/// Sounds that need no model, encoded for the leg.
-#[derive(Debug, Clone)]
-pub struct Sounds {
-    pub silence: Frame,
-    /// Played when the model lets the caller wait.
-    pub comfort: Arc<[Frame]>,
-}
 
 #[derive(Debug)]
 pub struct Floor {
@@ -81,9 +76,9 @@ impl Floor {
         }
     }
 
-    /// The track is published: frames leave from now on, each call's in a phase of its own.
-    pub fn start(&mut self, now: Instant, phase: Duration) {
-        self.pacer = Some(Pacer::new(now, phase));
+    /// The track is published: a frame leaves every 20 ms from `first` on.
+    pub fn start(&mut self, first: Instant) {
+        self.pacer = Some(Pacer::new(first));
     }
 
     /// The caller hears us. With a greeting to come, we owe it from now.

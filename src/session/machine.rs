@@ -2,14 +2,16 @@
 //! theirs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::farewell::Farewell;
-use super::floor::{Floor, Sounds};
+use super::floor::Floor;
 use super::limits::Limits;
 use super::setup::{Setup, Step};
+use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event};
 use crate::call::{Call, CallId, Ending, Fault, Refusal};
@@ -210,7 +212,7 @@ impl Machine {
             Some(Step::OpenModel(config)) => self.open_model(*config),
             Some(Step::Answer) => {
                 self.record.timing.gate = Some(self.since_offer(now));
-                self.floor.start(now, self.context.phase);
+                self.floor.start(now + self.context.phase);
                 vec![Action::Leg(LegCommand::Answer)]
             }
             Some(Step::Up) => {

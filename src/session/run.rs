@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::floor::Sounds;
 use super::machine::{Context, Machine};
+use super::sounds::Sounds;
 use super::timings::Timings;
 use super::voice::Voice;
 use super::{Action, Event};
@@ -89,7 +89,7 @@ async fn converse(
         sounds: shared.sounds.clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
     };
-    let machine = Machine::new(id, offered_at, Instant::now().into_std(), context);
+    let machine = Machine::new(id, offered_at, Instant::now(), context);
     let shell = Shell {
         id,
         shared,
@@ -145,7 +145,7 @@ impl Shell<'_> {
     }
 
     async fn next(&mut self, drain: &CancellationToken, draining: bool) -> Wake {
-        let deadline = self.machine.deadline().map(Instant::from_std);
+        let deadline = self.machine.deadline();
         tokio::select! {
             biased;
             () = until(deadline) => Wake::Time,
@@ -175,7 +175,7 @@ impl Shell<'_> {
     }
 
     fn feed(&mut self, wake: Wake) -> Vec<Action> {
-        let now = Instant::now().into_std();
+        let now = Instant::now();
         match wake {
             Wake::Time => self.machine.on_time(now),
             Wake::Event(event) => self.machine.handle(event, now),
@@ -210,10 +210,10 @@ impl Shell<'_> {
             Action::Mark(call) => self.mark(call),
             Action::Lookup { call, routed } => {
                 let shared = Arc::clone(self.shared);
-                self.lookups.spawn(async move { shared.lookup.resolve(&call, routed.as_deref()).await });
+                self.lookups.spawn(async move { shared.lookup.resolve(&call, routed.as_deref(), Timestamp::now()).await });
             }
             Action::OpenModel(opening) => {
-                self.voice = Voice::new().inspect_err(|error| tracing::error!(%error, "no encoder")).ok();
+                self.voice = Some(Voice::default());
                 self.model = Some(self.shared.provider.open(opening, &self.shared.connector));
             }
             // A frame is due now or never.

@@ -1,7 +1,7 @@
 //! The way to the answer: facts, configuration, model, greeting, gate. Every step has a deadline, and a call
 //! that cannot be served is refused unanswered.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::timings::Timings;
 use crate::call::{Ending, Fault};
@@ -52,13 +52,7 @@ pub enum Step {
 
 impl Setup {
     pub fn new(now: Instant, timings: &Timings) -> Self {
-        Self {
-            stage: Stage::Arriving,
-            until: now + timings.arrival,
-            gate: None,
-            greeting: true,
-            frames: 0,
-        }
+        Self { stage: Stage::Arriving, until: now + timings.arrival, gate: None, greeting: true, frames: 0 }
     }
 
     pub fn arrived(&mut self, now: Instant, timings: &Timings) {
