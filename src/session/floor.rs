@@ -269,3 +269,6 @@ impl Floor {
         self.cut.push_back(item);
     }
 }
+
+#[cfg(test)]
+mod tests;
