@@ -7,4 +7,6 @@
 
 mod ear;
 mod g711;
+mod phone;
+mod rig;
 mod rtp;
