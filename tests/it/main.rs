@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)]
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 
+#[path = "../shared/leak.rs"]
+mod leak;
+mod pii;
 mod tidy;

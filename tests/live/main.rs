@@ -7,6 +7,11 @@
 
 mod ear;
 mod g711;
+#[path = "../shared/leak.rs"]
+mod leak;
+mod livekit;
 mod phone;
 mod rig;
+mod router;
 mod rtp;
+mod tls;
