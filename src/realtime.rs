@@ -12,6 +12,11 @@ use crate::media::Pcm;
 use crate::pii::Redacted;
 use crate::tenant::Greeting;
 
+pub mod connect;
+pub mod openai;
+mod pump;
+pub mod session;
+
 /// A model server, as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
