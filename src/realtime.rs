@@ -37,6 +37,14 @@ pub enum Dialect {
     OpenAiRealtime,
 }
 
+impl Dialect {
+    pub const fn capabilities(self) -> Capabilities {
+        match self {
+            Self::OpenAiRealtime => openai::OpenAi::CAPABILITIES,
+        }
+    }
+}
+
 /// What a dialect can do; where one can't, the session does without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {

@@ -48,7 +48,7 @@ pub enum Event {
 #[derive(Debug)]
 pub enum Action {
     /// The call has its facts: note it as open, so that a crash leaves a trace.
-    Mark(Box<Call>),
+    Mark(Box<CallRecord>),
     Lookup {
         call: Box<Call>,
         routed: Option<Box<Routed>>,

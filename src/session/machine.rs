@@ -149,7 +149,7 @@ impl Machine {
         let routed = self.context.dialplan.resolve(&call.called);
         self.note_route(routed.as_ref());
         let routed = routed.map(Box::new);
-        vec![Action::Mark(call.clone()), Action::Lookup { call, routed }]
+        vec![Action::Mark(Box::new(self.record.clone())), Action::Lookup { call, routed }]
     }
 
     fn note_route(&mut self, routed: Option<&Routed>) {

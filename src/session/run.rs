@@ -7,37 +7,38 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::machine::{Context, Machine};
 use super::sounds::Sounds;
 use super::timings::Timings;
 use super::voice::Voice;
 use super::{Action, Event};
-use crate::admission::Slot;
-use crate::call::{Call, CallId, Fault};
+use crate::call::{CallId, Fault};
 use crate::dialplan::Dialplan;
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup};
-use crate::realtime::{Closed, Connector, ModelCommand, ModelEvent, ModelSession, Provider};
+use crate::realtime::connect::Dialer;
+use crate::realtime::session::ModelSession;
+use crate::realtime::{Closed, ModelCommand, ModelEvent, Provider};
 use crate::record::CallRecord;
-use crate::store::Journal;
-use crate::telemetry::Metrics;
+use crate::store::journal::Journal;
+use crate::telemetry::{Metrics, call_span};
 
 /// The longest wait for a place in a leg's or a model's command queue, and for a model to close.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What every call of this router shares.
-#[derive(Debug)]
 pub struct Shared {
     pub dialplan: watch::Receiver<Arc<Dialplan>>,
     pub lookup: Lookup,
     pub provider: Arc<Provider>,
-    pub connector: Connector,
+    pub dialer: Dialer,
     pub journal: Journal,
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     pub timings: Timings,
     pub sounds: Sounds,
 }
@@ -45,32 +46,41 @@ pub struct Shared {
 /// Runs one call to its end and writes its record, whatever happens. `drain` lets the caller go.
 pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationToken) {
     let Incoming { id, offered_at, leg, slot } = incoming;
-    let facts = OnceLock::new();
-    let call = converse(id, offered_at, leg, &shared, &drain, &facts);
+    let span = call_span(&id);
+    let counted = shared.metrics.call_offered();
+    let known = OnceLock::new();
+    let call = converse(id, offered_at, leg, &shared, &drain, &known).instrument(span.clone());
     let record = match AssertUnwindSafe(call).catch_unwind().await {
         Ok(record) => record,
-        Err(_panic) => panicked(id, offered_at, facts.into_inner()),
+        Err(_panic) => panicked(known.into_inner().unwrap_or_else(|| CallRecord::begun(id, offered_at))),
     };
-    close(&record, &shared, slot).await;
+    close(&record, &shared).instrument(span).await;
+    // Only now may another call have the place.
+    drop((counted, slot));
 }
 
-async fn close(record: &CallRecord, shared: &Shared, slot: Slot) {
-    let ending = record.ending;
-    tracing::info!(call = %record.id, ending = ending.name(), detail = ending.detail(), "call ended");
-    shared.metrics.call_ended(record);
-    if let Err(error) = shared.journal.write(record).await {
-        shared.metrics.journal_failed();
-        tracing::error!(call = %record.id, %error, "call record not written");
+async fn close(record: &CallRecord, shared: &Shared) {
+    let (ending, detail) = (record.ending.name(), record.ending.detail());
+    let seconds = record.timing.ended.as_secs_f64();
+    tracing::info!(ending, detail, by = record.ending.side().name(), seconds, "call ended");
+    shared.metrics.call_ended(ending, detail);
+    if let Some(active) = record.timing.active {
+        shared.metrics.call_answered(active);
     }
-    drop(slot);
+    if let Some(first_speech) = record.timing.first_speech {
+        shared.metrics.greeting_started(first_speech);
+    }
+    (0..record.barge_ins).for_each(|_| shared.metrics.barge_in());
+    // The journal logs and counts its failures itself, and none of them is the caller's.
+    let _ = shared.journal.record(record).await;
 }
 
 /// A bug of ours cost this call; what was known of it still makes a record.
-fn panicked(id: CallId, offered_at: Timestamp, facts: Option<Box<Call>>) -> CallRecord {
+fn panicked(known: CallRecord) -> CallRecord {
     let ended_at = Timestamp::now();
-    let mut record = CallRecord::begun(id, offered_at);
-    record.timing.ended = Duration::try_from(ended_at.duration_since(offered_at)).unwrap_or_default();
-    CallRecord { call: facts, ended_at, ..record }
+    let mut record = CallRecord { ended_at, ..known };
+    record.timing.ended = Duration::try_from(ended_at.duration_since(record.offered_at)).unwrap_or_default();
+    record
 }
 
 async fn converse(
@@ -79,26 +89,25 @@ async fn converse(
     leg: Leg,
     shared: &Arc<Shared>,
     drain: &CancellationToken,
-    facts: &OnceLock<Box<Call>>,
+    known: &OnceLock<CallRecord>,
 ) -> CallRecord {
     let context = Context {
         dialplan: Arc::clone(&shared.dialplan.borrow()),
         provider: Arc::clone(&shared.provider),
-        capabilities: shared.provider.capabilities(),
+        capabilities: shared.provider.dialect.capabilities(),
         timings: shared.timings,
         sounds: shared.sounds.clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
     };
     let machine = Machine::new(id, offered_at, Instant::now(), context);
     let shell = Shell {
-        id,
         shared,
-        facts,
+        known,
         machine,
         leg,
         leg_is_open: true,
         model: None,
-        voice: None,
+        voice: Voice::default(),
         lookups: JoinSet::new(),
         marks: JoinSet::new(),
         record: None,
@@ -107,14 +116,14 @@ async fn converse(
 }
 
 struct Shell<'call> {
-    id: CallId,
     shared: &'call Arc<Shared>,
-    facts: &'call OnceLock<Box<Call>>,
+    /// What a panic would leave for the record.
+    known: &'call OnceLock<CallRecord>,
     machine: Machine,
     leg: Leg,
     leg_is_open: bool,
     model: Option<ModelSession>,
-    voice: Option<Voice>,
+    voice: Voice,
     lookups: JoinSet<Answer>,
     marks: JoinSet<()>,
     record: Option<Box<CallRecord>>,
@@ -132,13 +141,12 @@ impl Shell<'_> {
         let mut draining = false;
         loop {
             if let Some(record) = self.record.take() {
-                self.let_model_close().await;
+                self.finish().await;
                 return *record;
             }
             let wake = self.next(drain, draining).await;
             draining |= matches!(wake, Wake::Event(Event::Drain));
-            let actions = self.feed(wake);
-            for action in actions {
+            for action in self.feed(wake) {
                 self.perform(action).await;
             }
         }
@@ -149,9 +157,11 @@ impl Shell<'_> {
         tokio::select! {
             biased;
             () = until(deadline) => Wake::Time,
-            event = self.leg.events.recv(), if self.leg_is_open => Wake::Event(Event::Leg(self.leg_event(event))),
+            event = self.leg.events.recv(), if self.leg_is_open => {
+                Wake::Event(Event::Leg(self.leg_event(event)))
+            }
             event = next_of(&mut self.model) => Wake::Model(event),
-            Some(answer) = self.lookups.join_next() => self.looked(answer),
+            Some(answer) = self.lookups.join_next() => looked(answer),
             () = drain.cancelled(), if !draining => Wake::Event(Event::Drain),
         }
     }
@@ -163,42 +173,27 @@ impl Shell<'_> {
         event
     }
 
-    /// A lookup that panicked is a bug; the machine's own deadline ends the call.
-    fn looked(&self, answer: Result<Answer, tokio::task::JoinError>) -> Wake {
-        match answer {
-            Ok(answer) => Wake::Event(Event::Looked(Box::new(answer))),
-            Err(_) => {
-                tracing::error!(call = %self.id, "the lookup panicked");
-                Wake::Time
-            }
-        }
-    }
-
     fn feed(&mut self, wake: Wake) -> Vec<Action> {
         let now = Instant::now();
         match wake {
             Wake::Time => self.machine.on_time(now),
             Wake::Event(event) => self.machine.handle(event, now),
             Wake::Model(event) => {
-                let mut actions = Vec::new();
-                for event in self.voiced(event) {
-                    actions.extend(self.machine.handle(event, now));
-                }
-                actions
+                let events = self.voiced(event);
+                events.into_iter().flat_map(|event| self.machine.handle(event, now)).collect()
             }
         }
     }
 
     /// Audio becomes encoded frames; everything else passes.
     fn voiced(&mut self, event: ModelEvent) -> Vec<Event> {
-        let Some(voice) = &mut self.voice else { return vec![Event::Model(event)] };
         match event {
             ModelEvent::AgentAudio { item, pcm, .. } => {
-                let frames = voice.push(&pcm);
+                let frames = self.voice.push(&pcm);
                 frames.into_iter().map(|frame| Event::Speech { item: item.clone(), frame }).collect()
             }
             ModelEvent::AgentAudioDone { item } => {
-                let rest = voice.finish().map(|frame| Event::Speech { item: item.clone(), frame });
+                let rest = self.voice.finish().map(|frame| Event::Speech { item: item.clone(), frame });
                 rest.into_iter().chain([Event::Model(ModelEvent::AgentAudioDone { item })]).collect()
             }
             event => vec![Event::Model(event)],
@@ -207,14 +202,16 @@ impl Shell<'_> {
 
     async fn perform(&mut self, action: Action) {
         match action {
-            Action::Mark(call) => self.mark(call),
+            Action::Mark(record) => self.mark(*record),
             Action::Lookup { call, routed } => {
                 let shared = Arc::clone(self.shared);
-                self.lookups.spawn(async move { shared.lookup.resolve(&call, routed.as_deref(), Timestamp::now()).await });
+                let lookup = async move {
+                    shared.lookup.resolve(&call, routed.as_deref(), Timestamp::now()).await
+                };
+                self.lookups.spawn(lookup.in_current_span());
             }
             Action::OpenModel(opening) => {
-                self.voice = Some(Voice::default());
-                self.model = Some(self.shared.provider.open(opening, &self.shared.connector));
+                self.model = Some(self.shared.dialer.open(&self.shared.provider, opening));
             }
             // A frame is due now or never.
             Action::Leg(LegCommand::Frame(frame)) => {
@@ -228,33 +225,48 @@ impl Shell<'_> {
         }
     }
 
-    /// The mark is written beside the lookup, and the journal keeps it before the record.
-    fn mark(&mut self, call: Box<Call>) {
-        tracing::info!(call = %self.id, "call arrived");
-        let (shared, id, offered_at) = (Arc::clone(self.shared), self.id, call.received_at);
-        self.marks.spawn(async move {
-            if let Err(error) = shared.journal.open_mark(id, offered_at).await {
-                shared.metrics.journal_failed();
-                tracing::error!(call = %id, %error, "open mark not written");
-            }
-        });
-        let _ = self.facts.set(call);
+    /// The mark is written beside the lookup; the journal keeps their order, so it is there before the record.
+    fn mark(&mut self, record: CallRecord) {
+        tracing::info!("call arrived");
+        let (shared, marked) = (Arc::clone(self.shared), record.clone());
+        let mark = async move {
+            // The journal logs and counts its failures itself; the call goes on without a mark.
+            let _ = shared.journal.open_mark(&marked.opening()).await;
+        };
+        self.marks.spawn(mark.in_current_span());
+        let _ = self.known.set(record);
     }
 
     async fn tell_model(&mut self, command: ModelCommand) {
         let Some(model) = &self.model else { return };
         match command {
             // Old audio is of no use to a model that does not keep up.
-            ModelCommand::Audio(_) => drop(model.commands.try_send(command)),
-            command => drop(timeout(PATIENCE, model.commands.send(command)).await),
+            ModelCommand::Audio(_) => {
+                let _ = model.commands.try_send(command);
+            }
+            command => {
+                let _ = timeout(PATIENCE, model.commands.send(command)).await;
+            }
         }
     }
 
-    /// The session was told to close; its socket gets a moment to do it properly.
-    async fn let_model_close(&mut self) {
+    /// The mark is to be on its way before the record, and the model's socket gets a moment to close properly.
+    async fn finish(&mut self) {
+        while self.marks.join_next().await.is_some() {}
         let Some(model) = &mut self.model else { return };
         let closed = async { while model.events.recv().await.is_some() {} };
         let _ = timeout(PATIENCE, closed).await;
+    }
+}
+
+/// A lookup that panicked is a bug; the machine's own deadline ends the call.
+fn looked(answer: Result<Answer, JoinError>) -> Wake {
+    match answer {
+        Ok(answer) => Wake::Event(Event::Looked(Box::new(answer))),
+        Err(_) => {
+            tracing::error!("the lookup panicked");
+            Wake::Time
+        }
     }
 }
 
@@ -272,7 +284,7 @@ async fn next_of(model: &mut Option<ModelSession>) -> ModelEvent {
         Some(event) => event,
         None => {
             *model = None;
-            ModelEvent::Closed(Closed::Lost { reason: "the session's task ended" })
+            ModelEvent::Closed(Closed::Lost { reason: "session task ended" })
         }
     }
 }
