@@ -5,13 +5,21 @@
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 #![allow(clippy::disallowed_methods, reason = "the phone keeps real time, on threads of its own")]
 
+mod crowd;
 mod ear;
+mod encrypted;
+mod endings;
 mod g711;
+mod ladder;
 #[path = "../shared/leak.rs"]
 mod leak;
 mod livekit;
+mod measure;
 mod phone;
 mod rig;
 mod router;
 mod rtp;
+mod talk;
+mod tenants;
 mod tls;
+mod world;

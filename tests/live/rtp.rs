@@ -72,7 +72,6 @@ struct Shared {
 /// The endpoint; its two threads end with it.
 pub struct Endpoint {
     port: u16,
-    law: Law,
     plan: mpsc::Sender<Vec<Say>>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -92,15 +91,11 @@ impl Endpoint {
         };
         let speaker = Speaker { socket, law, shared: Arc::clone(&shared), plans };
         let sender = thread::spawn(move || speaker.run());
-        Self { port, law, plan, shared, threads: vec![receiver, sender] }
+        Self { port, plan, shared, threads: vec![receiver, sender] }
     }
 
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    pub fn law(&self) -> Law {
-        self.law
     }
 
     /// Begins to send there, every 20 ms until the endpoint is dropped.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -47,12 +48,15 @@ impl Authority {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let acceptor = TlsAcceptor::from(Arc::clone(&self.server));
+        let opened = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&opened);
         let accept = async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
+                let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
                 connections.spawn(async move {
                     let mut inside = acceptor.accept(stream).await?;
+                    count.fetch_add(1, Ordering::Relaxed);
                     let mut outside = TcpStream::connect(target).await?;
                     copy_bidirectional(&mut inside, &mut outside).await
                 });
@@ -60,7 +64,7 @@ impl Authority {
             }
         };
         let task = JoinSet::from_iter([accept]);
-        Proxy { port, _task: task }
+        Proxy { port, opened, _task: task }
     }
 }
 
@@ -68,5 +72,64 @@ impl Authority {
 pub struct Proxy {
     /// On `localhost`.
     pub port: u16,
+    opened: Arc<AtomicUsize>,
     _task: JoinSet<()>,
+}
+
+impl Proxy {
+    /// How many connections have trusted its certificate.
+    pub fn connections(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    async fn greeted_by(proxy: &Proxy, roots: RootCertStore) -> std::io::Result<String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(("127.0.0.1", proxy.port)).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await?;
+        stream.write_all(b"hello").await?;
+        let mut answer = vec![0; 5];
+        stream.read_exact(&mut answer).await?;
+        Ok(String::from_utf8(answer).unwrap())
+    }
+
+    #[tokio::test]
+    async fn only_who_trusts_the_authority_gets_through_the_proxy() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap();
+        let mut echo = JoinSet::new();
+        echo.spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut from, mut to) = stream.split();
+            let _ended = tokio::io::copy(&mut from, &mut to).await;
+        });
+        let dir = std::env::temp_dir().join(format!("dialplane-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let authority = Authority::new(&dir);
+        let proxy = authority.proxy(target).await;
+
+        assert!(greeted_by(&proxy, RootCertStore::empty()).await.is_err(), "nobody trusts it by default");
+        assert_eq!(proxy.connections(), 0);
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&authority.file).unwrap()).unwrap();
+        assert_eq!(greeted_by(&proxy, roots).await.unwrap(), "hello");
+        assert_eq!(proxy.connections(), 1);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }
