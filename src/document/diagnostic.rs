@@ -40,6 +40,16 @@ impl Diagnostic {
     }
 }
 
+impl Place {
+    /// The file or folder, where it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Variable(_) => None,
+            Self::Whole(path) | Self::At { file: path, .. } => Some(path),
+        }
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
