@@ -61,7 +61,7 @@
 
 pub mod pii;
 // pub mod telemetry;
-// pub mod document;
+pub mod document;
 pub mod admission;
 pub mod call;
 pub mod dialplan;
