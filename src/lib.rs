@@ -77,6 +77,6 @@ pub mod tenant;
 // pub mod store;
 pub mod kit;
 // pub mod admin;
-// pub mod config;
+pub mod config;
 // pub mod app;
 // pub mod cli;
