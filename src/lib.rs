@@ -60,7 +60,7 @@
 //! | `cli` | commands | * | clap, anyhow |
 
 pub mod pii;
-// pub mod telemetry;
+pub mod telemetry;
 // pub mod document;
 pub mod admission;
 pub mod call;
@@ -74,9 +74,9 @@ pub mod realtime;
 pub mod record;
 pub mod tenant;
 // pub mod session;
-// pub mod store;
+pub mod store;
 // pub mod kit;
-// pub mod admin;
+pub mod admin;
 // pub mod config;
 // pub mod app;
 // pub mod cli;

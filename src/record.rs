@@ -1,5 +1,7 @@
 //! The call record: what became of one call, whoever ended it. One per call.
 
+pub mod wire;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,28 @@ pub struct CallRecord {
     pub metadata: BTreeMap<String, serde_json::Value>,
     pub ending: Ending,
     pub ended_at: Timestamp,
+}
+
+/// What is known of a call when it gets its permit: enough for a record if nobody sees its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    pub id: CallId,
+    pub offered_at: Timestamp,
+    pub call: Option<&'a Call>,
+    pub tenant: Option<&'a TenantId>,
+    pub route: Option<&'a RouteTaken>,
+}
+
+impl CallRecord {
+    pub fn opening(&self) -> Opening<'_> {
+        Opening {
+            id: self.id,
+            offered_at: self.offered_at,
+            call: self.call.as_deref(),
+            tenant: self.tenant.as_ref(),
+            route: self.route.as_ref(),
+        }
+    }
 }
 
 /// The route that the dialplan chose.
