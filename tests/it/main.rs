@@ -6,4 +6,7 @@
 mod leak;
 mod pii;
 mod tidy;
+mod admin;
+mod lookup;
 mod realtime;
+mod schemas;
