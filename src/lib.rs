@@ -40,7 +40,7 @@
 //! | `pii` | redacting types | - | |
 //! | `telemetry` | metric names and labels as enums, logs, the call's span | - | prometheus_client, tracing_subscriber |
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
-//! | `http` | the outbound client: bounds, webhook sign and verify | document | reqwest, aws_lc_rs |
+//! | `http` | the outbound client: bounds, webhook sign and verify | document | reqwest, aws_lc_rs, rustls, rustls_native_certs |
 //! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
 //! | `media` | frames, opus, gap filling, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
@@ -62,10 +62,10 @@
 pub mod pii;
 // pub mod telemetry;
 // pub mod document;
-// pub mod http;
 pub mod admission;
 pub mod call;
 pub mod dialplan;
+pub mod http;
 pub mod ingress;
 pub mod livekit;
 pub mod lookup;
