@@ -1,6 +1,11 @@
 //! Nobody's number, words or keys in a log: the checker that the live tests run over every router's logs and
 //! metrics, and what a router prints that can't start.
 
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
 use crate::leak::Secrets;
 
 fn secrets() -> Secrets {
@@ -80,6 +85,21 @@ prompt = ["You answer the phone for Acme Dental and never say why."]
 greeting = { text = "Hello and welcome to the dentist." }
 "#;
 
+/// Runs `command` for at most ten seconds; how it ended, and what it printed.
+#[expect(clippy::disallowed_methods, reason = "a child process is awaited, and nothing shares the thread")]
+fn run(command: &mut Command, output: &Path) -> (ExitStatus, String) {
+    let file = File::create(output).unwrap();
+    let mut child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+    for _ in 0..1000 {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (status, fs::read_to_string(output).unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    panic!("{:?} runs on: {}", child.wait().unwrap(), fs::read_to_string(output).unwrap());
+}
+
 #[test]
 fn a_router_that_cannot_start_names_the_setting_and_not_its_value() {
     let secrets = Secrets::default()
@@ -91,10 +111,11 @@ fn a_router_that_cannot_start_names_the_setting_and_not_its_value() {
         .words("the prompt", "You answer the phone for Acme Dental and never say why.")
         .words("the greeting", "Hello and welcome to the dentist.");
     let dialplans = std::env::temp_dir().join(format!("dialplane-bad-{}", std::process::id()));
-    std::fs::create_dir_all(&dialplans).unwrap();
-    std::fs::write(dialplans.join("acme.toml"), BAD_DIALPLAN).unwrap();
+    fs::create_dir_all(&dialplans).unwrap();
+    fs::write(dialplans.join("acme.toml"), BAD_DIALPLAN).unwrap();
     for (name, value) in bad_settings() {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_dialplane"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+        command
             .arg("run")
             .env_clear()
             .env("LIVEKIT_URL", "ws://127.0.0.1:9")
@@ -102,14 +123,11 @@ fn a_router_that_cannot_start_names_the_setting_and_not_its_value() {
             .env("LIVEKIT_API_SECRET", "f1d3c9e05b7a42688d10")
             .env("OPENAI_API_KEY", "sk-live-5be0c7719d2f4a83")
             .env("DIALPLANE_DIALPLANS", &dialplans)
-            .env(name, value)
-            .output()
-            .unwrap();
-        let text =
-            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        assert!(!output.status.success(), "a router with a bad {name} starts");
+            .env(name, value);
+        let (status, text) = run(&mut command, &dialplans.join("output"));
+        assert!(!status.success(), "a router with a bad {name} starts");
         assert!(text.contains(name), "the output does not name {name}:\n{text}");
         assert_eq!(secrets.leaks(&text), [""; 0], "with a bad {name}:\n{text}");
     }
-    std::fs::remove_dir_all(dialplans).unwrap();
+    fs::remove_dir_all(dialplans).unwrap();
 }
