@@ -53,7 +53,7 @@
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, ingress::leg | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
-//! | `kit` | strict scripted model, mock backend | http, media | axum, rustls |
+//! | `kit` | strict scripted model, mock backend | - | axum, rustls, aws_lc_rs |
 //! | `admin` | health, `/metrics` | telemetry | axum |
 //! | `config` | settings from file and environment | document, call, tenant, dialplan, lookup, realtime, livekit | |
 //! | `app` | wiring, signals, drain | * | rustls |
@@ -75,7 +75,7 @@ pub mod record;
 pub mod tenant;
 // pub mod session;
 // pub mod store;
-// pub mod kit;
+pub mod kit;
 // pub mod admin;
 // pub mod config;
 // pub mod app;
