@@ -11,6 +11,7 @@ use dialplane::realtime::connect::{Dialer, Timing};
 use dialplane::realtime::session::ModelSession;
 use dialplane::realtime::{Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider};
 use dialplane::tenant::Greeting;
+use dialplane::tls::Tls;
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -86,7 +87,7 @@ where
 fn dialer() -> Dialer {
     // Another test may have been first.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Dialer::trusting([])
+    Dialer::new(&Tls::trusting([]))
 }
 
 fn impatient() -> Dialer {
@@ -384,7 +385,7 @@ async fn wss_works_with_an_authority_that_is_trusted_and_with_no_other() {
 
     for (trusted, expected) in [(vec![root], None), (vec![], Some(lost("TLS failed")))] {
         let untrusting = dialer();
-        let dialer = if trusted.is_empty() { untrusting } else { Dialer::trusting(trusted) };
+        let dialer = if trusted.is_empty() { untrusting } else { Dialer::new(&Tls::trusting(trusted)) };
         let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
         let tls = rustls::ServerConfig::builder().with_no_client_auth();
         let tls = tls.with_single_cert(vec![own.clone()], key).unwrap();
