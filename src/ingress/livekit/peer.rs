@@ -98,6 +98,11 @@ impl From<RtcError> for PeerError {
     }
 }
 
+/// Pays for the first use of the cryptography now, not in the first call: tens of milliseconds.
+pub fn warm_up() {
+    drop(Rtc::builder().build(tokio::time::Instant::now().into_std()));
+}
+
 impl Peer {
     /// A connection that will send from `local`, and its first offer: data channels and one receiving section, so
     /// nothing that would answer the call.

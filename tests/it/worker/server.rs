@@ -1,4 +1,5 @@
 //! A LiveKit server's `/agent`: it insists on a valid token and on registration first. Its rooms are no good.
+#![expect(clippy::result_large_err, reason = "tungstenite's own signature")]
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -107,7 +108,6 @@ impl Server {
     }
 }
 
-#[expect(clippy::result_large_err, reason = "tungstenite's own signature")]
 fn admit(request: &Request, rooms: Rooms) -> Result<(), ErrorResponse> {
     let refuse = |status| {
         let mut response = ErrorResponse::new(None);

@@ -1,0 +1,134 @@
+//! What the scripted model does: how long it speaks, how fast, and what goes wrong.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// How one server behaves towards all its sessions.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Where to listen; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// The path before `/realtime`.
+    pub base: String,
+    /// The bearer keys that are let in. Empty: any key that is not.
+    pub keys: Vec<String>,
+    /// Tried in order, the first that fits serves; the last resort is `otherwise`.
+    pub rules: Vec<Rule>,
+    pub otherwise: Behaviour,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            base: "/v1".to_owned(),
+            keys: Vec::new(),
+            rules: Vec::new(),
+            otherwise: Behaviour::default(),
+        }
+    }
+}
+
+impl Script {
+    /// One behaviour for every session.
+    pub fn always(behaviour: Behaviour) -> Self {
+        Self { otherwise: behaviour, ..Self::default() }
+    }
+
+    /// Adds a rule after those that are there.
+    #[must_use]
+    pub fn with(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// The behaviour towards a session. The voice is known from the first `session.update` on.
+    pub fn behaviour(&self, model: &str, voice: Option<&str>) -> &Behaviour {
+        let fits = |rule: &&Rule| {
+            rule.model.as_deref().is_none_or(|wanted| wanted == model)
+                && rule.voice.as_deref().is_none_or(|wanted| Some(wanted) == voice)
+        };
+        self.rules.iter().find(fits).map_or(&self.otherwise, |rule| &rule.behaviour)
+    }
+}
+
+/// A behaviour for the sessions of one model, one voice, or both.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub model: Option<String>,
+    pub voice: Option<String>,
+    pub behaviour: Behaviour,
+}
+
+impl Rule {
+    pub fn model(model: impl Into<String>, behaviour: Behaviour) -> Self {
+        Self { model: Some(model.into()), voice: None, behaviour }
+    }
+
+    pub fn voice(voice: impl Into<String>, behaviour: Behaviour) -> Self {
+        Self { model: None, voice: Some(voice.into()), behaviour }
+    }
+}
+
+/// How one session goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behaviour {
+    /// How long a response is that comes before the caller has said anything.
+    pub greeting: Duration,
+    /// How long any other response is.
+    pub reply: Duration,
+    /// What it says, in the transcript of every response.
+    pub words: String,
+    /// From `session.update` to `session.updated`. Nothing else is read meanwhile, as in the service.
+    pub update_delay: Duration,
+    /// From `response.created` to the first audio.
+    pub first_audio: Duration,
+    /// The audio in one `response.output_audio.delta`.
+    pub delta: Duration,
+    /// Between two deltas. Shorter than `delta` is faster than real time; zero sends all at once.
+    pub delta_gap: Duration,
+    pub fault: Fault,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            greeting: Duration::from_secs(2),
+            reply: Duration::from_millis(1_500),
+            words: "thank you for calling how can I help you today".to_owned(),
+            update_delay: Duration::ZERO,
+            first_audio: Duration::ZERO,
+            delta: Duration::from_millis(100),
+            delta_gap: Duration::from_millis(20),
+            fault: Fault::None,
+        }
+    }
+}
+
+/// What goes wrong. Faults of the upgrade are taken from the rule that fits the model alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    #[default]
+    None,
+    /// The upgrade is answered with this HTTP status and a JSON error.
+    RefuseUpgrade(u16),
+    /// The upgrade is never answered.
+    HangUpgrade,
+    /// The socket opens and not even `session.created` comes.
+    Mute,
+    /// `session.update` is answered by an `error` of this code, and the socket closes.
+    FailSession { code: String },
+    /// `session.updated` comes, and nothing after it.
+    SilentAfterUpdate,
+    /// Every response ends as `failed` with this code, without audio.
+    FailResponses { code: String },
+    /// A text frame that is no JSON follows `session.updated`; then all is well.
+    Garbage,
+    /// TCP ends without a close frame, this long after the upgrade.
+    DropAfter(Duration),
+    /// TCP ends without a close frame once this much audio of the first response is sent.
+    DropAfterAudio(Duration),
+    /// The session reaches its age limit: error `session_expired`, then close 1001.
+    ExpireAfter(Duration),
+}

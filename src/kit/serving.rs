@@ -1,0 +1,60 @@
+//! A router served on a loopback port until it is stopped.
+
+use std::io;
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// A running server. Dropping it ends it; [`Self::stop`] also waits for its connections.
+#[derive(Debug)]
+pub(super) struct Serving {
+    addr: SocketAddr,
+    stop: CancellationToken,
+    connections: TaskTracker,
+    accept: AbortOnDropHandle<()>,
+}
+
+/// What a handler needs to end with its server.
+#[derive(Debug, Clone)]
+pub(super) struct Stopping {
+    pub(super) stop: CancellationToken,
+    /// Tracks what outlives its request, such as a WebSocket.
+    pub(super) connections: TaskTracker,
+}
+
+impl Serving {
+    pub(super) async fn start(addr: SocketAddr, router: impl FnOnce(Stopping) -> Router) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let router = router(Stopping { stop: stop.clone(), connections: connections.clone() });
+        let serve = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let accept = AbortOnDropHandle::new(connections.spawn(async move {
+            // axum answers every error of a connection itself; this future only ends by the signal.
+            let _ = serve.await;
+        }));
+        Ok(Self { addr, stop, connections, accept })
+    }
+
+    pub(super) const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Ends every connection and waits until they are gone.
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        self.connections.close();
+        self.connections.wait().await;
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.accept.abort();
+    }
+}

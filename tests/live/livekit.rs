@@ -1,0 +1,41 @@
+//! What the real livekit-server says is going on.
+
+use std::time::Duration;
+
+use livekit_api::services::room::RoomClient;
+
+use crate::rig::{Rig, until_async};
+
+pub struct LiveKit(RoomClient);
+
+impl LiveKit {
+    pub fn new(rig: &Rig) -> Self {
+        let url = rig.livekit_url.replacen("ws", "http", 1);
+        Self(RoomClient::with_api_key(&url, &rig.api_key, &rig.api_secret))
+    }
+
+    /// Everybody in every room, as `room/identity`.
+    pub async fn participants(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for room in self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms") {
+            // A room may go between the two questions.
+            let here = self.0.list_participants(&room.name).await.unwrap_or_default();
+            found.extend(
+                here.into_iter().map(|participant| format!("{}/{}", room.name, participant.identity)),
+            );
+        }
+        found
+    }
+
+    pub async fn rooms(&self) -> usize {
+        self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms").len()
+    }
+
+    /// Waits until no room and so no participant is left.
+    pub async fn wait_until_empty(&self) {
+        until_async("every room is gone", Duration::from_secs(15), async || {
+            (self.rooms().await == 0).then_some(())
+        })
+        .await;
+    }
+}

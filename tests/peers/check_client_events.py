@@ -1,0 +1,74 @@
+"""Checks recorded client events, a JSON line each, against the types of OpenAI's own Python package.
+
+Those types take unknown keys and unchecked values when they are built by the package itself, so each is
+rebuilt here with unknown keys forbidden.
+
+    check_client_events.py FILE...
+"""
+
+import json
+import sys
+import typing
+from collections import Counter
+
+import pydantic
+from openai._models import BaseModel as OpenAIModel
+from openai.types.realtime import RealtimeClientEvent
+
+_strict: dict[type, type] = {}
+
+
+def strict(annotation: typing.Any) -> typing.Any:
+    """The same type, with every model in it closed to unknown keys."""
+    if isinstance(annotation, type) and issubclass(annotation, OpenAIModel):
+        return strict_model(annotation)
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return strict(args[0])
+    if origin is typing.Literal or not args:
+        return annotation
+    if origin is typing.Union or str(origin) == "<class 'types.UnionType'>":
+        return typing.Union[tuple(strict(arg) for arg in args)]
+    return origin[tuple(strict(arg) for arg in args)]
+
+
+def strict_model(model: type[OpenAIModel]) -> type[pydantic.BaseModel]:
+    if model not in _strict:
+        fields = {}
+        for name, field in model.model_fields.items():
+            default = ... if field.is_required() else field.default
+            fields[name] = (strict(field.annotation), pydantic.Field(default, alias=field.alias))
+        config = pydantic.ConfigDict(extra="forbid", strict=True)
+        _strict[model] = pydantic.create_model(model.__name__, __config__=config, **fields)
+    return _strict[model]
+
+
+def event_types() -> dict[str, pydantic.TypeAdapter]:
+    union = typing.get_args(RealtimeClientEvent)[0]
+    models = typing.get_args(union)
+    kind = lambda model: typing.get_args(model.model_fields["type"].annotation)[0]
+    return {kind(model): pydantic.TypeAdapter(strict_model(model)) for model in models}
+
+
+def main(paths: list[str]) -> int:
+    adapters = event_types()
+    seen: Counter[str] = Counter()
+    wrong = 0
+    for path in paths:
+        for number, line in enumerate(open(path, encoding="utf-8"), 1):
+            event = json.loads(line)
+            kind = event.get("type")
+            seen[kind] += 1
+            try:
+                if kind not in adapters:
+                    raise ValueError(f"no such client event: {kind}")
+                adapters[kind].validate_python(event)
+            except (ValueError, pydantic.ValidationError) as error:
+                wrong += 1
+                print(f"{path}:{number}: {kind}: {error}", file=sys.stderr)
+    print(f"{sum(seen.values())} client events checked, {wrong} wrong: {dict(sorted(seen.items()))}")
+    return 1 if wrong or not seen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
