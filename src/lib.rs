@@ -47,8 +47,8 @@
 //! | `dialplan` | file, trunk, set, resolve | document, call, tenant | |
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
-//! | `realtime` | provider, commands, events; a file a dialect | tenant, media, document | tokio_tungstenite, rustls |
-//! | `livekit` | project, token, API, websocket, wire | - | livekit_api, livekit_protocol, prost, tokio_tungstenite, rustls |
+//! | `realtime` | provider, commands, events; a file a dialect | tenant, media, document | tokio_tungstenite, rustls, rustls_native_certs |
+//! | `livekit` | project, token, API, websocket, wire | - | livekit_api, livekit_protocol, prost, tokio_tungstenite, rustls, rustls_native_certs |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
@@ -61,10 +61,10 @@
 
 pub mod pii;
 // pub mod telemetry;
-pub mod document;
 pub mod admission;
 pub mod call;
 pub mod dialplan;
+pub mod document;
 pub mod http;
 pub mod ingress;
 pub mod livekit;

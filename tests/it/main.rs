@@ -5,6 +5,6 @@
 #[path = "../shared/leak.rs"]
 mod leak;
 mod pii;
-mod tidy;
 mod realtime;
+mod tidy;
 mod worker;

@@ -98,7 +98,7 @@ async fn offers_are_taken_up_to_the_slots_and_refused_beyond() {
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
     assert_eq!(router.slots.taken(), 2);
     drop(call);
-    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "panic".to_owned()));
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "internal".to_owned()));
     assert_eq!(agent.status_with(|status| status.status == Some(0)).await.job_count, 1);
 }
 

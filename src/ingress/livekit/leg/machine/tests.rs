@@ -230,7 +230,7 @@ fn a_session_that_leaves_without_hanging_up_leaves_nobody_behind() {
 
     let mut rig = Rig::ringing();
     assert_eq!(rig.on(Input::SessionGone), ["end call"]);
-    assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["leave panic"]);
+    assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["leave internal"]);
 
     let mut rig = Rig::active();
     rig.on(hang_up());

@@ -129,7 +129,7 @@ fn a_late_assignment_takes_a_free_slot_and_fails_without_one() {
 fn a_job_whose_leg_panicked_is_reported_failed() {
     let (mut registration, now) = registered(&Slots::new(1));
     for (panicked, expected) in
-        [(true, vec![ToServer::Job(job("a"), JobState::Failed("panic"))]), (false, vec![])]
+        [(true, vec![ToServer::Job(job("a"), JobState::Failed("internal"))]), (false, vec![])]
     {
         let over = Over { job: Some(job("a")), panicked };
         assert_eq!(sent(registration.job_ended(over, now)), expected);
