@@ -63,5 +63,5 @@ async fn ten_calls_at_once_hear_each_their_own_voice_without_gaps() {
         assert!(call.over(SOON).await.1.success());
     }
     let records = world.end(VOICES.len()).await;
-    assert!(records.iter().all(|record| record["ending"]["name"] == "caller-hung-up"), "{records:?}");
+    assert!(records.iter().all(|record| record["ending"]["how"] == "caller-hung-up"), "{records:?}");
 }

@@ -20,7 +20,7 @@ fn plan(greeting: Duration) -> Plan {
 }
 
 fn ending(record: &Value) -> &str {
-    record["ending"]["name"].as_str().unwrap_or_default()
+    record["ending"]["how"].as_str().unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]

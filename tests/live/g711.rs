@@ -12,6 +12,14 @@ impl Law {
         [Self::Mu, Self::A].into_iter().find(|law| *law as u8 == number)
     }
 
+    /// As SDP calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mu => "PCMU",
+            Self::A => "PCMA",
+        }
+    }
+
     pub fn encode(self, sample: i16) -> u8 {
         match self {
             Self::Mu => mu_encode(sample),

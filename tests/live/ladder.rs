@@ -56,7 +56,7 @@ async fn without_its_backend_a_call_is_greeted_by_the_dialplans_agent_else_by_th
         assert!(call.over(SOON).await.1.success());
     }
     let records = world.end(2).await;
-    let rungs: Vec<_> = records.iter().map(|record| &record["config"]["source"]).collect();
+    let rungs: Vec<_> = records.iter().map(|record| &record["config_source"]).collect();
     assert_eq!(rungs, ["dialplan", "default"], "{records:?}");
     assert!(records.iter().all(|record| record["config"]["why"] == "connect"), "{records:?}");
 }

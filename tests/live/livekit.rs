@@ -31,9 +31,17 @@ impl LiveKit {
         self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms").len()
     }
 
-    /// Waits until no room and so no participant is left.
+    /// Waits until nobody is in any room.
+    pub async fn wait_until_alone(&self) {
+        until_async("everybody has left", Duration::from_secs(10), async || {
+            self.participants().await.is_empty().then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until no room is left. livekit-server keeps one for 20 s after the last participant has left.
     pub async fn wait_until_empty(&self) {
-        until_async("every room is gone", Duration::from_secs(15), async || {
+        until_async("every room is gone", Duration::from_secs(30), async || {
             (self.rooms().await == 0).then_some(())
         })
         .await;

@@ -1,4 +1,4 @@
-//! How fast and how heavy: `tests/live/measure` runs this with a release binary and prints what it measured.
+//! How fast and how heavy: `tests/rig/measure` runs this with a release binary and prints what it measured.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ async fn calls_one_after_the_other_and_ten_at_once() {
         assert!(status.success());
         answered.push(times.since_invite(times.answered.unwrap()));
         greeted.push(times.since_invite(heard));
-        world.livekit.wait_until_empty().await;
+        world.livekit.wait_until_alone().await;
     }
     print("INVITE to 200 OK", &mut answered);
     print("INVITE to greeting", &mut greeted);

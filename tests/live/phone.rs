@@ -27,6 +27,7 @@ pub struct Dial {
     pub name: String,
     /// One more header of the INVITE, whole: `X-Campaign: spring`.
     pub header: String,
+    /// The only codec that is offered.
     pub law: Law,
 }
 
@@ -78,7 +79,8 @@ impl Call {
         fs::create_dir(&dir).unwrap();
         let endpoint = Endpoint::open(dial.law);
         let Dial { called, caller, name: display, header, .. } = dial;
-        let fields = format!("SEQUENTIAL\n{called};{caller};{};{display};{header}\n", endpoint.port());
+        let (port, law, codec) = (endpoint.port(), dial.law as u8, dial.law.name());
+        let fields = format!("SEQUENTIAL\n{called};{caller};{port};{display};{header};{law};{codec}\n");
         fs::write(dir.join("fields.csv"), fields).unwrap();
         // SIPp can't be asked for its port, so a free one is found for it.
         let sip_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -90,5 +90,5 @@ async fn our_voice_stops_when_the_caller_speaks_over_it() {
     call.hang_up();
     assert!(call.over(SOON).await.1.success());
     let records = world.end(1).await;
-    assert_eq!(records[0]["bargeIns"], 1, "{records:?}");
+    assert_eq!(records[0]["barge_ins"], 1, "{records:?}");
 }

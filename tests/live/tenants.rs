@@ -50,5 +50,5 @@ async fn each_tenants_callers_hear_their_own_agent() {
         assert!(call.over(SOON).await.1.success());
     }
     let records = world.end(2).await;
-    assert!(records.iter().all(|record| record["ending"]["name"] == "caller-hung-up"), "{records:?}");
+    assert!(records.iter().all(|record| record["ending"]["how"] == "caller-hung-up"), "{records:?}");
 }

@@ -140,9 +140,9 @@ impl World {
     /// Ends everything and returns the call records.
     ///
     /// # Panics
-    /// When a room is left, a slot is held, the model refused an event of ours, or a secret leaked.
+    /// When somebody is left in a room, a slot is held, the model refused an event of ours, or a secret leaked.
     pub async fn end(self, calls: usize) -> Vec<Value> {
-        self.livekit.wait_until_empty().await;
+        self.livekit.wait_until_alone().await;
         self.router.wait_for_records(calls).await;
         assert_eq!(self.router.metric(SLOTS).await, 0.0, "slots are held");
         for session in self.model.sessions() {
@@ -159,7 +159,7 @@ impl World {
 }
 
 /// The calls that the router holds now.
-pub const SLOTS: &str = "dialplane_calls";
+pub const SLOTS: &str = "dialplane_slots_taken";
 
 fn backend_url(backend: Option<&Backend>) -> String {
     match backend {
