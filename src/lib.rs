@@ -40,7 +40,7 @@
 //! | `pii` | redacting types | - | |
 //! | `telemetry` | metric names and labels as enums, logs, the call's span | - | prometheus_client, tracing_subscriber |
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
-//! | `http` | the outbound client: bounds, webhook sign and verify | document | reqwest, aws_lc_rs, rustls, rustls_native_certs |
+//! | `http` | the outbound client: bounds, webhook sign and verify | document | reqwest, aws_lc_rs, rustls |
 //! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
 //! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |

@@ -10,21 +10,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::call::{Call, Refusal};
-use crate::dialplan::{Backend, Routed};
+use crate::dialplan::{Backend, Routed, Unmatched};
 use crate::http::Client;
 use crate::tenant::{Agent, CallConfig, TenantId};
-
-/// What becomes of a call to a number that no route knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unmatched {
-    /// Ask the router's own backend; without one, the default prompt.
-    #[default]
-    Ask,
-    /// Refuse it: not found.
-    Reject,
-    /// The default prompt, without asking.
-    Default,
-}
 
 /// How long a lookup may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,8 +174,10 @@ impl Lookup {
             ladder::Step::Below(why) => ladder::below(routed, &self.default, why),
             ladder::Step::Ask(backend, owner) => {
                 let limit = self.budget.attempt.min(self.budget.whole);
-                let outcome = webhook::ask(&self.client, backend, call, routed, now, limit).await;
-                ladder::merge(outcome, owner, routed, &self.default)
+                let asked = webhook::ask(&self.client, backend, call, routed, now, limit).await;
+                let mut answer = ladder::merge(asked.outcome, owner, routed, &self.default);
+                answer.report.warnings.extend(asked.warnings);
+                answer
             }
         };
         answer.report.took = started.elapsed();
@@ -197,7 +187,7 @@ impl Lookup {
             tracing::warn!(call = %call.id, why = why.name(), status = why.status(), took_ms, "the backend did not serve");
         }
         for warning in &answer.report.warnings {
-            tracing::warn!(call = %call.id, warning, "a part of the backend's answer was dropped");
+            tracing::warn!(call = %call.id, warning, "the backend or its answer has a fault");
         }
         answer
     }
