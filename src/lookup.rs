@@ -10,9 +10,21 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::call::{Call, Refusal};
-use crate::dialplan::{Backend, Routed, Unmatched};
+use crate::dialplan::{Backend, Routed};
 use crate::http::Client;
 use crate::tenant::{Agent, CallConfig, TenantId};
+
+/// What becomes of a call to a number that no route knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unmatched {
+    /// Ask the router's own backend; without one, the default prompt.
+    #[default]
+    Ask,
+    /// Refuse it: not found.
+    Reject,
+    /// The default prompt, without asking.
+    Default,
+}
 
 /// How long a lookup may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

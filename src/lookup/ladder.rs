@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Answer, ConfigSource, Decision, Report, Why};
+use super::{Answer, ConfigSource, Decision, Report, Unmatched, Why};
 use crate::call::Refusal;
-use crate::dialplan::{Action, Backend, Routed, Unmatched};
+use crate::dialplan::{Action, Backend, Routed};
 use crate::tenant::wire::{BackendAction, BackendAnswer};
 use crate::tenant::{Agent, CallConfig, TenantId};
 

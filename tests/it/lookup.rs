@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dialplane::call::{Call, CallId, Caller, Country, Number, Origin, Refusal, Trunk};
-use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant, Unmatched};
+use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant};
 use dialplane::http::{Client, Roots, sign};
-use dialplane::lookup::{Answer, Budget, ConfigSource, Decision, Lookup, Why};
+use dialplane::lookup::{Answer, Budget, ConfigSource, Decision, Lookup, Unmatched, Why};
 use dialplane::tenant::{Agent, Choice, TenantId};
 use jiff::Timestamp;
 use serde_json::{Value, json};

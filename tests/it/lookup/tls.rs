@@ -3,9 +3,8 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use dialplane::dialplan::Unmatched;
 use dialplane::http::Roots;
-use dialplane::lookup::{Budget, Lookup, Why};
+use dialplane::lookup::{Budget, Lookup, Unmatched, Why};
 use dialplane::tenant::Agent;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
