@@ -250,6 +250,21 @@ async fn the_request_is_the_contracts_to_the_letter_and_both_secrets_sign_it() {
     crate::schemas::assert_valid("call-config-request.schema.json", &body);
 }
 
+#[tokio::test]
+async fn a_secret_that_cannot_sign_is_named_whatever_the_backend_says() {
+    for status in ["200 OK", "401 Unauthorized"] {
+        let mut server = Server::start(answer(status, "application/json", "{}")).await;
+        let secrets = vec!["whsec_not base64".into(), "good".into()];
+        let own = Backend { secrets, ..backend(&server.url()) };
+        let answer = lookup(None, AMPLE).resolve(&call(), Some(&routed(Some(own))), now()).await;
+        let warning = "secret 1: expected `whsec_` and base64, or any other text; \
+            the request is not signed with it";
+        assert_eq!(answer.report.warnings, [warning], "{status}");
+        let signatures = &server.requests.recv().await.unwrap().headers["webhook-signature"];
+        assert_eq!(signatures.split(' ').count(), 1, "{status}: signed with the other");
+    }
+}
+
 fn expected_request(id: &str) -> Value {
     json!({
         "version": "1", "id": id, "attempt": 1, "deadlineMs": 1500,
