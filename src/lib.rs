@@ -61,10 +61,10 @@
 
 pub mod pii;
 // pub mod telemetry;
-pub mod document;
 pub mod admission;
 pub mod call;
 pub mod dialplan;
+pub mod document;
 pub mod http;
 pub mod ingress;
 pub mod livekit;

@@ -5,5 +5,5 @@
 #[path = "../shared/leak.rs"]
 mod leak;
 mod pii;
-mod tidy;
 mod realtime;
+mod tidy;
