@@ -30,7 +30,7 @@ pub use secret::{SecretError, SecretRef};
 pub use spelling::nearest;
 pub use surroundings::{Given, Placeholders, Process, Surroundings};
 pub use table::{Keys, Table};
-pub use value::{Value, shown};
+pub use value::{Value, shown, shown_address};
 
 /// One file, parsed, and what has been found wrong in it so far.
 pub struct Document<'t> {

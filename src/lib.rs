@@ -59,24 +59,24 @@
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `cli` | commands | * | clap, anyhow |
 
-pub mod pii;
-// pub mod telemetry;
+pub mod admin;
 pub mod admission;
+pub mod app;
 pub mod call;
+pub mod cli;
+pub mod config;
 pub mod dialplan;
 pub mod document;
 pub mod http;
 pub mod ingress;
+pub mod kit;
 pub mod livekit;
 pub mod lookup;
 pub mod media;
+pub mod pii;
 pub mod realtime;
 pub mod record;
-// pub mod session;
+pub mod session;
+pub mod store;
+pub mod telemetry;
 pub mod tenant;
-// pub mod store;
-pub mod kit;
-// pub mod admin;
-// pub mod config;
-// pub mod app;
-// pub mod cli;

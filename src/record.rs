@@ -1,5 +1,7 @@
 //! The call record: what became of one call, whoever ended it. One per call.
 
+pub mod wire;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,16 @@ pub struct CallRecord {
     pub ended_at: Timestamp,
 }
 
+/// What is known of a call when it gets its permit: enough for a record if nobody sees its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    pub id: CallId,
+    pub offered_at: Timestamp,
+    pub call: Option<&'a Call>,
+    pub tenant: Option<&'a TenantId>,
+    pub route: Option<&'a RouteTaken>,
+}
+
 impl CallRecord {
     /// A call that was just offered. Its ending stands until a better one is known.
     pub fn begun(id: CallId, offered_at: Timestamp) -> Self {
@@ -48,6 +60,16 @@ impl CallRecord {
             metadata: BTreeMap::new(),
             ending: Ending::Failed(Fault::Internal),
             ended_at: offered_at,
+        }
+    }
+
+    pub fn opening(&self) -> Opening<'_> {
+        Opening {
+            id: self.id,
+            offered_at: self.offered_at,
+            call: self.call.as_deref(),
+            tenant: self.tenant.as_ref(),
+            route: self.route.as_ref(),
         }
     }
 }

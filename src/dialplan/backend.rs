@@ -25,8 +25,7 @@ impl Backend {
             None => table.require("url", Self::ACCEPTED),
             Some(_) => table.get("url"),
         };
-        // An address may hold keys of its own, so it is not shown.
-        let written = written.and_then(|value| value.parsed_unshown(Self::ACCEPTED, Self::parse_url));
+        let written = written.and_then(|value| value.address(Self::ACCEPTED, Self::parse_url));
         let secrets = read_secrets(table, surroundings);
         let bearer = match table.get("token") {
             Some(value) => Some(value.secret(surroundings)?),

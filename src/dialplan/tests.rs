@@ -138,9 +138,7 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
     assert_eq!(routed("+15557779999").action, Action::Answer { agent: Some(limits_alone.into()) });
 }
 
-#[test]
-fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
-    let text = r#"
+const BROKEN: &str = r#"
 tenant = "acme dental"
 shedule = 1
 
@@ -182,7 +180,10 @@ max_duration = "90d"
 [schedule.office]
 timezone = "Europe/Berlin"
 "#;
-    let loaded = compile(&[source("a.toml", 0, text)]);
+
+#[test]
+fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
+    let loaded = compile(&[source("a.toml", 0, BROKEN)]);
     let accepted = pattern::Pattern::ACCEPTED;
     let expected = [
         "2:10: tenant: found \"acme dental\"; accepted: 1 to 128 letters, digits, '-' and '_'".to_owned(),
@@ -210,7 +211,7 @@ timezone = "Europe/Berlin"
         "26:9: voice: found a whole number; accepted: text".into(),
         "27:15: temperature: found \"3.5\"; accepted: a number from 0 to 2".into(),
         "28:12: language: found \"english please\"; accepted: a language tag such as en-US".into(),
-        "31:7: url: found something else (not shown); accepted: the http or https address of the webhook, without a \
+        "31:7: url: found an address with more than host and path (not shown); accepted: the http or https address of the webhook, without a \
          user name or password"
             .into(),
         "32:10: secret: found 3 secrets; accepted: one, or two while one replaces the other, the newer first".into(),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::call::Country;
-use crate::document::{Keys, Table};
+use crate::document::{Keys, Table, Value, shown};
 
 /// The keys of `[[trunk]]`.
 pub const TRUNK_KEYS: Keys = Keys::only(&["name", "ids", "country"]);
@@ -31,36 +31,50 @@ impl Trunks {
 
     /// Reads `[[trunk]]` tables opened with [`TRUNK_KEYS`]. A trunk with an error is noted and left out.
     pub fn read(tables: &[Table<'_>]) -> Self {
-        let mut by_id = HashMap::new();
-        let mut names = HashSet::new();
-        for table in tables {
-            let Some(trunk) = read_trunk(table).map(Arc::new) else { continue };
-            if !names.insert(Arc::clone(&trunk.name)) {
-                table.report("another [[trunk]] has this name; accepted: a name of its own for each");
-            }
-            for id in &trunk.ids {
-                if by_id.insert(id.clone(), Arc::clone(&trunk)).is_some() {
-                    table.report(format!(
-                        "ids: {id} is listed twice; accepted: each id once, in one [[trunk]]"
-                    ));
-                }
-            }
-        }
-        Self(by_id)
+        let mut taken = Taken::default();
+        let trunks: Vec<_> =
+            tables.iter().filter_map(|table| read_trunk(table, &mut taken)).map(Arc::new).collect();
+        let by_id =
+            trunks.iter().flat_map(|trunk| trunk.ids.iter().map(|id| (id.clone(), Arc::clone(trunk))));
+        Self(by_id.collect())
     }
 }
 
-fn read_trunk(table: &Table<'_>) -> Option<TrunkPlan> {
+/// The names and ids that trunks have so far.
+#[derive(Default)]
+struct Taken<'d> {
+    names: HashSet<&'d str>,
+    ids: HashSet<&'d str>,
+}
+
+fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan> {
+    const NAME: &str = "a name";
+    const IDS: &str = "an array of trunk ids such as ST_abc";
     const COUNTRY: &str = "an ISO 3166 code of two letters, such as US";
-    let filled = |text: &str| (!text.trim().is_empty()).then(|| text.to_owned());
-    let name = table.require("name", "text").and_then(|value| value.parsed("text", filled));
-    let ids = table.require("ids", "an array of trunk ids such as ST_abc").and_then(|value| {
-        let items = value.items("an array of trunk ids such as ST_abc")?;
-        items.iter().map(|item| item.parsed("a trunk id such as ST_abc", filled)).collect::<Option<Vec<_>>>()
+    let name = table.require("name", NAME).and_then(|value| {
+        let name = filled(&value, NAME)?;
+        if !taken.names.insert(name) {
+            value.report_found("the name of another trunk", "a name of its own for each");
+        }
+        Some(name)
     });
-    let country = match table.get("country") {
-        Some(value) => Some(value.parsed(COUNTRY, Country::parse)?),
-        None => None,
-    };
-    Some(TrunkPlan { name: name?.into(), ids: ids?, country })
+    let mut ids = Vec::new();
+    for value in table.require("ids", IDS).and_then(|value| value.items(IDS)).unwrap_or_default() {
+        let Some(id) = filled(&value, "a trunk id such as ST_abc") else { continue };
+        if !taken.ids.insert(id) {
+            value.report_found(&format!("{} again", shown(id)), "each id once, in one [[trunk]]");
+        }
+        ids.push(id.to_owned());
+    }
+    let country = table.get("country").and_then(|value| value.parsed(COUNTRY, Country::parse));
+    Some(TrunkPlan { name: name?.into(), ids, country })
+}
+
+fn filled<'d>(value: &Value<'d>, accepted: &str) -> Option<&'d str> {
+    let text = value.text(accepted)?;
+    if text.trim().is_empty() {
+        value.report_found("empty text", accepted);
+        return None;
+    }
+    Some(text)
 }

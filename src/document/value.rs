@@ -40,7 +40,7 @@ impl<'d> Value<'d> {
     }
 
     /// Text that `parse` takes. The message shows the text that it does not, so it must be nobody's number, prompt
-    /// or key; see [`Value::parsed_unshown`].
+    /// or key.
     pub fn parsed<T>(&self, accepted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(accepted)?;
         let parsed = parse(text);
@@ -50,12 +50,12 @@ impl<'d> Value<'d> {
         parsed
     }
 
-    /// As [`Value::parsed`], for text that no message may show.
-    pub fn parsed_unshown<T>(&self, accepted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    /// As [`Value::parsed`], for an address: what it holds beside host and path is not shown.
+    pub fn address<T>(&self, accepted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(accepted)?;
         let parsed = parse(text);
         if parsed.is_none() {
-            self.report_found("something else (not shown)", accepted);
+            self.report_found(&shown_address(text), accepted);
         }
         parsed
     }
@@ -188,4 +188,13 @@ pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     let short: String = text.chars().take(LONGEST).collect();
     if short.len() == text.len() { format!("{text:?}") } else { format!("{short:?}...") }
+}
+
+/// An address as messages show it. User names, passwords and queries hold keys, so then nothing is shown.
+pub fn shown_address(text: &str) -> String {
+    if text.contains(['@', '?', '#']) {
+        "an address with more than host and path (not shown)".to_owned()
+    } else {
+        shown(text)
+    }
 }

@@ -5,5 +5,8 @@
 #[path = "../shared/leak.rs"]
 mod leak;
 mod pii;
-mod realtime;
 mod tidy;
+mod admin;
+mod lookup;
+mod realtime;
+mod schemas;

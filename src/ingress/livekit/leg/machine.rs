@@ -148,7 +148,7 @@ impl Machine {
             Input::Left(Departure::Dismissed) | Input::Lost => self.lost(Fault::Room, now),
             Input::NotJoined => self.lost(Fault::Join, now),
             Input::Command(command) => self.command(&command, now),
-            Input::SessionGone => self.leave(Some(Fault::Panic), now),
+            Input::SessionGone => self.leave(Some(Fault::Internal), now),
             Input::StepFailed => self.next_step(now),
             Input::StepDone => self.gone(LegEnd::HungUp, now),
             Input::Timeout => self.timeout(now),

@@ -108,7 +108,7 @@ impl Registration {
     pub fn job_ended(&mut self, over: Over, now: Instant) -> Vec<Action> {
         self.jobs = self.jobs.saturating_sub(1);
         let panicked = over.job.filter(|_| over.panicked);
-        let failed = |job| Action::Send(ToServer::Job(job, JobState::Failed(Fault::Panic.name())));
+        let failed = |job| Action::Send(ToServer::Job(job, JobState::Failed(Fault::Internal.name())));
         panicked.map(failed).into_iter().chain(self.status(now)).collect()
     }
 
