@@ -4,7 +4,7 @@ pub mod crypto;
 mod workers;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl App {
         let address = settings.http;
         let listening = TcpListener::bind(address).await;
         let http = listening.map_err(|source| StartError::Listen { address, source })?;
-        let unmatched = settings.unmatched(has_dialplans(settings.dialplans.as_deref()));
+        let unmatched = settings.unmatched(loaded.files > 0);
         let default_agent = settings.default_agent;
         let client = Client::new(&crate::http::Roots::Native)?;
         let lookup = Lookup::new(client, settings.backend, default_agent, unmatched, Budget::default());
@@ -204,7 +204,10 @@ fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, Op
     };
     let (journal, interrupted) = Journal::open(path, metrics.clone())?;
     if interrupted.calls > 0 {
-        tracing::warn!(calls = interrupted.calls, "calls were up when the last router ended: recorded as interrupted");
+        tracing::warn!(
+            calls = interrupted.calls,
+            "calls were up when the last router ended: recorded as interrupted"
+        );
     }
     Ok(journal)
 }
@@ -223,10 +226,4 @@ fn load_dialplans(folder: Option<&Path>) -> Loaded {
 /// Only where, as the message may quote a number; `dialplane check` says what.
 fn log_place(problem: &Diagnostic) {
     tracing::warn!(place = %problem.place, "a dialplan has a problem; `dialplane check` says which");
-}
-
-fn has_dialplans(folder: Option<&Path>) -> bool {
-    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
-    let mut files = entries.into_iter().flatten().flatten().map(|entry| entry.path());
-    files.any(|path: PathBuf| path.extension().is_some_and(|extension| extension == "toml"))
 }

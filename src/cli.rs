@@ -59,8 +59,7 @@ fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EX_CONFIG));
         }
     };
-    let by_output =
-        if std::io::stderr().is_terminal() { logs::Format::Human } else { logs::Format::Json };
+    let by_output = if std::io::stderr().is_terminal() { logs::Format::Human } else { logs::Format::Json };
     logs::init(settings.log.unwrap_or(by_output), tracing::Level::INFO).context("logs")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     runtime.block_on(serve(settings))?;

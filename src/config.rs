@@ -18,10 +18,12 @@ use std::time::Duration;
 use variables::Variables;
 
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
-use crate::dialplan::{Backend, CacheBy, Unmatched};
+use crate::dialplan::{Backend, CacheBy};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
 use crate::livekit::Project;
+use crate::lookup::Unmatched;
 use crate::realtime::Provider;
+use crate::telemetry::logs::Format;
 use crate::tenant::Agent;
 
 /// Everything the operator decides.
@@ -47,15 +49,9 @@ pub struct Settings {
     /// Where health and metrics are served.
     pub http: SocketAddr,
     /// `None`: for people on a terminal, JSON elsewhere.
-    pub log: Option<LogFormat>,
+    pub log: Option<Format>,
     /// How long calls may go on after SIGTERM.
     pub drain: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Human,
-    Json,
 }
 
 const FILE_KEYS: Keys =
@@ -132,11 +128,7 @@ impl Settings {
             .parsed("DIALPLANE_HTTP", "an address and port such as 127.0.0.1:8080", |text| text.parse().ok());
         let max_calls = variables.whole("DIALPLANE_MAX_CALLS", 1..=100_000);
         let drain = variables.whole("DIALPLANE_DRAIN_SECONDS", 0..=86_400);
-        let log = variables.parsed("DIALPLANE_LOG", "human or json", |text| match text {
-            "human" => Some(LogFormat::Human),
-            "json" => Some(LogFormat::Json),
-            _ => None,
-        });
+        let log = variables.parsed("DIALPLANE_LOG", "human or json", Format::parse);
         variables.refuse_what_is_not_yet();
         Some(Self {
             projects: projects?,

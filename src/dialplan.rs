@@ -77,17 +77,6 @@ pub enum Action {
     Refuse(Refusal),
 }
 
-/// What becomes of a call to a number that no route names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unmatched {
-    /// Ask the router's own backend.
-    Ask,
-    /// Refuse it as not found.
-    Reject,
-    /// Answer it with the router's default agent.
-    Default,
-}
-
 /// A fact of the call that a backend's answer may depend on: an item of `cache_by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CacheBy {

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 /// Installs the process' one TLS and DTLS provider, aws-lc-rs, and pays for its first use now rather than in the
 /// first call (30 to 60 ms).
 ///
@@ -8,5 +6,5 @@ use std::time::Duration;
 pub fn install() {
     // Fails when one is installed already, which is what is wanted.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    crate::ingress::livekit::peer::warm_up();
+    crate::ingress::livekit::peer::warm_up(tokio::time::Instant::now().into_std());
 }

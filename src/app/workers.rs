@@ -16,10 +16,10 @@ use crate::livekit::socket::Dialer;
 use crate::telemetry::{Metrics, Readiness};
 
 /// A worker for each agent name of each LiveKit project, all with one set of slots.
-pub struct Workers(Vec<(Arc<str>, Worker)>);
+pub(super) struct Workers(Vec<(Arc<str>, Worker)>);
 
 impl Workers {
-    pub fn new(
+    pub(super) fn new(
         projects: Vec<Project>,
         trunks: Trunks,
         slots: &Slots,
@@ -43,7 +43,12 @@ impl Workers {
     }
 
     /// Registers them all. Each ends after `drain`, with its last call.
-    pub fn start(self, readiness: &Readiness, metrics: &Metrics, drain: &CancellationToken) -> JoinSet<()> {
+    pub(super) fn start(
+        self,
+        readiness: &Readiness,
+        metrics: &Metrics,
+        drain: &CancellationToken,
+    ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         for (project, worker) in self.0 {
             let told = tell(project, worker.ready(), readiness.clone(), metrics.clone());

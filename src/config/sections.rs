@@ -8,9 +8,10 @@ use url::Url;
 use super::builtin;
 use super::layers::{Layers, Named};
 use super::variables::Variables;
-use crate::dialplan::{AGENT_KEYS, Backend, CacheBy, Unmatched, read_agent};
+use crate::dialplan::{AGENT_KEYS, Backend, CacheBy, read_agent};
 use crate::document::{Keys, Surroundings, Table, Value};
 use crate::livekit::Project;
+use crate::lookup::Unmatched;
 use crate::realtime::{Dialect, Provider};
 use crate::tenant::Agent;
 

@@ -77,7 +77,7 @@ fn every_variable_is_read() {
     assert_eq!(settings.dialplans, Some("dialplans".into()));
     assert_eq!(settings.records, Some("calls.jsonl".into()));
     assert_eq!((settings.max_calls, settings.drain), (7, Duration::ZERO));
-    assert_eq!((settings.http.to_string().as_str(), settings.log), ("[::]:80", Some(LogFormat::Json)));
+    assert_eq!((settings.http.to_string().as_str(), settings.log), ("[::]:80", Some(Format::Json)));
 }
 
 #[test]

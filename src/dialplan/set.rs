@@ -27,7 +27,7 @@ pub struct Source {
 }
 
 /// What a folder yielded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Loaded {
     pub dialplan: Dialplan,
     /// File by file, in the order of their names and of their lines.

@@ -205,9 +205,8 @@ impl Shell<'_> {
             Action::Mark(record) => self.mark(*record),
             Action::Lookup { call, routed } => {
                 let shared = Arc::clone(self.shared);
-                let lookup = async move {
-                    shared.lookup.resolve(&call, routed.as_deref(), Timestamp::now()).await
-                };
+                let lookup =
+                    async move { shared.lookup.resolve(&call, routed.as_deref(), Timestamp::now()).await };
                 self.lookups.spawn(lookup.in_current_span());
             }
             Action::OpenModel(opening) => {

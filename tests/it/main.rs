@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::too_many_lines)]
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 
+mod admin;
 #[path = "../shared/leak.rs"]
 mod leak;
-mod pii;
-mod tidy;
-mod admin;
 mod lookup;
+mod pii;
 mod realtime;
 mod schemas;
+mod tidy;

@@ -48,6 +48,12 @@ pub struct Peer {
     ice_lost_since: Option<Instant>,
 }
 
+/// Builds a connection and throws it away: the first one of a process initialises the cryptography, which takes
+/// tens of milliseconds that no caller should wait for.
+pub fn warm_up(now: Instant) {
+    drop(Rtc::builder().build(now));
+}
+
 /// Our audio track on its way to the room.
 enum Publication {
     None,

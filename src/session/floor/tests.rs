@@ -26,7 +26,9 @@ impl Talk {
         for _ in 0..frames {
             self.now += FRAME;
             for action in self.floor.on_time(self.now, &self.timings) {
-                let Action::Leg(LegCommand::Frame(frame)) = action else { panic!("only frames leave by time") };
+                let Action::Leg(LegCommand::Frame(frame)) = action else {
+                    panic!("only frames leave by time")
+                };
                 left.push(frame[0]);
             }
         }

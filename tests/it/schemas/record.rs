@@ -85,7 +85,7 @@ fn records_of_every_ending_are_valid() {
         Fault::Room,
         Fault::ModelUnavailable,
         Fault::ModelLost,
-        Fault::Panic,
+        Fault::Internal,
     ];
     let refused = Refusal::ALL.into_iter().map(Ending::Refused);
     for ending in plain.into_iter().chain(refused).chain(faults.into_iter().map(Ending::Failed)) {

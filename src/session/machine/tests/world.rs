@@ -85,7 +85,11 @@ impl World {
         let context = Context {
             dialplan: Arc::default(),
             provider: Arc::new(provider()),
-            capabilities: Capabilities { truncate: true, paced_output: seed.is_multiple_of(5), temperature: false },
+            capabilities: Capabilities {
+                truncate: true,
+                paced_output: seed.is_multiple_of(5),
+                temperature: false,
+            },
             timings: Timings::default(),
             sounds: Sounds {
                 silence: Arc::from([SILENCE]),
