@@ -1,9 +1,7 @@
-//! The realtime client against servers that misbehave on a real socket. What it says and hears in order is
-//! tested beside the dialect, in `src/realtime/openai/tests.rs`.
+//! The realtime client on real sockets: here against servers that misbehave, below against the scripted model.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dialplane::pii::Redacted;
@@ -12,7 +10,6 @@ use dialplane::realtime::session::ModelSession;
 use dialplane::realtime::{Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider};
 use dialplane::tenant::Greeting;
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -22,6 +19,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+mod conversation;
+mod tls;
 
 const CREATED: &str = r#"{"type":"session.created","session":{"id":"sess_1","expires_at":1800000000}}"#;
 const UPDATED: &str = r#"{"type":"session.updated","session":{}}"#;
@@ -369,40 +369,4 @@ async fn dropping_the_session_closes_the_socket() {
     until_configured(&mut session).await;
     drop(session);
     assert_eq!(server.told().await, "gone");
-}
-
-#[tokio::test]
-async fn wss_works_with_an_authority_that_is_trusted_and_with_no_other() {
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let root: CertificateDer<'static> = authority.self_signed(&key).unwrap().der().clone();
-    let issuer = rcgen::Issuer::new(authority, key);
-    let own_key = rcgen::KeyPair::generate().unwrap();
-    let own = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let own = own.signed_by(&own_key, &issuer).unwrap().der().clone();
-
-    for (trusted, expected) in [(vec![root], None), (vec![], Some(lost("TLS failed")))] {
-        let untrusting = dialer();
-        let dialer = if trusted.is_empty() { untrusting } else { Dialer::trusting(trusted) };
-        let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
-        let tls = rustls::ServerConfig::builder().with_no_client_auth();
-        let tls = tls.with_single_cert(vec![own.clone()], key).unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-        let server = Server::start(move |stream, _| async move {
-            if let Ok(stream) = acceptor.accept(stream).await {
-                let mut socket = greet(stream).await;
-                while let Some(Ok(_)) = socket.next().await {}
-            }
-        })
-        .await;
-        let mut session = open(&dialer, &format!("https://localhost:{}/v1", server.address.port()));
-        if let Some(expected) = expected {
-            assert_eq!(closed(&mut session).await, expected);
-        } else {
-            until_configured(&mut session).await;
-            session.commands.send(ModelCommand::Close).await.unwrap();
-            assert_eq!(closed(&mut session).await, Closed::Asked);
-        }
-    }
 }
