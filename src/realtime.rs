@@ -37,6 +37,14 @@ pub enum Dialect {
     OpenAiRealtime,
 }
 
+impl Dialect {
+    pub const fn capabilities(self) -> Capabilities {
+        match self {
+            Self::OpenAiRealtime => openai::OpenAi::CAPABILITIES,
+        }
+    }
+}
+
 /// What a dialect can do; where one can't, the session does without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
@@ -60,6 +68,11 @@ pub struct Opening {
     /// BCP 47, for the transcription of the caller.
     pub language: Option<String>,
     pub max_output_tokens: u32,
+}
+
+impl Opening {
+    /// What a response may cost at the most, where nothing else is said: about 3 minutes of speech.
+    pub const MAX_OUTPUT_TOKENS: u32 = 4096;
 }
 
 /// The model's id of one spoken item: what barge-in truncates.

@@ -30,9 +30,7 @@ impl Dialer {
     pub fn open(&self, provider: &Provider, opening: Opening) -> ModelSession {
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (event_queue, events) = mpsc::channel(EVENT_QUEUE);
-        let capabilities = match provider.dialect {
-            Dialect::OpenAiRealtime => OpenAi::CAPABILITIES,
-        };
+        let capabilities = provider.dialect.capabilities();
         let session = run(self.clone(), provider.clone(), opening, command_queue, event_queue);
         #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
         let task = AbortOnDropHandle::new(tokio::spawn(session));

@@ -1,3 +1,12 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::too_many_lines)]
+//! Tests that need nothing but the package itself.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::too_many_lines)]
+#![allow(unreachable_pub, reason = "a test target exports nothing")]
 
+mod admin;
+#[path = "../shared/leak.rs"]
+mod leak;
+mod lookup;
+mod pii;
 mod realtime;
+mod schemas;
+mod tidy;
