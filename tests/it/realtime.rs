@@ -89,13 +89,12 @@ fn dialer() -> Dialer {
     Dialer::trusting([])
 }
 
-fn impatient() -> Dialer {
-    dialer().timed(Timing {
-        connect: Duration::from_secs(1),
-        heartbeat: Duration::from_millis(500),
-        goodbye: Duration::from_millis(200),
-    })
+fn impatient(heartbeat: Duration) -> Dialer {
+    let (connect, goodbye) = (Duration::from_secs(1), Duration::from_millis(200));
+    dialer().timed(Timing { connect, heartbeat, goodbye })
 }
+
+const SHORT: Duration = Duration::from_millis(500);
 
 fn open(dialer: &Dialer, url: &str) -> ModelSession {
     let provider = Provider {
@@ -219,7 +218,7 @@ async fn a_server_that_is_not_there_or_does_not_answer_is_lost_in_time_and_can_b
         })
     };
     let server = mute().await;
-    assert_eq!(closed(&mut open(&impatient(), &server.url())).await, lost("connect timed out"));
+    assert_eq!(closed(&mut open(&impatient(SHORT), &server.url())).await, lost("connect timed out"));
     let mut server = mute().await;
     let mut session = open(&dialer(), &server.url());
     server.told().await;
@@ -288,7 +287,7 @@ async fn a_server_that_falls_silent_is_lost_and_one_that_only_answers_pings_is_n
         std::future::pending::<()>().await;
     })
     .await;
-    assert_eq!(closed(&mut open(&impatient(), &server.url())).await, lost("server is silent"));
+    assert_eq!(closed(&mut open(&impatient(SHORT), &server.url())).await, lost("server is silent"));
 
     let mut server = Server::start(|stream, tell| async move {
         let mut socket = greet(stream).await;
@@ -297,7 +296,7 @@ async fn a_server_that_falls_silent_is_lost_and_one_that_only_answers_pings_is_n
         }
     })
     .await;
-    let mut session = open(&impatient(), &server.url());
+    let mut session = open(&impatient(SHORT), &server.url());
     until_configured(&mut session).await;
     for _ in 0..3 {
         assert_eq!(server.told().await, r#"Ping(b"")"#);
@@ -339,7 +338,7 @@ async fn commands_go_out_while_the_call_does_not_take_its_events_and_no_event_is
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_read_is_given_up() {
     let server = Server::start(|stream, _| async move {
         let (mut sink, _unread) = greet(stream).await.split();
@@ -350,7 +349,7 @@ async fn a_server_that_does_not_read_is_given_up() {
         }
     })
     .await;
-    let mut session = open(&impatient(), &server.url());
+    let mut session = open(&impatient(4 * SHORT), &server.url());
     until_configured(&mut session).await;
     let commands = session.commands.clone();
     let mut talk = JoinSet::new();
