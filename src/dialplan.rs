@@ -1,8 +1,25 @@
 //! Where a number goes: dialplan files, compiled into an immutable table, and the pure function over it.
 
+mod agent;
+mod backend;
+mod file;
+mod pattern;
+mod route;
+mod set;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod trunk;
+
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::call::Refusal;
+pub use agent::{AGENT_KEYS, read_agent};
+pub use set::{Loaded, Source};
+
+use crate::call::{Number, Refusal};
+use crate::document::{Diagnostic, Placeholders, Surroundings};
 use crate::pii::Redacted;
 use crate::tenant::{Agent, TenantId};
 
@@ -58,4 +75,95 @@ pub enum Action {
         agent: Option<Arc<Agent>>,
     },
     Refuse(Refusal),
+}
+
+/// A fact of the call that a backend's answer may depend on: an item of `cache_by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CacheBy {
+    Called,
+    Trunk,
+    Caller,
+    Route,
+    Diverted,
+}
+
+impl CacheBy {
+    pub const ALL: [Self; 5] = [Self::Called, Self::Trunk, Self::Caller, Self::Route, Self::Diverted];
+
+    /// The name in files, variables and in the webhook's `cache.by`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Called => "called",
+            Self::Trunk => "trunk",
+            Self::Caller => "caller",
+            Self::Route => "route",
+            Self::Diverted => "diverted",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fact| fact.name() == name)
+    }
+}
+
+/// Every route of every tenant, immutable.
+#[derive(Clone, PartialEq, Default)]
+pub struct Dialplan {
+    table: table::Table,
+    tenants: usize,
+}
+
+impl Dialplan {
+    /// Reads every `*.toml` of the folder, in the order of their names. Never fails: a file with an error costs
+    /// its tenant its routes and no one else's, and the diagnostics say why.
+    pub fn load(folder: &Path, surroundings: &dyn Surroundings) -> Loaded {
+        let (sources, unreadable) = set::gather(folder);
+        let mut loaded = Self::compile(&sources, surroundings);
+        loaded.files += unreadable.len();
+        loaded.diagnostics.extend(unreadable);
+        loaded.diagnostics.sort_by(|a, b| a.place.path().cmp(&b.place.path()));
+        loaded
+    }
+
+    /// As [`Dialplan::load`], of files that have been read already.
+    pub fn compile(sources: &[Source], surroundings: &dyn Surroundings) -> Loaded {
+        set::compile(sources, surroundings)
+    }
+
+    /// The route of a called number. The literal text as it came beats the exact number, which beats the longest
+    /// prefix.
+    pub fn resolve(&self, called: &Number) -> Option<Routed> {
+        let (matched, target) = self.table.find(called)?;
+        Some(Routed {
+            tenant: Arc::clone(&target.tenant),
+            route: Arc::clone(&target.route),
+            matched,
+            action: target.action.clone(),
+        })
+    }
+
+    /// How many tenants have routes here.
+    pub fn tenants(&self) -> usize {
+        self.tenants
+    }
+
+    /// How many numbers, prefixes and literal names lead somewhere.
+    pub fn patterns(&self) -> usize {
+        self.table.len()
+    }
+}
+
+impl fmt::Debug for Dialplan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialplan")
+            .field("tenants", &self.tenants)
+            .field("patterns", &self.patterns())
+            .finish()
+    }
+}
+
+/// All that is wrong with a folder of dialplans. Secrets' references are read but not followed, so that a check
+/// needs no keys.
+pub fn check(folder: &Path) -> Vec<Diagnostic> {
+    Dialplan::load(folder, &Placeholders).diagnostics
 }

@@ -1,4 +1,4 @@
 //! Where calls come in. Every ingress produces [`leg::Incoming`] calls and speaks through a [`leg::Leg`].
 
 pub mod leg;
-// pub mod livekit;
+pub mod livekit;

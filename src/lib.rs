@@ -40,43 +40,43 @@
 //! | `pii` | redacting types | - | |
 //! | `telemetry` | metric names and labels as enums, logs, the call's span | - | prometheus_client, tracing_subscriber |
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
-//! | `http` | the outbound client: bounds, webhook sign and verify | document | reqwest, aws_lc_rs |
+//! | `http` | the outbound client: bounds, webhook sign and verify | document | reqwest, aws_lc_rs, rustls, rustls_native_certs |
 //! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
-//! | `media` | frames, opus, gap filling, the caller's clock | - | opus |
+//! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `dialplan` | file, trunk, set, resolve | document, call, tenant | |
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
-//! | `realtime` | provider, commands, events; a file a dialect | tenant, media, document | tokio_tungstenite |
-//! | `livekit` | project, token, API, websocket, wire | call, document | livekit_api, livekit_protocol, prost, tokio_tungstenite |
-//! | `ingress` | `leg`; livekit/{worker, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
+//! | `realtime` | provider, commands, events; a file a dialect | tenant, media, document | tokio_tungstenite, rustls |
+//! | `livekit` | project, token, API, websocket, wire | - | livekit_api, livekit_protocol, prost, tokio_tungstenite, rustls |
+//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
-//! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, ingress::leg | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
-//! | `kit` | strict scripted model, mock backend | - | axum, rustls, aws_lc_rs |
+//! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, store, ingress::leg | |
+//! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics` | telemetry | axum |
 //! | `config` | settings from file and environment | document, call, tenant, dialplan, lookup, realtime, livekit | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `cli` | commands | * | clap, anyhow |
 
-pub mod pii;
-// pub mod telemetry;
-// pub mod document;
-// pub mod http;
+pub mod admin;
 pub mod admission;
+pub mod app;
 pub mod call;
+pub mod cli;
+pub mod config;
 pub mod dialplan;
+pub mod document;
+pub mod http;
 pub mod ingress;
+pub mod kit;
 pub mod livekit;
 pub mod lookup;
 pub mod media;
+pub mod pii;
 pub mod realtime;
 pub mod record;
+pub mod session;
+pub mod store;
+pub mod telemetry;
 pub mod tenant;
-// pub mod session;
-// pub mod store;
-pub mod kit;
-// pub mod admin;
-// pub mod config;
-// pub mod app;
-// pub mod cli;

@@ -1,9 +1,45 @@
 //! How a call is to be answered: the backend's `POST /call-config`, and what serves when it can't.
 
+mod ladder;
+mod webhook;
+pub mod wire;
+
 use std::time::Duration;
 
-use crate::call::Refusal;
-use crate::tenant::{CallConfig, TenantId};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::call::{Call, Refusal};
+use crate::dialplan::{Backend, Routed};
+use crate::http::Client;
+use crate::tenant::{Agent, CallConfig, TenantId};
+
+/// What becomes of a call to a number that no route knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unmatched {
+    /// Ask the router's own backend; without one, the default prompt.
+    #[default]
+    Ask,
+    /// Refuse it: not found.
+    Reject,
+    /// The default prompt, without asking.
+    Default,
+}
+
+/// How long a lookup may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// One request and its whole answer.
+    pub attempt: Duration,
+    /// All of it.
+    pub whole: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { attempt: Duration::from_millis(1500), whole: Duration::from_secs(2) }
+    }
+}
 
 /// The rung of the answer ladder that served: `config_source` in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +66,8 @@ impl ConfigSource {
 pub enum Why {
     /// No backend is configured for this call.
     NoBackend,
+    /// The route or the settings decide, no backend is asked.
+    NotAsked,
     /// No connection: refused, DNS, TLS.
     Connect,
     /// No whole answer inside the budget.
@@ -48,6 +86,42 @@ pub enum Why {
     Malformed,
     /// The connection broke in the middle of the answer.
     Broken,
+}
+
+impl Why {
+    /// The name in records and metrics; of [`Why::Status`] without its number.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoBackend => "no-backend",
+            Self::NotAsked => "not-asked",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Unknown => "unknown",
+            Self::Declined => "declined",
+            Self::Status(_) => "status",
+            Self::TooLarge => "too-large",
+            Self::ContentType => "content-type",
+            Self::Malformed => "malformed",
+            Self::Broken => "broken",
+        }
+    }
+
+    /// The HTTP status, where that is why.
+    pub const fn status(self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(status),
+            Self::NoBackend
+            | Self::NotAsked
+            | Self::Connect
+            | Self::Timeout
+            | Self::Unknown
+            | Self::Declined
+            | Self::TooLarge
+            | Self::ContentType
+            | Self::Malformed
+            | Self::Broken => None,
+        }
+    }
 }
 
 /// What the lookup did, for the record and the metrics.
@@ -77,4 +151,54 @@ pub struct Answer {
     pub tenant: Option<TenantId>,
     pub decision: Decision,
     pub report: Report,
+}
+
+/// Finds out how calls are to be answered. One per router.
+#[derive(Debug)]
+pub struct Lookup {
+    client: Client,
+    router: Option<Backend>,
+    default: Agent,
+    unmatched: Unmatched,
+    budget: Budget,
+}
+
+impl Lookup {
+    /// `router` is the router's own backend, which serves tenants without one and may name the tenant;
+    /// `default` is the last layer of every answer.
+    pub fn new(
+        client: Client,
+        router: Option<Backend>,
+        default: Agent,
+        unmatched: Unmatched,
+        budget: Budget,
+    ) -> Self {
+        Self { client, router, default, unmatched, budget }
+    }
+
+    /// Asks the call's backend, if it has one, and lays the layers over each other. Takes no longer than the
+    /// budget and never fails. `now` dates the request's signature.
+    pub async fn resolve(&self, call: &Call, routed: Option<&Routed>, now: Timestamp) -> Answer {
+        let started = Instant::now();
+        let step = ladder::first(routed, self.router.as_ref(), self.unmatched);
+        let mut answer = match step {
+            ladder::Step::Refuse(refusal) => ladder::refused(routed, refusal),
+            ladder::Step::Below(why) => ladder::below(routed, &self.default, why),
+            ladder::Step::Ask(backend, owner) => {
+                let limit = self.budget.attempt.min(self.budget.whole);
+                let outcome = webhook::ask(&self.client, backend, call, routed, now, limit).await;
+                ladder::merge(outcome, owner, routed, &self.default)
+            }
+        };
+        answer.report.took = started.elapsed();
+        answer.report.attempts = u8::from(matches!(step, ladder::Step::Ask(..)));
+        if let Some(why) = answer.report.why.filter(|_| answer.report.attempts > 0) {
+            let took_ms = answer.report.took.as_millis();
+            tracing::warn!(call = %call.id, why = why.name(), status = why.status(), took_ms, "the backend did not serve");
+        }
+        for warning in &answer.report.warnings {
+            tracing::warn!(call = %call.id, warning, "a part of the backend's answer was dropped");
+        }
+        answer
+    }
 }

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+pub mod clock;
+pub mod framer;
+pub mod opus;
+pub mod pacer;
+
 /// What every frame lasts. livekit-sip's decoder takes exactly this much (960 samples at 48 kHz).
 pub const FRAME: Duration = Duration::from_millis(20);
 
@@ -13,3 +18,6 @@ pub const FRAME_SAMPLES: usize = 480;
 
 /// Any length of 24 kHz mono PCM, as it comes from a model or goes to one.
 pub type Pcm = Vec<i16>;
+
+/// Exactly one 20 ms frame of 24 kHz mono PCM.
+pub type PcmFrame = [i16; FRAME_SAMPLES];

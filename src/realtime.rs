@@ -12,6 +12,11 @@ use crate::media::Pcm;
 use crate::pii::Redacted;
 use crate::tenant::Greeting;
 
+pub mod connect;
+pub mod openai;
+mod pump;
+pub mod session;
+
 /// A model server, as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
@@ -30,6 +35,14 @@ pub struct Provider {
 pub enum Dialect {
     /// OpenAI Realtime, generally available shape.
     OpenAiRealtime,
+}
+
+impl Dialect {
+    pub const fn capabilities(self) -> Capabilities {
+        match self {
+            Self::OpenAiRealtime => openai::OpenAi::CAPABILITIES,
+        }
+    }
 }
 
 /// What a dialect can do; where one can't, the session does without.
@@ -55,6 +68,11 @@ pub struct Opening {
     /// BCP 47, for the transcription of the caller.
     pub language: Option<String>,
     pub max_output_tokens: u32,
+}
+
+impl Opening {
+    /// What a response may cost at the most, where nothing else is said: about 3 minutes of speech.
+    pub const MAX_OUTPUT_TOKENS: u32 = 4096;
 }
 
 /// The model's id of one spoken item: what barge-in truncates.

@@ -1,14 +1,16 @@
 //! The call record: what became of one call, whoever ended it. One per call.
 
+pub mod wire;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::call::{Call, CallId, Ending};
+use crate::call::{Call, CallId, Ending, Fault};
 use crate::lookup::Report;
-use crate::realtime::Usage;
+use crate::realtime::{Closed, ModelEvent, ResponseOutcome, Usage};
 use crate::tenant::TenantId;
 
 /// One call, from the offer to its end.
@@ -30,6 +32,46 @@ pub struct CallRecord {
     pub metadata: BTreeMap<String, serde_json::Value>,
     pub ending: Ending,
     pub ended_at: Timestamp,
+}
+
+/// What is known of a call when it gets its permit: enough for a record if nobody sees its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    pub id: CallId,
+    pub offered_at: Timestamp,
+    pub call: Option<&'a Call>,
+    pub tenant: Option<&'a TenantId>,
+    pub route: Option<&'a RouteTaken>,
+}
+
+impl CallRecord {
+    /// A call that was just offered. Its ending stands until a better one is known.
+    pub fn begun(id: CallId, offered_at: Timestamp) -> Self {
+        Self {
+            id,
+            offered_at,
+            call: None,
+            tenant: None,
+            route: None,
+            config: None,
+            model: None,
+            timing: Timing::default(),
+            barge_ins: 0,
+            metadata: BTreeMap::new(),
+            ending: Ending::Failed(Fault::Internal),
+            ended_at: offered_at,
+        }
+    }
+
+    pub fn opening(&self) -> Opening<'_> {
+        Opening {
+            id: self.id,
+            offered_at: self.offered_at,
+            call: self.call.as_deref(),
+            tenant: self.tenant.as_ref(),
+            route: self.route.as_ref(),
+        }
+    }
 }
 
 /// The route that the dialplan chose.
@@ -58,6 +100,29 @@ pub struct ModelUse {
 
 impl ModelUse {
     pub const MAX_WARNINGS: usize = 16;
+
+    /// Keeps what the record wants of an event.
+    pub fn note(&mut self, event: &ModelEvent) {
+        match event {
+            ModelEvent::Ready { session, .. } => self.session = Some(session.clone()),
+            ModelEvent::AgentDone { usage, outcome, .. } => {
+                self.responses += 1;
+                self.usage += *usage;
+                if let ResponseOutcome::Failed { code } = outcome {
+                    self.warn(code);
+                }
+            }
+            ModelEvent::Warning { code } | ModelEvent::Closed(Closed::Refused { code }) => self.warn(code),
+            ModelEvent::Closed(Closed::Lost { reason }) => self.warn(reason),
+            _ => {}
+        }
+    }
+
+    fn warn(&mut self, code: &str) {
+        if self.warnings.len() < Self::MAX_WARNINGS {
+            self.warnings.push(code.to_owned());
+        }
+    }
 }
 
 /// How long each step took, counted from the offer.

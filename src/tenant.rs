@@ -1,5 +1,7 @@
 //! A tenant, its agents, and the configuration of one call.
 
+pub mod wire;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +51,14 @@ impl<T> Choice<T> {
         match self {
             Self::Unsaid => lower,
             Self::Nothing | Self::This(_) => self,
+        }
+    }
+
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Choice<U> {
+        match self {
+            Self::Unsaid => Choice::Unsaid,
+            Self::Nothing => Choice::Nothing,
+            Self::This(value) => Choice::This(change(value)),
         }
     }
 

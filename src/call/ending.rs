@@ -30,8 +30,8 @@ pub enum Fault {
     ModelUnavailable,
     /// The model session was lost in an answered call.
     ModelLost,
-    /// A bug of ours: the call's task panicked.
-    Panic,
+    /// A bug of ours; the call's task panicked, say.
+    Internal,
 }
 
 /// Who made the call end.
@@ -68,7 +68,9 @@ impl Ending {
     pub const fn side(self) -> Side {
         match self {
             Self::CallerHungUp | Self::CallerCancelled => Side::Caller,
-            Self::Refused(_) | Self::TimeLimit | Self::Drained | Self::Failed(Fault::Panic) => Side::Router,
+            Self::Refused(_) | Self::TimeLimit | Self::Drained | Self::Failed(Fault::Internal) => {
+                Side::Router
+            }
             Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room) => Side::LiveKit,
             Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
         }
@@ -88,7 +90,7 @@ impl Fault {
             Self::Room => "room",
             Self::ModelUnavailable => "model-unavailable",
             Self::ModelLost => "model-lost",
-            Self::Panic => "panic",
+            Self::Internal => "internal",
         }
     }
 }

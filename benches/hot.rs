@@ -1,0 +1,92 @@
+//! What every call does fifty times a second. `cargo bench --bench hot`.
+
+use std::f64::consts::TAU;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dialplane::media::opus::{Decoder, Encoder};
+use dialplane::media::{FRAME_SAMPLES, MODEL_RATE, PcmFrame};
+use dialplane::realtime::openai::OpenAi;
+use dialplane::realtime::{ModelCommand, Opening};
+use dialplane::tenant::Greeting;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+fn main() {
+    divan::main();
+}
+
+/// Two seconds that are more like a voice than a tone is: harmonics of a gliding pitch, by syllables.
+fn voice() -> Vec<PcmFrame> {
+    let sample = |n: usize| {
+        let t = n as f64 / f64::from(MODEL_RATE);
+        let pitch = 140.0 + 40.0 * (TAU * 0.7 * t).sin();
+        let syllable = (TAU * 3.0 * t).sin().max(0.0);
+        let harmonics: f64 = (1..12).map(|h| (TAU * pitch * f64::from(h) * t).sin() / f64::from(h)).sum();
+        (harmonics * syllable * 9_000.0) as i16
+    };
+    (0..100).map(|frame| std::array::from_fn(|n| sample(frame * FRAME_SAMPLES + n))).collect()
+}
+
+/// The time is that of 100 frames, or two seconds of one way of a call.
+#[divan::bench]
+fn opus_encode(bencher: Bencher<'_, '_>) {
+    let frames = voice();
+    bencher
+        .counter(ItemsCount::new(frames.len()))
+        .with_inputs(Encoder::new)
+        .bench_refs(|encoder| frames.iter().map(|frame| encoder.encode(frame).len()).sum::<usize>());
+}
+
+#[divan::bench]
+fn opus_encode_lasting_silence(bencher: Bencher<'_, '_>) {
+    let mut encoder = Encoder::new();
+    bencher
+        .counter(ItemsCount::new(100_u32))
+        .bench_local(|| (0..100).map(|_| encoder.encode(&[0; FRAME_SAMPLES]).len()).sum::<usize>());
+}
+
+#[divan::bench]
+fn opus_decode(bencher: Bencher<'_, '_>) {
+    let mut encoder = Encoder::new();
+    let packets: Vec<_> = voice().iter().map(|frame| encoder.encode(frame)).collect();
+    bencher.counter(ItemsCount::new(packets.len())).with_inputs(Decoder::new).bench_refs(|decoder| {
+        packets.iter().map(|packet| decoder.decode(packet).map_or(0, |pcm| pcm.len())).sum::<usize>()
+    });
+}
+
+fn configured() -> OpenAi {
+    let mut dialect = OpenAi::new(Opening {
+        model: "m".into(),
+        voice: None,
+        instructions: None,
+        temperature: None,
+        greeting: Greeting::None,
+        language: None,
+        max_output_tokens: 4096,
+    });
+    dialect.on_server(r#"{"type":"session.created","session":{"id":"s"}}"#);
+    dialect.on_server(r#"{"type":"session.updated"}"#);
+    dialect
+}
+
+/// The caller's 20 ms as a client event.
+#[divan::bench]
+fn model_append(bencher: Bencher<'_, '_>) {
+    let mut dialect = configured();
+    let command = ModelCommand::Audio(voice().concat().into_iter().take(FRAME_SAMPLES).collect());
+    bencher.bench_local(|| dialect.on_command(&command).map_or(0, |frame| frame.len()));
+}
+
+/// A delta of this many milliseconds: from the server's text to PCM.
+#[divan::bench(args = [20, 200, 1000])]
+fn model_delta(bencher: Bencher<'_, '_>, milliseconds: usize) {
+    let bytes: Vec<u8> =
+        voice().concat().iter().take(24 * milliseconds).flat_map(|sample| sample.to_le_bytes()).collect();
+    let delta = format!(
+        r#"{{"type":"response.output_audio.delta","event_id":"event_1","response_id":"resp_1","item_id":"item_1","output_index":0,"content_index":0,"delta":"{}"}}"#,
+        STANDARD.encode(bytes)
+    );
+    let mut dialect = configured();
+    bencher.bench_local(|| dialect.on_server(&delta).events.len());
+}

@@ -1,0 +1,71 @@
+//! The operator's HTTP server: `/healthz`, `/readyz`, `/metrics`.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::{Metrics, Readiness};
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the pages show.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+}
+
+/// The pages without a socket.
+pub fn router(shown: Shown) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(shown)
+}
+
+/// How long requests that are under way at the end may take.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Serves until `stop`, and then a moment longer for the requests that are under way.
+pub async fn serve(listener: TcpListener, shown: Shown, stop: CancellationToken) -> io::Result<()> {
+    let stopped = stop.clone().cancelled_owned();
+    let serving = axum::serve(listener, router(shown)).with_graceful_shutdown(stopped);
+    let over = async {
+        stop.cancelled().await;
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = over => Ok(()),
+    }
+}
+
+/// 200 while calls are taken, else 503; either way with what that hangs on.
+async fn readyz(State(shown): State<Shown>) -> impl IntoResponse {
+    let ready = shown.readiness.now();
+    let status = if ready.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let projects: serde_json::Map<_, _> =
+        ready.projects.iter().map(|(project, registered)| (project.to_string(), json!(registered))).collect();
+    let body = json!({
+        "ready": ready.is_ready(),
+        "registered": projects,
+        "dialplan_problems": ready.dialplan_problems,
+        "draining": ready.draining,
+    });
+    (status, [(CONTENT_TYPE, "application/json")], body.to_string())
+}
+
+async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, OPEN_METRICS)], shown.metrics.render())
+}

@@ -1,0 +1,229 @@
+//! The running router: settings wired together, calls handed to sessions, and an orderly end.
+
+pub mod crypto;
+mod workers;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::admission::Slots;
+use crate::config::Settings;
+use crate::dialplan::{Dialplan, Loaded};
+use crate::document::{Diagnostic, Process};
+use crate::http::{Client, ClientError};
+use crate::ingress::leg::Incoming;
+use crate::lookup::{Budget, Lookup};
+use crate::realtime::connect::Dialer;
+use crate::session::run::{Shared, run as converse};
+use crate::session::sounds::Sounds;
+use crate::session::timings::Timings;
+use crate::store::journal::{Journal, OpenError};
+use crate::telemetry::{Metrics, Readiness};
+use workers::Workers;
+
+/// Calls taken by a worker and not yet by a session.
+const CALL_QUEUE: usize = 64;
+/// Beyond the grace period, calls are hung up, and this is how long that may take.
+const HANG_UP: Duration = Duration::from_secs(6);
+/// From the last call's end: job reports, leaving rooms, closing sockets.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// Why the router did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Records(#[from] OpenError),
+    #[error("DIALPLANE_HTTP: cannot listen on {address}: {source}; accepted: a free address of this machine")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("no provider is configured; set OPENAI_API_KEY or [[provider]]")]
+    NoProvider,
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// How the router is asked to end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Take no more calls, let those that are up go on for the grace period.
+    pub drain: CancellationToken,
+    /// Let everyone go now.
+    pub hang_up: CancellationToken,
+}
+
+/// A router that holds its sockets and files, and is about to take calls.
+pub struct App {
+    http: TcpListener,
+    shared: Arc<Shared>,
+    readiness: Readiness,
+    slots: Slots,
+    workers: Workers,
+    calls: mpsc::Receiver<Incoming>,
+    grace: Duration,
+    /// Where a reloaded dialplan would go; sessions hold the other end.
+    _dialplan: watch::Sender<Arc<Dialplan>>,
+}
+
+impl App {
+    /// Opens what the settings name. Nothing is taken yet.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        crypto::install();
+        let metrics = Metrics::new();
+        let journal = open_journal(settings.records.as_deref(), &metrics)?;
+        let loaded = load_dialplans(settings.dialplans.as_deref());
+        let readiness = Readiness::new(settings.projects.iter().map(|project| Arc::clone(&project.name)));
+        readiness.dialplan_problems(loaded.diagnostics.iter().filter(|found| found.is_error()).count());
+        let address = settings.http;
+        let listening = TcpListener::bind(address).await;
+        let http = listening.map_err(|source| StartError::Listen { address, source })?;
+        let unmatched = settings.unmatched(loaded.files > 0);
+        let default_agent = settings.default_agent;
+        let client = Client::new(&crate::http::Roots::Native)?;
+        let lookup = Lookup::new(client, settings.backend, default_agent, unmatched, Budget::default());
+        let (dialplan_sender, dialplan) = watch::channel(Arc::new(loaded.dialplan));
+        let provider = settings.providers.into_iter().next().ok_or(StartError::NoProvider)?;
+        let shared = Arc::new(Shared {
+            dialplan,
+            lookup,
+            provider: Arc::new(provider),
+            dialer: Dialer::with_system_roots(),
+            journal,
+            metrics,
+            timings: Timings::default(),
+            sounds: Sounds::default(),
+        });
+        let slots = Slots::new(settings.max_calls);
+        let (call_sender, calls) = mpsc::channel(CALL_QUEUE);
+        let workers = Workers::new(settings.projects, settings.trunks, &slots, &call_sender);
+        let grace = settings.drain;
+        Ok(Self { http, shared, readiness, slots, workers, calls, grace, _dialplan: dialplan_sender })
+    }
+
+    /// Where health and metrics are served.
+    pub fn http(&self) -> std::io::Result<SocketAddr> {
+        self.http.local_addr()
+    }
+
+    /// Takes calls until `stop`, then ends them in its order.
+    pub async fn run(self, stop: Stop) {
+        let Self { http, shared, readiness, slots, workers, mut calls, grace, _dialplan } = self;
+        let metrics = shared.metrics.clone();
+        let admin_stop = CancellationToken::new();
+        let shown = admin::Shown { metrics: metrics.clone(), readiness: readiness.clone() };
+        let mut side = JoinSet::new();
+        let serving = admin::serve(http, shown, admin_stop.clone());
+        side.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the HTTP server failed");
+            }
+        });
+        let mut workers = workers.start(&readiness, &metrics, &stop.drain);
+        let mut sessions = Sessions { shared, slots, stop, tasks: JoinSet::new() };
+        sessions.take_until_drained(&mut calls).await;
+        readiness.draining();
+        sessions.drain(&mut calls, grace).await;
+        if timeout(CLOSE, async { while workers.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!("some rooms were not left in time");
+            workers.shutdown().await;
+        }
+        sessions.shared.journal.close().await;
+        admin_stop.cancel();
+        while side.join_next().await.is_some() {}
+        tracing::info!("stopped");
+    }
+}
+
+/// The calls that are up.
+struct Sessions {
+    shared: Arc<Shared>,
+    slots: Slots,
+    stop: Stop,
+    tasks: JoinSet<()>,
+}
+
+impl Sessions {
+    async fn take_until_drained(&mut self, calls: &mut mpsc::Receiver<Incoming>) {
+        let drain = self.stop.drain.clone();
+        loop {
+            self.count();
+            tokio::select! {
+                Some(incoming) = calls.recv() => self.start(incoming),
+                Some(_) = self.tasks.join_next() => {}
+                () = drain.cancelled() => return,
+            }
+        }
+    }
+
+    /// Calls on their way in still count; after `grace` everyone is let go.
+    async fn drain(&mut self, calls: &mut mpsc::Receiver<Incoming>, grace: Duration) {
+        self.slots.drain();
+        let (calls_up, grace_seconds) = (self.slots.taken(), grace.as_secs());
+        tracing::info!(calls_up, grace_seconds, "draining");
+        let (mut deadline, mut let_go) = (Instant::now() + grace, false);
+        let hang_up = self.stop.hang_up.clone();
+        while self.slots.taken() > 0 {
+            self.count();
+            tokio::select! {
+                Some(incoming) = calls.recv() => self.start(incoming),
+                Some(_) = self.tasks.join_next() => {}
+                () = hang_up.cancelled(), if !let_go => (deadline, let_go) = (Instant::now() + HANG_UP, true),
+                () = sleep_until(deadline) => {
+                    if let_go {
+                        tracing::warn!(calls_up = self.slots.taken(), "some calls did not end in time");
+                        return;
+                    }
+                    hang_up.cancel();
+                }
+            }
+        }
+        self.count();
+    }
+
+    fn start(&mut self, incoming: Incoming) {
+        let hang_up = self.stop.hang_up.clone();
+        self.tasks.spawn(converse(incoming, Arc::clone(&self.shared), hang_up));
+    }
+
+    fn count(&self) {
+        self.shared.metrics.slots(self.slots.taken(), self.slots.limit());
+    }
+}
+
+fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, OpenError> {
+    let Some(path) = records else {
+        tracing::warn!("DIALPLANE_RECORDS is not set: no call records are kept");
+        return Ok(Journal::off());
+    };
+    let (journal, interrupted) = Journal::open(path, metrics.clone())?;
+    if interrupted.calls > 0 {
+        tracing::warn!(
+            calls = interrupted.calls,
+            "calls were up when the last router ended: recorded as interrupted"
+        );
+    }
+    Ok(journal)
+}
+
+fn load_dialplans(folder: Option<&Path>) -> Loaded {
+    let Some(folder) = folder else { return Loaded::default() };
+    let loaded = Dialplan::load(folder, &Process);
+    for problem in &loaded.diagnostics {
+        log_place(problem);
+    }
+    let (tenants, patterns) = (loaded.dialplan.tenants(), loaded.dialplan.patterns());
+    tracing::info!(tenants, patterns, "dialplans loaded");
+    loaded
+}
+
+/// Only where, as the message may quote a number; `dialplane check` says what.
+fn log_place(problem: &Diagnostic) {
+    tracing::warn!(place = %problem.place, "a dialplan has a problem; `dialplane check` says which");
+}

@@ -1,0 +1,225 @@
+//! The file's sections, each with its variables.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::builtin;
+use super::layers::{Layers, Named};
+use super::variables::Variables;
+use crate::dialplan::{AGENT_KEYS, Backend, CacheBy, read_agent};
+use crate::document::{Keys, Surroundings, Table, Value};
+use crate::livekit::Project;
+use crate::lookup::Unmatched;
+use crate::realtime::{Dialect, Provider};
+use crate::tenant::Agent;
+
+const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", "agent_names"]);
+const PROVIDER_KEYS: Keys =
+    Keys { accepted: &["name", "dialect", "url", "api_key", "model"], not_yet: &["fallback"] };
+const CALL_CONFIG_KEYS: Keys = Keys::only(&["url", "secret", "token", "cache_by"]);
+const UNMATCHED_KEYS: Keys = Keys::only(&["action"]);
+
+const LIVEKIT_URL: Named = Named { key: "url", variable: "LIVEKIT_URL" };
+const LIVEKIT_KEY: Named = Named { key: "api_key", variable: "LIVEKIT_API_KEY" };
+const LIVEKIT_SECRET: Named = Named { key: "api_secret", variable: "LIVEKIT_API_SECRET" };
+const OPENAI_URL: Named = Named { key: "url", variable: "OPENAI_BASE_URL" };
+const OPENAI_KEY: Named = Named { key: "api_key", variable: "OPENAI_API_KEY" };
+const BACKEND_URL: Named = Named { key: "url", variable: "DIALPLANE_CALL_CONFIG_URL" };
+
+const LIVEKIT_ACCEPTED: &str =
+    "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
+const PROVIDER_ACCEPTED: &str = "an http or https address, such as https://api.openai.com/v1";
+const DEFAULT_PROVIDER: &str = "https://api.openai.com/v1";
+const DEFAULT_MODEL: &str = "gpt-realtime-2.1";
+const DEFAULT_AGENT_NAME: &str = "pstn-voice-agent";
+
+pub(super) fn read_projects(
+    root: &Table<'_>,
+    variables: &Variables<'_>,
+    surroundings: &dyn Surroundings,
+) -> Option<Vec<Project>> {
+    let tables = root.tables("livekit", LIVEKIT_KEYS);
+    refuse_ambiguous(variables, LIVEKIT_URL, "[[livekit]]", tables.len());
+    let agent_names = variables.get("DIALPLANE_AGENT_NAME").map(|name| vec![Arc::from(name)]);
+    let read = |layers: Layers<'_, '_>| {
+        let url = layers
+            .address(LIVEKIT_URL, LIVEKIT_ACCEPTED, |text| address(text, &["ws", "wss", "http", "https"]));
+        if matches!(url, Ok(None)) {
+            layers.report_missing(LIVEKIT_URL, LIVEKIT_ACCEPTED, LIVEKIT_ACCEPTED);
+        }
+        let name = read_name(layers.table, "main");
+        let api_key = layers.secret(LIVEKIT_KEY, "the project's API key");
+        let api_secret = layers.secret(LIVEKIT_SECRET, "the project's API secret");
+        let written = layers.table.map_or(Some(None), read_agent_names);
+        Some(Project {
+            name: name?,
+            url: url.ok()??,
+            api_key: api_key?,
+            api_secret: api_secret?,
+            agent_names: agent_names.clone().or(written?).unwrap_or_else(|| vec![DEFAULT_AGENT_NAME.into()]),
+        })
+    };
+    read_each(&tables, variables, surroundings, read)
+}
+
+pub(super) fn read_providers(
+    root: &Table<'_>,
+    variables: &Variables<'_>,
+    surroundings: &dyn Surroundings,
+) -> Option<Vec<Provider>> {
+    let tables = root.tables("provider", PROVIDER_KEYS);
+    refuse_ambiguous(variables, OPENAI_URL, "[[provider]]", tables.len());
+    let read = |layers: Layers<'_, '_>| {
+        let url = layers.address(OPENAI_URL, PROVIDER_ACCEPTED, |text| address(text, &["http", "https"]));
+        let name = read_name(layers.table, "openai");
+        let dialect = layers.table.map_or(Some(Dialect::OpenAiRealtime), read_dialect);
+        let api_key = layers.secret(OPENAI_KEY, "the model server's API key");
+        let model = match layers.table.and_then(|table| table.get("model")) {
+            Some(value) => value.parsed("the name of a model", filled),
+            None => Some(DEFAULT_MODEL.to_owned()),
+        };
+        let url = url.map(|url| url.or_else(|| Url::parse(DEFAULT_PROVIDER).ok()));
+        Some(Provider { name: name?, dialect: dialect?, url: url.ok()??, api_key: api_key?, model: model? })
+    };
+    read_each(&tables, variables, surroundings, read)
+}
+
+/// The router's backend, and what its answers depend on.
+pub(super) fn read_call_config(
+    root: &Table<'_>,
+    variables: &Variables<'_>,
+    surroundings: &dyn Surroundings,
+) -> (Option<Backend>, Option<Vec<CacheBy>>) {
+    let table = root.table("call_config", CALL_CONFIG_KEYS);
+    let cache_by = variables
+        .parsed("DIALPLANE_CALL_CONFIG_CACHE_BY", &cache_by_accepted(", separated by commas"), |text| {
+            text.split(',').map(|name| CacheBy::from_name(name.trim())).collect()
+        })
+        .or_else(|| table.as_ref()?.get("cache_by").and_then(|value| read_cache_by(&value)));
+    let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, Backend::parse_url);
+    let secret = variables.secret("DIALPLANE_CALL_CONFIG_SECRET");
+    let backend = match (&table, url) {
+        (Some(table), url) => Backend::read(table, url, surroundings),
+        (None, Some(url)) => Some(Backend { url, secrets: Vec::new(), bearer: None }),
+        (None, None) => {
+            if secret.is_some() && variables.get(BACKEND_URL.variable).is_none() {
+                variables.report_missing(BACKEND_URL.variable, "the address that the secret is for");
+            }
+            None
+        }
+    };
+    let secrets = |backend: &Backend| match &secret {
+        Some(secret) if backend.secrets.is_empty() => vec![secret.clone()],
+        Some(_) | None => backend.secrets.clone(),
+    };
+    (backend.map(|backend| Backend { secrets: secrets(&backend), ..backend }), cache_by)
+}
+
+pub(super) fn read_default_agent(root: &Table<'_>) -> Agent {
+    let written = root.table("default_agent", AGENT_KEYS).map(|table| read_agent(&table));
+    written.unwrap_or_default().over(builtin::agent())
+}
+
+pub(super) fn read_unmatched(root: &Table<'_>, variables: &Variables<'_>) -> Option<Unmatched> {
+    // A backend with an error is one all the same; that error is noted elsewhere.
+    let has_backend = root.get("call_config").is_some() || variables.get(BACKEND_URL.variable).is_some();
+    let value = root.table("unmatched", UNMATCHED_KEYS)?.require("action", "ask, reject or default")?;
+    match value.choice(["ask", "reject", "default"])? {
+        "ask" if !has_backend => {
+            value.report_found("ask without a backend", "reject or default, or ask with [call_config]");
+            None
+        }
+        "ask" => Some(Unmatched::Ask),
+        "reject" => Some(Unmatched::Reject),
+        _ => Some(Unmatched::Default),
+    }
+}
+
+/// Reads every table, or without one the variables alone. `None` when one of them is wrong.
+fn read_each<T>(
+    tables: &[Table<'_>],
+    variables: &Variables<'_>,
+    surroundings: &dyn Surroundings,
+    read: impl Fn(Layers<'_, '_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let variables = (tables.len() <= 1).then_some(variables);
+    if tables.is_empty() {
+        return read(Layers { table: None, variables, surroundings }).map(|only| vec![only]);
+    }
+    let mut names = BTreeSet::new();
+    for value in tables.iter().filter_map(|table| table.get("name")) {
+        if value.text("text").is_some_and(|name| !names.insert(name)) {
+            value.report_found("the name of another one", "a name of its own for each");
+        }
+    }
+    // Collected in two steps, so that an error in the first does not hide those of the second.
+    let all: Vec<Option<T>> =
+        tables.iter().map(|table| read(Layers { table: Some(table), variables, surroundings })).collect();
+    all.into_iter().collect()
+}
+
+fn refuse_ambiguous(variables: &Variables<'_>, named: Named, section: &str, count: usize) {
+    if count > 1 && variables.get(named.variable).is_some() {
+        variables
+            .report(named.variable, format!("found beside {count} {section}; accepted: beside one at most"));
+    }
+}
+
+fn read_name(table: Option<&Table<'_>>, default: &str) -> Option<Arc<str>> {
+    let Some(table) = table else { return Some(default.into()) };
+    table.require("name", "text")?.parsed("text", filled).map(Arc::from)
+}
+
+/// `Some(None)` when the section has none.
+fn read_agent_names(table: &Table<'_>) -> Option<Option<Vec<Arc<str>>>> {
+    const ACCEPTED: &str = "an array of at least one agent name";
+    let Some(value) = table.get("agent_names") else { return Some(None) };
+    let items = value.items(ACCEPTED)?;
+    if items.is_empty() {
+        value.report_found("an empty array", ACCEPTED);
+        return None;
+    }
+    let names: Vec<_> =
+        items.iter().map(|item| item.parsed("an agent's name", filled).map(Arc::from)).collect();
+    names.into_iter().collect::<Option<Vec<_>>>().map(Some)
+}
+
+fn read_dialect(table: &Table<'_>) -> Option<Dialect> {
+    const SUPPORTED: &str = "openai-realtime";
+    let Some(value) = table.get("dialect") else { return Some(Dialect::OpenAiRealtime) };
+    match value.choice([SUPPORTED, "openai-realtime-beta", "openai-live", "gemini-live"])? {
+        SUPPORTED => Some(Dialect::OpenAiRealtime),
+        other => {
+            value.report(format!("dialect: {other} is not yet supported; accepted: {SUPPORTED}"));
+            None
+        }
+    }
+}
+
+fn read_cache_by(value: &Value<'_>) -> Option<Vec<CacheBy>> {
+    let items = value.items(&cache_by_accepted(""))?;
+    let facts: Vec<_> = items
+        .iter()
+        .map(|item| item.choice(CacheBy::ALL.map(CacheBy::name)).and_then(CacheBy::from_name))
+        .collect();
+    facts.into_iter().collect()
+}
+
+fn cache_by_accepted(how: &str) -> String {
+    format!("any of {}{how}", CacheBy::ALL.map(CacheBy::name).join(", "))
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.trim().is_empty()).then(|| text.to_owned())
+}
+
+fn address(text: &str, schemes: &[&str]) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plausible = schemes.contains(&url.scheme())
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none();
+    plausible.then_some(url)
+}

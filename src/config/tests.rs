@@ -1,0 +1,304 @@
+use super::*;
+use crate::call::Country;
+use crate::document::Given;
+use crate::realtime::Dialect;
+use crate::tenant::Choice;
+
+const ENOUGH: [(&str, &str); 4] = [
+    ("LIVEKIT_URL", "wss://acme.livekit.cloud"),
+    ("LIVEKIT_API_KEY", "APIkey"),
+    ("LIVEKIT_API_SECRET", "lk-secret"),
+    ("OPENAI_API_KEY", "sk-secret"),
+];
+
+/// [`ENOUGH`] with `more` over it; an empty value unsets.
+fn with(more: &[(&str, &str)]) -> Given {
+    let mut given = Given::variables(ENOUGH);
+    given.variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    given
+}
+
+fn read(file: Option<&str>, given: &Given) -> Result<Settings, Vec<String>> {
+    let file = file.map(|text| (Path::new("dialplane.toml"), text));
+    Settings::read(file, given, 2).map_err(|found| found.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn the_variables_alone_are_enough() {
+    let settings = read(None, &with(&[])).expect("settings");
+    let project = Project {
+        name: "main".into(),
+        url: "wss://acme.livekit.cloud".parse().expect("a URL"),
+        api_key: "APIkey".into(),
+        api_secret: "lk-secret".into(),
+        agent_names: vec!["pstn-voice-agent".into()],
+    };
+    assert_eq!(settings.projects, [project]);
+    let provider = Provider {
+        name: "openai".into(),
+        dialect: Dialect::OpenAiRealtime,
+        url: "https://api.openai.com/v1".parse().expect("a URL"),
+        api_key: "sk-secret".into(),
+        model: "gpt-realtime-2.1".into(),
+    };
+    assert_eq!(settings.providers, [provider]);
+    assert!(matches!(settings.default_agent.prompt, Choice::This(_)));
+    assert!(matches!(settings.default_agent.start_message, Choice::This(_)));
+    assert_eq!((settings.backend, settings.cache_by, settings.unmatched_action), (None, None, None));
+    assert_eq!((settings.dialplans, settings.records, settings.log), (None, None, None));
+    assert_eq!((settings.max_calls, settings.drain), (200, Duration::from_secs(20)));
+    assert_eq!(settings.http.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn every_variable_is_read() {
+    let given = with(&[
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9000/v1"),
+        ("DIALPLANE_AGENT_NAME", "night-shift"),
+        ("DIALPLANE_CALL_CONFIG_URL", "https://backend.example/call-config"),
+        ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_x"),
+        ("DIALPLANE_CALL_CONFIG_CACHE_BY", "called, trunk"),
+        ("DIALPLANE_DIALPLANS", "dialplans"),
+        ("DIALPLANE_RECORDS", "calls.jsonl"),
+        ("DIALPLANE_MAX_CALLS", "7"),
+        ("DIALPLANE_HTTP", "[::]:80"),
+        ("DIALPLANE_LOG", "json"),
+        ("DIALPLANE_DRAIN_SECONDS", "0"),
+    ]);
+    let settings = read(None, &given).expect("settings");
+    let first = |settings: &Settings| {
+        (settings.projects[0].agent_names[0].to_string(), settings.providers[0].url.to_string())
+    };
+    assert_eq!(first(&settings), ("night-shift".to_owned(), "http://127.0.0.1:9000/v1".to_owned()));
+    let backend = settings.backend.expect("a backend");
+    assert_eq!(backend.url.as_str(), "https://backend.example/call-config");
+    assert_eq!(backend.secrets, ["whsec_x".into()]);
+    assert_eq!(settings.cache_by, Some(vec![CacheBy::Called, CacheBy::Trunk]));
+    assert_eq!(settings.dialplans, Some("dialplans".into()));
+    assert_eq!(settings.records, Some("calls.jsonl".into()));
+    assert_eq!((settings.max_calls, settings.drain), (7, Duration::ZERO));
+    assert_eq!((settings.http.to_string().as_str(), settings.log), ("[::]:80", Some(Format::Json)));
+}
+
+#[test]
+fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
+    let livekit = "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
+    for (name, value, expected) in [
+        ("LIVEKIT_URL", "", format!("found nothing; accepted: {livekit}")),
+        ("LIVEKIT_URL", "acme", format!("found \"acme\"; accepted: {livekit}")),
+        (
+            "LIVEKIT_URL",
+            "ftp://key:hunter2@acme",
+            format!("found an address with more than host and path (not shown); accepted: {livekit}"),
+        ),
+        ("LIVEKIT_API_KEY", "", "found nothing; accepted: the project's API key".into()),
+        ("LIVEKIT_API_SECRET", "", "found nothing; accepted: the project's API secret".into()),
+        ("OPENAI_API_KEY", "", "found nothing; accepted: the model server's API key".into()),
+        (
+            "OPENAI_BASE_URL",
+            "wss://api.openai.com",
+            "found \"wss://api.openai.com\"; accepted: an http or https address, such as https://api.openai.com/v1"
+                .into(),
+        ),
+        (
+            "DIALPLANE_CALL_CONFIG_URL",
+            "backend",
+            format!("found \"backend\"; accepted: {}", Backend::ACCEPTED),
+        ),
+        (
+            "DIALPLANE_CALL_CONFIG_CACHE_BY",
+            "called,colour",
+            "found \"called,colour\"; accepted: any of called, trunk, caller, route, diverted, separated by commas"
+                .into(),
+        ),
+        ("DIALPLANE_MAX_CALLS", "0", "found \"0\"; accepted: a whole number from 1 to 100000".into()),
+        ("DIALPLANE_MAX_CALLS", "many", "found \"many\"; accepted: a whole number from 1 to 100000".into()),
+        ("DIALPLANE_HTTP", ":8080", "found \":8080\"; accepted: an address and port such as 127.0.0.1:8080".into()),
+        ("DIALPLANE_LOG", "JSON", "found \"JSON\"; accepted: human or json".into()),
+        ("DIALPLANE_DRAIN_SECONDS", "20s", "found \"20s\"; accepted: a whole number from 0 to 86400".into()),
+        ("DIALPLANE_SIP", "0.0.0.0:5060", "is not yet supported; accepted: unset".into()),
+        ("DIALPLANE_REDIS_URL", "redis://:hunter2@r", "is not yet supported; accepted: unset".into()),
+        ("DIALPLANE_DATABASE_URL", "postgres://u:hunter2@d", "is not yet supported; accepted: unset".into()),
+    ] {
+        let found = read(None, &with(&[(name, value)])).expect_err(name);
+        assert_eq!(found, [format!("{name}: {expected}")]);
+    }
+    let secret_alone = read(None, &with(&[("DIALPLANE_CALL_CONFIG_SECRET", "whsec_x")]));
+    let expected = "DIALPLANE_CALL_CONFIG_URL: found nothing; accepted: the address that the secret is for";
+    assert_eq!(secret_alone.expect_err("a secret for nobody"), [expected]);
+}
+
+const FILE: &str = r#"
+[[livekit]]
+name = "cloud"
+url = "wss://file.livekit.cloud"
+api_key = "env:CLOUD_KEY"
+api_secret = "file:livekit.secret"
+agent_names = ["day", "night"]
+
+[[trunk]]
+name = "acme-sip"
+ids = ["ST_abc", "ST_def"]
+country = "US"
+
+[[provider]]
+name = "openai"
+dialect = "openai-realtime"
+url = "https://eu.api.openai.com/v1"
+api_key = "env:OPENAI_API_KEY"
+model = "gpt-realtime-2.1-mini"
+
+[call_config]
+url = "https://backend.example/call-config"
+secret = ["env:CLOUD_KEY", "env:OPENAI_API_KEY"]
+token = "env:CLOUD_KEY"
+cache_by = ["called"]
+
+[default_agent]
+prompt = "Say where to call instead."
+voice = "marin"
+
+[unmatched]
+action = "reject"
+"#;
+
+#[test]
+fn the_file_is_read_and_variables_lie_over_it() {
+    let mut given = Given::variables([("CLOUD_KEY", "cloud"), ("OPENAI_API_KEY", "sk-secret")]);
+    given.files.insert("livekit.secret".into(), "from-file\n".into());
+    let settings = read(Some(FILE), &given).expect("settings");
+    let project = settings.projects.first().expect("a project");
+    assert_eq!((&*project.name, project.url.as_str()), ("cloud", "wss://file.livekit.cloud/"));
+    assert_eq!(
+        (project.api_key.reveal().as_str(), project.api_secret.reveal().as_str()),
+        ("cloud", "from-file")
+    );
+    assert_eq!(project.agent_names, ["day".into(), "night".into()]);
+    let trunk = settings.trunks.of("ST_def").expect("a trunk");
+    assert_eq!((&*trunk.name, trunk.country), ("acme-sip", Country::parse("US")));
+    assert_eq!(settings.trunks.of("ST_x"), None);
+    assert_eq!(settings.providers[0].model, "gpt-realtime-2.1-mini");
+    assert_eq!(settings.backend.as_ref().expect("a backend").secrets, ["cloud".into(), "sk-secret".into()]);
+    assert_eq!(settings.cache_by, Some(vec![CacheBy::Called]));
+    assert_eq!(settings.default_agent.prompt, Choice::This("Say where to call instead.".into()));
+    assert!(matches!(settings.default_agent.start_message, Choice::This(_)), "the built-in greeting stays");
+    assert_eq!(settings.unmatched_action, Some(Unmatched::Reject));
+
+    let over = [
+        ("LIVEKIT_URL", "ws://127.0.0.1:7880"),
+        ("LIVEKIT_API_KEY", "not-this"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9000/v1"),
+        ("DIALPLANE_AGENT_NAME", "rig"),
+        ("DIALPLANE_CALL_CONFIG_URL", "http://127.0.0.1:9001/"),
+        ("DIALPLANE_CALL_CONFIG_CACHE_BY", "caller"),
+    ];
+    given.variables.extend(over.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let settings = read(Some(FILE), &given).expect("settings");
+    let project = settings.projects.first().expect("a project");
+    assert_eq!(
+        (project.url.as_str(), &project.agent_names[..]),
+        ("ws://127.0.0.1:7880/", &["rig".into()][..])
+    );
+    assert_eq!(project.api_key.reveal(), "cloud", "the file's reference decides");
+    assert_eq!(settings.providers[0].url.as_str(), "http://127.0.0.1:9000/v1");
+    assert_eq!(settings.backend.expect("a backend").url.as_str(), "http://127.0.0.1:9001/");
+    assert_eq!(settings.cache_by, Some(vec![CacheBy::Caller]));
+}
+
+#[test]
+fn a_section_of_the_file_leaves_to_the_variables_what_it_does_not_say() {
+    let file = "[[livekit]]\nname = 'cloud'\n[[provider]]\nname = 'mini'\nmodel = 'gpt-realtime-2.1-mini'\n\
+                [call_config]\n";
+    let given = with(&[
+        ("DIALPLANE_CALL_CONFIG_URL", "https://backend.example/"),
+        ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_x"),
+    ]);
+    let settings = read(Some(file), &given).expect("settings");
+    assert_eq!(settings.projects[0].api_secret.reveal(), "lk-secret");
+    assert_eq!(settings.providers[0].api_key.reveal(), "sk-secret");
+    assert_eq!(settings.backend.expect("a backend").secrets, ["whsec_x".into()]);
+}
+
+#[test]
+fn the_errors_of_file_and_variables_come_together() {
+    let file = "[[livekit]]\nname = 'a'\nurl = 'acme'\napi_key = 'APIhunter2'\n[[livekit]]\nname = 'a'\n\
+                agent_names = []\n[[trunk]]\nname = 't'\nids = ['ST_a']\ncountry = 'USA'\n[[trunk]]\nname = 't'\n\
+                ids = ['ST_b', 'ST_b']\n[[provider]]\nname = 'p'\ndialect = 'gemini-live'\nfallback = ['x']\n\
+                [unmatched]\naction = 'ask'\n[watchdogs]\n";
+    let found = read(Some(file), &with(&[("DIALPLANE_LOG", "xml")])).expect_err("errors");
+    let livekit = "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
+    let reference = "env:NAME or file:PATH";
+    let expected = [
+        format!("dialplane.toml:1:1: found no api_secret in [[livekit]]; accepted: {reference}"),
+        format!("dialplane.toml:3:7: url: found \"acme\"; accepted: {livekit}"),
+        format!("dialplane.toml:4:11: api_key: found a value that is no reference (not shown); accepted: {reference}"),
+        format!("dialplane.toml:5:1: found no url in [[livekit]]; accepted: {livekit}"),
+        format!("dialplane.toml:5:1: found no api_key in [[livekit]]; accepted: {reference}"),
+        format!("dialplane.toml:5:1: found no api_secret in [[livekit]]; accepted: {reference}"),
+        "dialplane.toml:6:8: name: found the name of another one; accepted: a name of its own for each".into(),
+        "dialplane.toml:7:15: agent_names: found an empty array; accepted: an array of at least one agent name".into(),
+        "dialplane.toml:11:11: country: found \"USA\"; accepted: an ISO 3166 code of two letters, such as US".into(),
+        "dialplane.toml:13:8: name: found the name of another trunk; accepted: a name of its own for each".into(),
+        "dialplane.toml:14:16: ids: found \"ST_b\" again; accepted: each id once, in one [[trunk]]".into(),
+        "dialplane.toml:17:11: dialect: gemini-live is not yet supported; accepted: openai-realtime".into(),
+        "dialplane.toml:18:1: fallback is not yet supported".into(),
+        "dialplane.toml:20:10: action: found ask without a backend; accepted: reject or default, or ask with \
+         [call_config]"
+            .into(),
+        "dialplane.toml:21:2: found the unknown key \"watchdogs\"; accepted: livekit, trunk, provider, call_config, \
+         default_agent, unmatched"
+            .into(),
+        "LIVEKIT_URL: found beside 2 [[livekit]]; accepted: beside one at most".into(),
+        "DIALPLANE_LOG: found \"xml\"; accepted: human or json".into(),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn calls_that_no_route_names_go_where_the_design_says() {
+    let backend = [("DIALPLANE_CALL_CONFIG_URL", "https://backend.example/")];
+    for (more, file, dialplans_exist, expected) in [
+        (&backend[..], None, true, Unmatched::Ask),
+        (&backend[..], None, false, Unmatched::Ask),
+        (&[], None, true, Unmatched::Reject),
+        (&[], None, false, Unmatched::Default),
+        (&[], Some("[unmatched]\naction = 'default'\n"), true, Unmatched::Default),
+        (&backend[..], Some("[unmatched]\naction = 'reject'\n"), false, Unmatched::Reject),
+    ] {
+        let settings = read(file, &with(more)).expect("settings");
+        assert_eq!(settings.unmatched(dialplans_exist), expected, "{file:?} {dialplans_exist}");
+    }
+}
+
+#[test]
+fn the_file_is_the_one_of_the_argument_or_of_the_variable() {
+    let mut given = with(&[("DIALPLANE_CONFIG", "variable.toml")]);
+    given.files.insert("variable.toml".into(), "[[livekit]]\nname = 'variable'\n".into());
+    given.files.insert("argument.toml".into(), "[[livekit]]\nname = 'argument'\n".into());
+    let name = |path: Option<&str>| {
+        Settings::load(path.map(Path::new), &given, 1).map(|s| s.projects[0].name.to_string())
+    };
+    assert_eq!(name(None), Ok("variable".into()));
+    assert_eq!(name(Some("argument.toml")), Ok("argument".into()));
+
+    let nothing = Given::variables([("DIALPLANE_LOG", "xml")]);
+    let found = Settings::load(Some(Path::new("gone.toml")), &nothing, 1).expect_err("no file");
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "gone.toml: cannot be read: entity not found; accepted: a TOML file in UTF-8",
+            "DIALPLANE_LOG: found \"xml\"; accepted: human or json",
+        ]
+    );
+}
+
+#[test]
+fn no_secret_shows() {
+    let settings = read(None, &with(&[])).expect("settings");
+    let shown = format!("{settings:?}");
+    assert!(
+        !shown.contains("lk-secret") && !shown.contains("sk-secret") && !shown.contains("APIkey"),
+        "{shown}"
+    );
+}

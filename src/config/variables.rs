@@ -1,0 +1,98 @@
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+
+use crate::document::{Diagnostic, Place, Surroundings, shown, shown_address};
+use crate::pii::Redacted;
+
+/// The environment, and what has been found wrong in it so far.
+pub(super) struct Variables<'s> {
+    surroundings: &'s dyn Surroundings,
+    found: RefCell<Vec<Diagnostic>>,
+}
+
+const NOTHING: &str = "found nothing; accepted: ";
+
+/// Named in the design for later versions.
+const NOT_YET: [&str; 5] = [
+    "DIALPLANE_SIP",
+    "DIALPLANE_REDIS",
+    "DIALPLANE_REDIS_URL",
+    "DIALPLANE_DATABASE",
+    "DIALPLANE_DATABASE_URL",
+];
+
+/// Whether it says that a variable is not there.
+pub(super) fn is_missing(diagnostic: &Diagnostic) -> bool {
+    diagnostic.message.starts_with(NOTHING)
+}
+
+impl<'s> Variables<'s> {
+    pub(super) fn new(surroundings: &'s dyn Surroundings) -> Self {
+        Self { surroundings, found: RefCell::default() }
+    }
+
+    /// The variable's value; an empty one counts as unset.
+    pub(super) fn get(&self, name: &'static str) -> Option<String> {
+        self.surroundings.variable(name)
+    }
+
+    /// A value that is shown when `parse` does not take it.
+    pub(super) fn parsed<T>(
+        &self,
+        name: &'static str,
+        accepted: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.get(name)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.report(name, format!("found {}; accepted: {accepted}", shown(&text)));
+        }
+        parsed
+    }
+
+    /// An address: what it holds beside host and path is not shown.
+    pub(super) fn address<T>(
+        &self,
+        name: &'static str,
+        accepted: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.get(name)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.report(name, format!("found {}; accepted: {accepted}", shown_address(&text)));
+        }
+        parsed
+    }
+
+    pub(super) fn whole(&self, name: &'static str, range: RangeInclusive<usize>) -> Option<usize> {
+        let accepted = format!("a whole number from {} to {}", range.start(), range.end());
+        self.parsed(name, &accepted, |text| text.parse().ok().filter(|number| range.contains(number)))
+    }
+
+    /// The variable's value is the secret itself.
+    pub(super) fn secret(&self, name: &'static str) -> Option<Redacted<String>> {
+        self.get(name).map(Redacted::new)
+    }
+
+    pub(super) fn report_missing(&self, name: &'static str, accepted: &str) {
+        self.report(name, format!("{NOTHING}{accepted}"));
+    }
+
+    pub(super) fn report(&self, name: &'static str, message: String) {
+        self.found.borrow_mut().push(Diagnostic::error(Place::Variable(name), message));
+    }
+
+    pub(super) fn refuse_what_is_not_yet(&self) {
+        for name in NOT_YET {
+            if self.get(name).is_some() {
+                self.report(name, "is not yet supported; accepted: unset".to_owned());
+            }
+        }
+    }
+
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.found.into_inner()
+    }
+}

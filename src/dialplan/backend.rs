@@ -1,0 +1,48 @@
+use url::Url;
+
+use super::Backend;
+use crate::document::{Surroundings, Table};
+use crate::pii::Redacted;
+
+impl Backend {
+    /// What a backend's address must be, for error texts.
+    pub const ACCEPTED: &str = "the http or https address of the webhook, without a user name or password";
+
+    /// An address in the shape that [`Backend::ACCEPTED`] names.
+    pub fn parse_url(text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok()?;
+        let plausible = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none();
+        plausible.then_some(url)
+    }
+
+    /// Reads `url`, `secret` and `token` of a `[backend]` or `[call_config]`; `url` beats the table's own. `None`
+    /// when something is wrong, which is then noted.
+    pub fn read(table: &Table<'_>, url: Option<Url>, surroundings: &dyn Surroundings) -> Option<Self> {
+        let written = match &url {
+            None => table.require("url", Self::ACCEPTED),
+            Some(_) => table.get("url"),
+        };
+        let written = written.and_then(|value| value.address(Self::ACCEPTED, Self::parse_url));
+        let secrets = read_secrets(table, surroundings);
+        let bearer = match table.get("token") {
+            Some(value) => Some(value.secret(surroundings)?),
+            None => None,
+        };
+        Some(Self { url: url.or(written)?, secrets: secrets?, bearer })
+    }
+}
+
+fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Vec<Redacted<String>>> {
+    let Some(value) = table.get("secret") else { return Some(Vec::new()) };
+    let references = value.one_or_more();
+    if !(1..=2).contains(&references.len()) {
+        let found = format!("{} secrets", references.len());
+        value.report_found(&found, "one, or two while one replaces the other, the newer first");
+        return None;
+    }
+    let secrets: Vec<_> = references.iter().filter_map(|value| value.secret(surroundings)).collect();
+    (secrets.len() == references.len()).then_some(secrets)
+}

@@ -1,0 +1,161 @@
+//! The outbound HTTP client: one per router, bounded in every direction, and the signing of what it sends.
+//!
+//! It follows no redirect, retries nothing and uses no proxy: a signed request goes to the address that the
+//! operator wrote and nowhere else. How long a whole exchange may take is its caller's budget.
+
+pub mod sign;
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use url::Url;
+
+/// Finding the host, TCP and TLS together.
+const CONNECT: Duration = Duration::from_millis(500);
+/// Idle connections go after this long, so changes of DNS are followed.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The certificate authorities that servers are checked by.
+#[derive(Debug, Clone)]
+pub enum Roots {
+    /// The system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
+    Native,
+    /// These alone, DER.
+    Only(Vec<Vec<u8>>),
+}
+
+/// The client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no TLS crypto provider is installed in this process")]
+    NoProvider,
+    #[error("the TLS crypto provider supports no TLS version of ours")]
+    Versions,
+    #[error("a root certificate is not a DER certificate")]
+    Root,
+    #[error("the HTTP client could not be built")]
+    Build,
+}
+
+/// An exchange that brought no whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    #[error("no connection within {CONNECT:?}")]
+    Connect,
+    #[error("the connection broke before the answer was whole")]
+    Broken,
+    #[error("the answer is larger than the bound")]
+    TooLarge,
+    #[error("a header's value may not stand in HTTP")]
+    Header,
+}
+
+/// Connections to any number of servers. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Client(reqwest::Client);
+
+/// The head of an answer; the body is still on its way.
+#[derive(Debug)]
+pub struct Reply(reqwest::Response);
+
+impl Client {
+    /// Reads the roots, so it is built once. Needs the process' crypto provider. Without any root certificate
+    /// on the system (a bare image) it works all the same, and only TLS connections fail.
+    pub fn new(roots: &Roots) -> Result<Self, ClientError> {
+        let provider = CryptoProvider::get_default().cloned().ok_or(ClientError::NoProvider)?;
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|_| ClientError::Versions)?
+            .with_root_certificates(root_store(roots)?)
+            .with_no_client_auth();
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(32)
+            .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map(Self)
+            .map_err(|_| ClientError::Build)
+    }
+
+    /// Sends `body` and waits for the head of the answer. Header names are lower case.
+    pub async fn post(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+    ) -> Result<Reply, HttpError> {
+        let request = self.0.post(url.clone()).headers(header_map(headers)?).body(body);
+        let reply = request.send().await;
+        reply.map(Reply).map_err(|e| if e.is_connect() { HttpError::Connect } else { HttpError::Broken })
+    }
+}
+
+impl Reply {
+    pub fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    /// The media type in lower case, without its parameters.
+    pub fn media_type(&self) -> Option<String> {
+        let value = self.0.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+        let essence = value.split_once(';').map_or(value, |(essence, _)| essence);
+        Some(essence.trim().to_ascii_lowercase())
+    }
+
+    /// The whole body, at most `limit` bytes. A longer one is noticed by its announced length, else while it
+    /// arrives; the rest is never read.
+    pub async fn body(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
+        let announced = self.0.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: u64| length > limit as u64) {
+            return Err(HttpError::TooLarge);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = self.0.chunk().await.map_err(|_| HttpError::Broken)? {
+            if body.len() + chunk.len() > limit {
+                return Err(HttpError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap, HttpError> {
+    let pairs = headers.iter().map(|(name, value)| {
+        let mut value = HeaderValue::from_str(value).map_err(|_| HttpError::Header)?;
+        value.set_sensitive(true);
+        Ok((HeaderName::from_static(name), value))
+    });
+    pairs.collect()
+}
+
+fn root_store(roots: &Roots) -> Result<RootCertStore, ClientError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::Native => {
+            let native = rustls_native_certs::load_native_certs();
+            let (added, ignored) = store.add_parsable_certificates(native.certs);
+            let unread = native.errors.len();
+            if added == 0 {
+                tracing::warn!(ignored, unread, "no root certificates found: every TLS connection will fail");
+            } else if ignored + unread > 0 {
+                tracing::warn!(added, ignored, unread, "some root certificates could not be read");
+            }
+        }
+        Roots::Only(certificates) => {
+            for der in certificates {
+                store.add(CertificateDer::from(der.clone())).map_err(|_| ClientError::Root)?;
+            }
+        }
+    }
+    Ok(store)
+}

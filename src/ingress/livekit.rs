@@ -1,0 +1,37 @@
+//! Calls from LiveKit: an agent worker per agent name takes jobs, and a leg per job joins the caller's room.
+//!
+//! ```text
+//! worker (socket to /agent) ── Assignment ──> leg (socket to /rtc, UDP) <── LegCommand/LegEvent ──> session
+//!        └── registration: decides                 └── leg::machine: decides
+//! ```
+
+pub mod facts;
+pub mod hearing;
+pub mod leg;
+pub mod peer;
+pub mod reports;
+pub mod room;
+pub mod rpc;
+pub mod signal;
+pub mod worker;
+
+use tokio::sync::mpsc;
+
+use self::facts::Plan;
+use crate::admission::Slots;
+use crate::ingress::leg::Incoming;
+use crate::livekit::Project;
+use crate::livekit::api::Api;
+use crate::livekit::socket::Dialer;
+
+/// What the workers and legs of one project share.
+pub struct Site {
+    pub project: Project,
+    pub api: Api,
+    pub dialer: Dialer,
+    pub slots: Slots,
+    /// What the settings say of a trunk, by its LiveKit id.
+    pub plan: Box<dyn Fn(&str) -> Plan + Send + Sync>,
+    /// Where calls go; a call that does not fit is let go.
+    pub calls: mpsc::Sender<Incoming>,
+}

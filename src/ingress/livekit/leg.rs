@@ -1,0 +1,373 @@
+//! One call's leg in its room: the task that moves audio both ways and does what the session commands.
+//!
+//! What to do is decided by [`machine`]; here are the sockets, the timers and the server API.
+
+pub mod machine;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use uuid::Uuid;
+
+use self::machine::{Action, HANG_UP_STEP, Input, Machine};
+use super::Site;
+use super::facts::Context;
+use super::hearing::Hearing;
+use super::reports::Reports;
+use super::room::{JoinError, Room, RoomEvent, RoomLost};
+use super::rpc::EndCall;
+use crate::call::Fault;
+use crate::ingress::leg::{LegCommand, LegEvent};
+use crate::livekit::api::ApiError;
+use crate::livekit::wire::data::RpcOutcome;
+use crate::livekit::wire::worker::{Assignment, JobState};
+use crate::media::Pcm;
+
+/// Attempts to join, while the caller hears ringing, and how long each may take until media flows.
+const TRIES: u32 = 3;
+const TRY: Duration = Duration::from_secs(2);
+/// Places in the event queue that audio leaves free: more than all other events of a call.
+const RESERVED: usize = 8;
+
+/// A job to be done: everything a leg is given.
+pub struct Task {
+    pub site: Arc<Site>,
+    pub assignment: Assignment,
+    pub context: Context,
+    pub reports: Reports,
+    /// LiveKit took the job back.
+    pub terminated: CancellationToken,
+    pub commands: mpsc::Receiver<LegCommand>,
+    pub events: mpsc::Sender<LegEvent>,
+}
+
+/// Runs the leg to its end.
+pub async fn run(task: Task) {
+    task.reports.send(task.assignment.job.clone(), JobState::Running).await;
+    Leg::new(task).run().await;
+}
+
+type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+struct Leg {
+    site: Arc<Site>,
+    assignment: Assignment,
+    reports: Reports,
+    machine: Machine,
+    /// `None` once the session is gone.
+    commands: Option<mpsc::Receiver<LegCommand>>,
+    events: mpsc::Sender<LegEvent>,
+    /// `None` once it was heeded.
+    terminated: Option<CancellationToken>,
+    tries: u32,
+    joining: Option<Pending<Result<Box<Room>, JoinError>>>,
+    room: Option<Box<Room>>,
+    /// Until media flows, when the attempt is given up.
+    join_by: Option<Instant>,
+    hearing: Option<Hearing>,
+    end_call: Option<EndCall>,
+    request: Option<Pending<Result<(), ApiError>>>,
+    done: Option<JobState>,
+}
+
+/// What woke the leg.
+enum Wake {
+    Joining(Result<Box<Room>, JoinError>),
+    Room(Result<RoomEvent, RoomLost>),
+    Command(Option<LegCommand>),
+    Request(Result<(), ApiError>),
+    Terminated,
+    Time,
+}
+
+impl Leg {
+    fn new(task: Task) -> Self {
+        let site = Arc::clone(&task.site);
+        let machine = Machine::new(task.context, Box::new(move |trunk| (site.plan)(trunk)));
+        Self {
+            site: task.site,
+            assignment: task.assignment,
+            reports: task.reports,
+            machine,
+            commands: Some(task.commands),
+            events: task.events,
+            terminated: Some(task.terminated),
+            tries: 0,
+            joining: None,
+            room: None,
+            join_by: None,
+            hearing: None,
+            end_call: None,
+            request: None,
+            done: None,
+        }
+    }
+
+    async fn run(mut self) {
+        self.join(Instant::now());
+        let state = loop {
+            if let Some(state) = self.done {
+                break state;
+            }
+            if let Some(room) = &mut self.room
+                && let Err(lost) = room.settle().await
+            {
+                self.room_lost(&lost);
+                continue;
+            }
+            match self.wake().await {
+                Wake::Joining(Ok(room)) => self.room = Some(room),
+                Wake::Joining(Err(error)) => self.not_joined(&error),
+                Wake::Room(Ok(event)) => self.room_event(event),
+                Wake::Room(Err(lost)) => self.room_lost(&lost),
+                Wake::Command(Some(command)) => self.command(command),
+                Wake::Command(None) => self.input(Input::SessionGone),
+                Wake::Request(outcome) => self.input(step_outcome(outcome)),
+                Wake::Terminated => self.terminated(),
+                Wake::Time => self.time(Instant::now()),
+            }
+        };
+        // The job's state goes first: LiveKit takes a participant that leaves without for a failed job.
+        self.reports.send(self.assignment.job, state).await;
+        if let Some(room) = self.room {
+            room.leave().await;
+        }
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let deadline = self.deadline();
+        select! {
+            biased;
+            event = next_event(&mut self.room) => Wake::Room(event),
+            command = next_command(&mut self.commands) => Wake::Command(command),
+            joined = finish(&mut self.joining) => Wake::Joining(joined),
+            outcome = finish(&mut self.request) => Wake::Request(outcome),
+            () = cancelled(&mut self.terminated) => Wake::Terminated,
+            () = sleep_until(deadline) => Wake::Time,
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let hearing = self.hearing.as_ref().map(Hearing::deadline);
+        [self.machine.deadline(), self.join_by, hearing].into_iter().flatten().min().unwrap_or(far)
+    }
+
+    fn time(&mut self, now: Instant) {
+        if let Some(hearing) = &mut self.hearing {
+            let silence = hearing.silence(now);
+            self.hear(silence);
+        }
+        if self.join_by.is_some_and(|by| now >= by) {
+            self.try_again("no media in time");
+        }
+        self.input(Input::Timeout);
+    }
+
+    // === Joining ===
+
+    fn join(&mut self, now: Instant) {
+        self.tries += 1;
+        self.join_by = Some(now + TRY);
+        let site = Arc::clone(&self.site);
+        let server = self.assignment.url.as_deref().and_then(|url| Url::parse(url).ok());
+        let server = server.unwrap_or_else(|| site.project.url.clone());
+        let token = self.assignment.token.clone();
+        self.joining =
+            Some(Box::pin(async move { Room::join(&site.dialer, &server, &token).await.map(Box::new) }));
+    }
+
+    fn not_joined(&mut self, error: &JoinError) {
+        tracing::warn!(call = %self.machine.call(), %error, "room not joined");
+        self.try_again("join failed");
+    }
+
+    fn room_lost(&mut self, lost: &RoomLost) {
+        tracing::warn!(call = %self.machine.call(), error = %lost, "room lost");
+        self.try_again("room lost");
+    }
+
+    /// The attempt failed, or the room was lost: the token is still good, and a call that rings can wait.
+    fn try_again(&mut self, why: &'static str) {
+        (self.room, self.joining, self.join_by) = (None, None, None);
+        if self.machine.may_join() && self.tries < TRIES {
+            tracing::info!(call = %self.machine.call(), tries = self.tries, why, "room joined anew");
+            self.join(Instant::now());
+        } else {
+            self.input(if self.machine.has_joined() { Input::Lost } else { Input::NotJoined });
+        }
+    }
+
+    // === What happens ===
+
+    fn terminated(&mut self) {
+        // When we join anew, LiveKit ends the job of the participant that we replace; the call goes on.
+        if self.tries == 1 {
+            tracing::info!(call = %self.machine.call(), "job terminated");
+            self.input(Input::Lost);
+        }
+    }
+
+    fn room_event(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::Joined(participants) => self.input(Input::Joined(participants)),
+            RoomEvent::Changed(participants) => self.input(Input::Changed(participants)),
+            RoomEvent::Connected => self.join_by = None,
+            RoomEvent::Subscribed => self.input(Input::Subscribed),
+            RoomEvent::Left(departure) => {
+                (self.room, self.join_by) = (None, None);
+                self.input(Input::Left(departure));
+            }
+            RoomEvent::Audio { packet, lost } => {
+                if let Some(hearing) = &mut self.hearing {
+                    let frames = hearing.packet(Instant::now(), &packet, lost);
+                    self.hear(frames);
+                }
+            }
+            RoomEvent::Data(packet) => {
+                if let Some(RpcOutcome::Failed(code)) =
+                    self.end_call.as_ref().and_then(|c| c.outcome(&packet))
+                {
+                    tracing::info!(call = %self.machine.call(), code, "end call refused by the bridge");
+                    self.end_call = None;
+                    self.input(Input::StepFailed);
+                }
+            }
+            RoomEvent::Idle => {}
+        }
+    }
+
+    fn command(&mut self, command: LegCommand) {
+        if let LegCommand::Frame(frame) = command {
+            if let Some(Err(lost)) = self.room.as_mut().map(|room| room.write_frame(frame)) {
+                self.room_lost(&lost);
+            }
+            return;
+        }
+        if command == LegCommand::Answer {
+            self.hearing.get_or_insert_with(|| Hearing::new(Instant::now()));
+        }
+        self.input(Input::Command(command));
+    }
+
+    /// Audio for a session that lags is dropped; it is of use only now.
+    fn hear(&self, frames: Vec<Pcm>) {
+        for frame in frames {
+            if self.events.capacity() > RESERVED {
+                let _ = self.events.try_send(LegEvent::Audio(frame));
+            }
+        }
+    }
+
+    // === What is done about it ===
+
+    fn input(&mut self, input: Input) {
+        for action in self.machine.handle(input, Instant::now()) {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Emit(event) => {
+                if matches!(event, LegEvent::Ended(_)) {
+                    self.hearing = None;
+                }
+                // The queue has a place reserved for it; a session that is gone needs no event.
+                let _ = self.events.try_send(event);
+            }
+            Action::Publish => {
+                if let Some(room) = &mut self.room {
+                    room.publish();
+                }
+            }
+            Action::HearOnly(tracks) => {
+                if let Some(room) = &mut self.room {
+                    room.hear_only(tracks);
+                }
+            }
+            Action::EndCall { caller } => {
+                let (end_call, packet) = EndCall::request(Uuid::new_v4(), caller, HANG_UP_STEP);
+                if self.room.as_mut().is_some_and(|room| room.send_data(&packet)) {
+                    self.end_call = Some(end_call);
+                } else {
+                    self.input(Input::StepFailed);
+                }
+            }
+            Action::RemoveParticipant { caller } => {
+                let (site, room) = (Arc::clone(&self.site), self.assignment.room.clone());
+                self.end_call = None;
+                self.request = Some(Box::pin(async move {
+                    site.api.remove_participant(room.reveal(), caller.reveal()).await
+                }));
+            }
+            Action::DeleteRoom => {
+                let (site, room) = (Arc::clone(&self.site), self.assignment.room.clone());
+                self.end_call = None;
+                self.request = Some(Box::pin(async move { site.api.delete_room(room.reveal()).await }));
+            }
+            Action::Leave { failed } => {
+                self.done =
+                    Some(failed.map_or(JobState::Succeeded, |fault| JobState::Failed(Fault::name(fault))));
+            }
+        }
+    }
+}
+
+/// A caller or a room that is gone already is what was asked for.
+fn step_outcome(outcome: Result<(), ApiError>) -> Input {
+    match outcome {
+        Ok(()) | Err(ApiError::Gone) => Input::StepDone,
+        Err(ApiError::Refused | ApiError::Unreachable) => Input::StepFailed,
+    }
+}
+
+async fn next_event(room: &mut Option<Box<Room>>) -> Result<RoomEvent, RoomLost> {
+    match room {
+        Some(room) => room.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next command, and once `None` when there will be no more.
+async fn next_command(commands: &mut Option<mpsc::Receiver<LegCommand>>) -> Option<LegCommand> {
+    match commands {
+        Some(receiver) => {
+            let command = receiver.recv().await;
+            if command.is_none() {
+                *commands = None;
+            }
+            command
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for what is pending, once.
+async fn finish<T>(pending: &mut Option<Pending<T>>) -> T {
+    match pending {
+        Some(future) => {
+            let outcome = future.await;
+            *pending = None;
+            outcome
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the token, once.
+async fn cancelled(token: &mut Option<CancellationToken>) {
+    match token {
+        Some(waiting) => {
+            waiting.cancelled().await;
+            *token = None;
+        }
+        None => std::future::pending().await,
+    }
+}

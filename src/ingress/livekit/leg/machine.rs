@@ -1,0 +1,358 @@
+//! The life of one leg, decided without I/O: from the caller's arrival to the last goodbye.
+//!
+//! ```text
+//! Arriving -> Ringing -> Published -> Subscribed -> Active
+//!     └──────────┴───────────┴────────────┴──────────┴──> HangingUp -> Ended -> (left)
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::{CallId, Fault};
+use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
+use crate::ingress::livekit::facts::{self, CallStatus, Context, Plan};
+use crate::livekit::wire::signal::{Departure, Participant};
+use crate::pii::Redacted;
+
+/// For the SIP participant to be there, and for its essential attributes.
+const ARRIVAL: Duration = Duration::from_secs(3);
+/// Published but not subscribed: publish once more, then give up.
+const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
+const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
+/// livekit-sip says `active` after the first RTP of the caller's or a second; later it will not say it at all.
+const ACTIVE_ANYWAY: Duration = Duration::from_millis(1500);
+/// Each step of hanging up.
+pub const HANG_UP_STEP: Duration = Duration::from_secs(1);
+/// For the session to say how the call ended, after it has.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What the settings say of a trunk, by its LiveKit id.
+pub type Plans = Box<dyn Fn(&str) -> Plan + Send>;
+
+/// What happens to a leg.
+#[derive(Debug)]
+pub enum Input {
+    /// We joined, again perhaps, and these are there.
+    Joined(Vec<Participant>),
+    Changed(Vec<Participant>),
+    Subscribed,
+    Left(Departure),
+    /// The room cannot be joined.
+    NotJoined,
+    /// The room is lost, or the job was taken from us.
+    Lost,
+    Command(LegCommand),
+    /// The session is gone without a word.
+    SessionGone,
+    /// The step of hanging up that is under way cannot succeed.
+    StepFailed,
+    /// The step has removed the caller.
+    StepDone,
+    /// [`Machine::deadline`] has passed.
+    Timeout,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action {
+    Emit(LegEvent),
+    Publish,
+    /// Hear these tracks and no others.
+    HearOnly(Vec<String>),
+    EndCall {
+        caller: Redacted<String>,
+    },
+    RemoveParticipant {
+        caller: Redacted<String>,
+    },
+    DeleteRoom,
+    /// Report the job, leave, free everything: the last action.
+    Leave {
+        failed: Option<Fault>,
+    },
+}
+
+pub struct Machine {
+    context: Context,
+    plan: Plans,
+    joined: bool,
+    /// The caller, as last seen.
+    caller: Option<Participant>,
+    stage: Stage,
+    actions: Vec<Action>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// `until` is set once we are in the room.
+    Arriving {
+        until: Option<Instant>,
+    },
+    Ringing,
+    Published {
+        since: Instant,
+        again: bool,
+    },
+    Subscribed {
+        since: Instant,
+    },
+    Active,
+    HangingUp {
+        step: Step,
+        until: Instant,
+        goal: Goal,
+    },
+    Ended {
+        end: LegEnd,
+        until: Instant,
+    },
+    Left,
+}
+
+/// The ways to let a caller go, each tried when the one before has not worked.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    EndCall,
+    RemoveParticipant,
+    DeleteRoom,
+}
+
+/// What follows the hang-up.
+#[derive(Debug, Clone, Copy)]
+enum Goal {
+    /// The session is told, and says how to leave.
+    Tell(LegEnd),
+    /// The session has said so already, or is gone.
+    Leave { failed: Option<Fault> },
+}
+
+impl Machine {
+    pub fn new(context: Context, plan: Plans) -> Self {
+        Self {
+            context,
+            plan,
+            joined: false,
+            caller: None,
+            stage: Stage::Arriving { until: None },
+            actions: Vec::new(),
+        }
+    }
+
+    pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
+        match input {
+            Input::Joined(participants) => self.joined(&participants, now),
+            Input::Changed(participants) => self.changed(&participants, now),
+            Input::Subscribed => self.subscribed(now),
+            Input::Left(Departure::RoomClosed) => self.gone(LegEnd::Failed(Fault::Room), now),
+            Input::Left(Departure::Dismissed) | Input::Lost => self.lost(Fault::Room, now),
+            Input::NotJoined => self.lost(Fault::Join, now),
+            Input::Command(command) => self.command(&command, now),
+            Input::SessionGone => self.leave(Some(Fault::Internal), now),
+            Input::StepFailed => self.next_step(now),
+            Input::StepDone => self.gone(LegEnd::HungUp, now),
+            Input::Timeout => self.timeout(now),
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When to handle [`Input::Timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Arriving { until } => until,
+            Stage::Published { since, again: false } => Some(since + SUBSCRIBED_OR_REPUBLISH),
+            Stage::Published { since, again: true } => Some(since + SUBSCRIBED_OR_END),
+            Stage::Subscribed { since } => Some(since + ACTIVE_ANYWAY),
+            Stage::HangingUp { until, .. } | Stage::Ended { until, .. } => Some(until),
+            Stage::Ringing | Stage::Active | Stage::Left => None,
+        }
+    }
+
+    /// Whether joining anew would still serve the call: it has not been answered.
+    pub const fn may_join(&self) -> bool {
+        matches!(self.stage, Stage::Arriving { .. } | Stage::Ringing | Stage::Published { .. })
+    }
+
+    pub const fn has_joined(&self) -> bool {
+        self.joined
+    }
+
+    pub const fn call(&self) -> CallId {
+        self.context.id
+    }
+
+    fn joined(&mut self, participants: &[Participant], now: Instant) {
+        self.joined = true;
+        match self.stage {
+            Stage::Arriving { until: None } => {
+                self.stage = Stage::Arriving { until: Some(now + ARRIVAL) };
+            }
+            Stage::Published { .. } => self.actions.push(Action::Publish),
+            _ => {}
+        }
+        self.changed(participants, now);
+    }
+
+    fn changed(&mut self, participants: &[Participant], now: Instant) {
+        let Some(caller) = participants.iter().find(|p| self.is_caller(p)) else { return };
+        self.caller = Some(caller.clone());
+        if caller.disconnected || facts::status(caller) == Some(CallStatus::HungUp) {
+            self.gone(LegEnd::Caller, now);
+            return;
+        }
+        if !caller.tracks.is_empty() {
+            self.actions.push(Action::HearOnly(caller.tracks.clone()));
+        }
+        match self.stage {
+            Stage::Arriving { .. } if facts::is_complete(caller) => self.arrived(caller),
+            Stage::Published { .. } | Stage::Subscribed { .. }
+                if facts::status(caller) == Some(CallStatus::Active) =>
+            {
+                self.subscribed(now);
+                self.active();
+            }
+            _ => {}
+        }
+    }
+
+    /// The first SIP participant is the caller, whoever else comes.
+    fn is_caller(&self, participant: &Participant) -> bool {
+        match &self.caller {
+            Some(caller) => participant.identity == caller.identity,
+            None => participant.is_sip,
+        }
+    }
+
+    fn arrived(&mut self, caller: &Participant) {
+        let call = facts::read(caller, self.context.clone(), &self.plan);
+        self.stage = Stage::Ringing;
+        self.emit(LegEvent::Arrived(Box::new(call)));
+    }
+
+    fn subscribed(&mut self, now: Instant) {
+        if matches!(self.stage, Stage::Published { .. }) {
+            self.stage = Stage::Subscribed { since: now };
+            self.emit(LegEvent::Subscribed);
+        }
+    }
+
+    fn active(&mut self) {
+        if matches!(self.stage, Stage::Subscribed { .. }) {
+            self.stage = Stage::Active;
+            self.emit(LegEvent::Active);
+        }
+    }
+
+    fn command(&mut self, command: &LegCommand, now: Instant) {
+        match command {
+            LegCommand::Answer => {
+                if matches!(self.stage, Stage::Arriving { .. } | Stage::Ringing) {
+                    self.stage = Stage::Published { since: now, again: false };
+                    self.actions.push(Action::Publish);
+                }
+            }
+            LegCommand::HangUp(_) => self.hang_up(Step::EndCall, Goal::Tell(LegEnd::HungUp), now),
+            LegCommand::Leave { failed } => self.leave(*failed, now),
+            LegCommand::Frame(_) => {}
+        }
+    }
+
+    /// The session wants no more of the call; a caller who is still there is let go first.
+    fn leave(&mut self, failed: Option<Fault>, now: Instant) {
+        match self.stage {
+            Stage::Ended { .. } => self.left(failed),
+            Stage::HangingUp { step, until, .. } => {
+                self.stage = Stage::HangingUp { step, until, goal: Goal::Leave { failed } };
+            }
+            Stage::Left => {}
+            _ => self.hang_up(Step::EndCall, Goal::Leave { failed }, now),
+        }
+    }
+
+    /// Without the room the caller hears nothing; only the server API can still let them go.
+    fn lost(&mut self, fault: Fault, now: Instant) {
+        match self.stage {
+            Stage::HangingUp { step: Step::EndCall, .. } => self.next_step(now),
+            Stage::HangingUp { .. } => {}
+            _ => self.hang_up(Step::RemoveParticipant, Goal::Tell(LegEnd::Failed(fault)), now),
+        }
+    }
+
+    fn hang_up(&mut self, step: Step, goal: Goal, now: Instant) {
+        if matches!(self.stage, Stage::HangingUp { .. } | Stage::Ended { .. } | Stage::Left) {
+            return;
+        }
+        self.take_step(step, goal, now);
+    }
+
+    fn next_step(&mut self, now: Instant) {
+        let Stage::HangingUp { step, goal, .. } = self.stage else { return };
+        match step {
+            Step::EndCall => self.take_step(Step::RemoveParticipant, goal, now),
+            Step::RemoveParticipant => self.take_step(Step::DeleteRoom, goal, now),
+            Step::DeleteRoom => self.gone(LegEnd::HungUp, now),
+        }
+    }
+
+    /// A caller we never saw can only be reached through the room.
+    fn take_step(&mut self, step: Step, goal: Goal, now: Instant) {
+        let caller = self.caller.as_ref().map(|caller| caller.identity.clone());
+        let (step, action) = match (step, caller) {
+            (Step::EndCall, Some(caller)) => (step, Action::EndCall { caller }),
+            (Step::RemoveParticipant, Some(caller)) => (step, Action::RemoveParticipant { caller }),
+            (_, _) => (Step::DeleteRoom, Action::DeleteRoom),
+        };
+        self.actions.push(action);
+        self.stage = Stage::HangingUp { step, until: now + HANG_UP_STEP, goal };
+    }
+
+    /// The caller is no longer there. `end` is why, unless we were hanging up already.
+    fn gone(&mut self, end: LegEnd, now: Instant) {
+        let end = match self.stage {
+            Stage::Ended { .. } | Stage::Left => return,
+            Stage::HangingUp { goal: Goal::Leave { failed }, .. } => return self.left(failed),
+            Stage::HangingUp { goal: Goal::Tell(end), .. } => end,
+            _ => end,
+        };
+        self.stage = Stage::Ended { end, until: now + GOODBYE };
+        self.emit(LegEvent::Ended(end));
+    }
+
+    fn left(&mut self, failed: Option<Fault>) {
+        self.stage = Stage::Left;
+        self.actions.push(Action::Leave { failed });
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match self.stage {
+            Stage::Arriving { .. } => match self.caller.take() {
+                Some(caller) => {
+                    self.arrived(&caller);
+                    self.caller = Some(caller);
+                }
+                None => self.gone(LegEnd::Failed(Fault::Join), now),
+            },
+            Stage::Published { since, again: false } => {
+                self.stage = Stage::Published { since, again: true };
+                self.actions.push(Action::Publish);
+            }
+            Stage::Published { again: true, .. } => {
+                self.hang_up(Step::EndCall, Goal::Tell(LegEnd::Failed(Fault::NotAnswered)), now);
+            }
+            Stage::Subscribed { .. } => self.active(),
+            Stage::HangingUp { .. } => self.next_step(now),
+            Stage::Ended { end, .. } => self.left(match end {
+                LegEnd::Failed(fault) => Some(fault),
+                LegEnd::Caller | LegEnd::HungUp => None,
+            }),
+            Stage::Ringing | Stage::Active | Stage::Left => {}
+        }
+    }
+
+    fn emit(&mut self, event: LegEvent) {
+        self.actions.push(Action::Emit(event));
+    }
+}

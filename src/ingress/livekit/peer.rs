@@ -1,0 +1,325 @@
+//! The media connection of one call: ICE, DTLS, one audio track each way and a data channel, without I/O.
+//!
+//! The shell feeds datagrams and time, and calls [`Peer::poll`] after every input until it says how long to wait.
+//! Negotiation is ours alone (LiveKit's single-connection mode): one offer is out at a time, and whatever is wanted
+//! meanwhile goes into the next.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::format::Codec;
+use str0m::media::{Direction, Frequency, MediaData, MediaKind, MediaTime, Mid};
+use str0m::net::{Protocol, Receive, Transmit};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
+
+use crate::ingress::leg::Frame;
+use crate::livekit::wire::Received;
+use crate::livekit::wire::data::FromPeer;
+use crate::livekit::wire::signal::{Answer, Offer};
+
+/// RTP ticks of one 20 ms frame; Opus always counts at 48 kHz (RFC 7587).
+const FRAME_TICKS: u64 = 960;
+/// str0m reports `Disconnected` in passing while no pair is usable yet; only a lasting one is a loss.
+const ICE_LOST_AFTER: Duration = Duration::from_secs(10);
+/// Packets that late ones are waited for, and how long: beyond it the caller's audio goes on with a gap.
+const REORDER_PACKETS: usize = 3;
+const REORDER_WAIT: Duration = Duration::from_millis(60);
+/// Receiving sections in all, however many tracks a room has.
+const RECEIVING_MAX: usize = 4;
+/// The stream our track belongs to, the first half of `a=msid`.
+const STREAM: &str = "agent";
+
+pub struct Peer {
+    rtc: Rtc,
+    local: SocketAddr,
+    outstanding: Option<(u32, SdpPendingOffer)>,
+    offers: u32,
+    reliable: ChannelId,
+    receiving: usize,
+    sections_wanted: usize,
+    publication: Publication,
+    frames: u64,
+    track_of_mid: HashMap<String, String>,
+    audible: BTreeSet<String>,
+    last_heard: Option<u64>,
+    ice_lost_since: Option<Instant>,
+}
+
+/// Builds a connection and throws it away: the first one of a process initialises the cryptography, which takes
+/// tens of milliseconds that no caller should wait for.
+pub fn warm_up(now: Instant) {
+    drop(Rtc::builder().build(now));
+}
+
+/// Our audio track on its way to the room.
+enum Publication {
+    None,
+    /// To be offered next, in place of an earlier one that nobody subscribed to.
+    Wanted {
+        cid: String,
+        replaces: Option<Mid>,
+    },
+    Offered(Mid),
+}
+
+/// What [`Peer::poll`] gives.
+pub enum Out {
+    Transmit(Transmit),
+    Event(PeerEvent),
+    /// Nothing more until an input, or until then.
+    Wait(Instant),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeerEvent {
+    /// Media flows both ways.
+    Connected,
+    /// The connection was gone for too long to come back.
+    Lost,
+    /// One packet of the caller's Opus, and how many were lost just before it.
+    Audio {
+        packet: Frame,
+        lost: u64,
+    },
+    Data(FromPeer),
+}
+
+/// The media connection is of no more use; a fresh one may be.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    #[error("the server's answer is no SDP")]
+    Sdp,
+    #[error("an answer without its offer")]
+    NoOffer,
+    #[error("the WebRTC session failed")]
+    Session(#[source] RtcError),
+}
+
+impl From<RtcError> for PeerError {
+    fn from(error: RtcError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl Peer {
+    /// A connection that will send from `local`, and its first offer: data channels and one receiving section, so
+    /// nothing that would answer the call.
+    pub fn new(now: Instant, local: SocketAddr) -> Result<(Self, Offer), PeerError> {
+        let mut rtc = Rtc::builder()
+            .clear_codecs()
+            .enable_opus(true, false)
+            .set_reordering_size_audio(REORDER_PACKETS)
+            .set_reordering_timeout_audio(Some(REORDER_WAIT))
+            .build(now);
+        rtc.add_local_candidate(Candidate::host(local, "udp").map_err(RtcError::from)?);
+
+        let mut changes = rtc.sdp_api();
+        let reliable = changes
+            .add_channel_with_config(ChannelConfig { label: "_reliable".into(), ..ChannelConfig::default() });
+        changes.add_channel_with_config(ChannelConfig {
+            label: "_lossy".into(),
+            ordered: false,
+            reliability: Reliability::MaxRetransmits { retransmits: 0 },
+            ..ChannelConfig::default()
+        });
+        changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        let (sdp, pending) = changes.apply().expect("new sections need an offer");
+        let offer = Offer { id: 1, sdp: sdp.to_sdp_string() };
+        let peer = Self {
+            rtc,
+            local,
+            outstanding: Some((offer.id, pending)),
+            offers: offer.id,
+            reliable,
+            receiving: 1,
+            sections_wanted: 0,
+            publication: Publication::None,
+            frames: 0,
+            track_of_mid: HashMap::new(),
+            audible: BTreeSet::new(),
+            last_heard: None,
+            ice_lost_since: None,
+        };
+        Ok((peer, offer))
+    }
+
+    /// Publishes our track, named `cid`, with the next offer; a track published before is withdrawn.
+    pub fn publish(&mut self, cid: String) {
+        let replaces = match self.publication {
+            Publication::Offered(mid) => Some(mid),
+            Publication::Wanted { replaces, .. } => replaces,
+            Publication::None => None,
+        };
+        self.publication = Publication::Wanted { cid, replaces };
+    }
+
+    /// The server wants this many receiving sections besides those that carry a track.
+    pub fn want_sections(&mut self, count: u32) {
+        let count = usize::try_from(count).unwrap_or(RECEIVING_MAX);
+        let free = self.receiving.saturating_sub(self.track_of_mid.len());
+        let room = RECEIVING_MAX.saturating_sub(self.receiving);
+        self.sections_wanted = self.sections_wanted.max(count.saturating_sub(free).min(room));
+    }
+
+    /// Hears only these tracks; before it is told, and where a section's track is unknown, it hears all.
+    pub fn hear_only(&mut self, tracks: impl IntoIterator<Item = String>) {
+        self.audible = tracks.into_iter().collect();
+    }
+
+    /// The next offer, if one is wanted and none is out, and the track id to announce before it.
+    pub fn next_offer(&mut self) -> Option<(Option<String>, Offer)> {
+        if self.outstanding.is_some() {
+            return None;
+        }
+        let mut changes = self.rtc.sdp_api();
+        for _ in 0..std::mem::take(&mut self.sections_wanted) {
+            changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+            self.receiving += 1;
+        }
+        let announced = match &self.publication {
+            Publication::Wanted { cid, replaces } => {
+                if let Some(mid) = *replaces {
+                    changes.set_direction(mid, Direction::Inactive);
+                }
+                let cid = cid.clone();
+                let (stream, track) = (Some(STREAM.to_owned()), Some(cid.clone()));
+                let mid = changes.add_media(MediaKind::Audio, Direction::SendOnly, stream, track, None);
+                self.publication = Publication::Offered(mid);
+                Some(cid)
+            }
+            Publication::None | Publication::Offered(_) => None,
+        };
+        let (sdp, pending) = changes.apply()?;
+        self.offers += 1;
+        self.outstanding = Some((self.offers, pending));
+        Some((announced, Offer { id: self.offers, sdp: sdp.to_sdp_string() }))
+    }
+
+    pub fn accept_answer(&mut self, answer: Answer) -> Result<(), PeerError> {
+        let (_, pending) = self
+            .outstanding
+            .take_if(|(id, _)| *id == answer.id || answer.id == 0)
+            .ok_or(PeerError::NoOffer)?;
+        let sdp = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|_| PeerError::Sdp)?;
+        self.rtc.sdp_api().accept_answer(pending, sdp)?;
+        self.track_of_mid.extend(answer.track_of_mid);
+        Ok(())
+    }
+
+    /// Adds a remote candidate that our socket can reach; others would only make ICE look broken.
+    pub fn add_candidate(&mut self, line: &str) {
+        if let Ok(candidate) = Candidate::from_sdp_string(line)
+            && candidate.proto() == Protocol::Udp
+            && candidate.addr().is_ipv4() == self.local.is_ipv4()
+        {
+            self.rtc.add_remote_candidate(candidate);
+        }
+    }
+
+    /// A datagram from `source`. What is neither STUN, DTLS nor RTP is dropped.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<(), PeerError> {
+        let Ok(contents) = datagram.try_into() else { return Ok(()) };
+        let receive = Receive { proto: Protocol::Udp, source, destination: self.local, contents };
+        Ok(self.rtc.handle_input(Input::Receive(now, receive))?)
+    }
+
+    /// Sends one 20 ms Opus frame; without a published track on a live connection it goes nowhere. Call
+    /// [`Peer::poll`] before the next.
+    pub fn write_frame(&mut self, now: Instant, frame: Frame) -> Result<(), PeerError> {
+        let Publication::Offered(mid) = self.publication else { return Ok(()) };
+        if self.outstanding.is_some() || !self.rtc.is_connected() {
+            return Ok(());
+        }
+        let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
+        let opus = writer.payload_params().find(|p| p.spec().codec == Codec::Opus).map(|p| p.pt());
+        let Some(payload_type) = opus else { return Ok(()) };
+        let time = MediaTime::new(self.frames * FRAME_TICKS, Frequency::FORTY_EIGHT_KHZ);
+        self.frames += 1;
+        Ok(writer.write(payload_type, now, time, frame)?)
+    }
+
+    /// Sends a packet on the reliable channel; `false` when the channel is not open or takes no more.
+    pub fn send_data(&mut self, packet: &[u8]) -> bool {
+        self.rtc
+            .channel(self.reliable)
+            .is_some_and(|mut channel| channel.write(true, packet).unwrap_or(false))
+    }
+
+    /// Starts to say goodbye; [`Peer::poll`] gives what is left to send.
+    pub fn close(&mut self) {
+        // A session that cannot close has nothing left to send.
+        let _ = self.rtc.close();
+    }
+
+    /// What there is to do. A timeout that is due is fed at once: a timer would round it up, and a second
+    /// [`Peer::write_frame`] before it is an error in str0m.
+    pub fn poll(&mut self, now: Instant) -> Result<Out, PeerError> {
+        loop {
+            match self.rtc.poll_output()? {
+                Output::Transmit(transmit) => return Ok(Out::Transmit(transmit)),
+                Output::Event(event) => {
+                    if let Some(event) = self.event(event, now) {
+                        return Ok(Out::Event(event));
+                    }
+                }
+                Output::Timeout(at) if at <= now => self.rtc.handle_input(Input::Timeout(now))?,
+                Output::Timeout(at) => return Ok(self.wait(at, now)),
+            }
+        }
+    }
+
+    fn wait(&mut self, at: Instant, now: Instant) -> Out {
+        match self.ice_lost_since.map(|since| since + ICE_LOST_AFTER) {
+            Some(lost_at) if lost_at <= now => {
+                self.ice_lost_since = None;
+                Out::Event(PeerEvent::Lost)
+            }
+            Some(lost_at) => Out::Wait(at.min(lost_at)),
+            None => Out::Wait(at),
+        }
+    }
+
+    fn event(&mut self, event: Event, now: Instant) -> Option<PeerEvent> {
+        match event {
+            Event::Connected => Some(PeerEvent::Connected),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                self.ice_lost_since.get_or_insert(now);
+                None
+            }
+            Event::IceConnectionStateChange(_) => {
+                self.ice_lost_since = None;
+                None
+            }
+            Event::MediaData(media) => self.hear(&media),
+            Event::ChannelData(packet) => FromPeer::decode(&packet.data).map(PeerEvent::Data),
+            Event::Closed => Some(PeerEvent::Lost),
+            _ => None,
+        }
+    }
+
+    fn hear(&mut self, media: &MediaData) -> Option<PeerEvent> {
+        if !self.is_audible(media.mid) {
+            return None;
+        }
+        let (first, last) = (**media.seq_range.start(), **media.seq_range.end());
+        let lost = self.last_heard.map_or(0, |heard| first.saturating_sub(heard + 1));
+        self.last_heard = Some(last);
+        Some(PeerEvent::Audio { packet: media.data.clone(), lost })
+    }
+
+    fn is_audible(&self, mid: Mid) -> bool {
+        self.audible.is_empty()
+            || self.track_of_mid.get(&*mid).is_none_or(|track| self.audible.contains(track))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! The peer against another str0m, in virtual time: what is told to one side is heard by the other.
+
+use str0m::change::SdpOffer;
+
+use super::*;
+
+const OURS: &str = "127.0.0.1:4000";
+const THEIRS: &str = "127.0.0.1:5000";
+const STEP: Duration = Duration::from_millis(5);
+
+/// A server's end of the connection, and the clock of both.
+struct Rig {
+    now: Instant,
+    peer: Peer,
+    server: Rtc,
+    events: Vec<PeerEvent>,
+    heard: Vec<u64>,
+    server_data: Vec<Vec<u8>>,
+    reliable: Option<ChannelId>,
+    server_mids: Vec<Mid>,
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+impl Rig {
+    fn joined() -> Self {
+        let now = tokio::time::Instant::now().into_std();
+        let (peer, offer) = Peer::new(now, address(OURS)).expect("a peer");
+        let mut server = Rtc::builder().clear_codecs().enable_opus(true, false).build(now);
+        server.add_local_candidate(Candidate::host(address(THEIRS), "udp").expect("a candidate"));
+        let mut rig = Self {
+            now,
+            peer,
+            server,
+            events: Vec::new(),
+            heard: Vec::new(),
+            server_data: Vec::new(),
+            reliable: None,
+            server_mids: Vec::new(),
+        };
+        rig.answer(&offer);
+        rig.run(Duration::from_secs(1));
+        assert!(rig.events.contains(&PeerEvent::Connected));
+        rig
+    }
+
+    fn answer(&mut self, offer: &Offer) {
+        let sdp = SdpOffer::from_sdp_string(&offer.sdp).expect("an offer");
+        let answer = self.server.sdp_api().accept_offer(sdp).expect("an answer");
+        let answer = Answer { id: offer.id, sdp: answer.to_sdp_string(), track_of_mid: HashMap::new() };
+        self.peer.accept_answer(answer).expect("accepted");
+    }
+
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.exchange();
+            self.now += STEP;
+        }
+    }
+
+    fn exchange(&mut self) {
+        loop {
+            match self.peer.poll(self.now).expect("the peer is well") {
+                Out::Transmit(t) => {
+                    let contents = (&*t.contents).try_into().expect("a datagram");
+                    let receive = Receive {
+                        proto: Protocol::Udp,
+                        source: address(OURS),
+                        destination: address(THEIRS),
+                        contents,
+                    };
+                    self.server.handle_input(Input::Receive(self.now, receive)).expect("the server is well");
+                }
+                Out::Event(event) => self.events.push(event),
+                Out::Wait(_) => break,
+            }
+        }
+        loop {
+            match self.server.poll_output().expect("the server is well") {
+                Output::Transmit(t) => {
+                    self.peer
+                        .handle_datagram(self.now, address(THEIRS), &t.contents)
+                        .expect("the peer is well");
+                }
+                Output::Event(Event::MediaData(media)) => self.heard.push(media.time.numer()),
+                Output::Event(Event::ChannelOpen(id, label)) if label == "_reliable" => {
+                    self.reliable = Some(id)
+                }
+                Output::Event(Event::ChannelData(data)) => self.server_data.push(data.data),
+                Output::Event(Event::MediaAdded(media)) => self.server_mids.push(media.mid),
+                Output::Event(_) => {}
+                Output::Timeout(at) if at <= self.now => {
+                    self.server.handle_input(Input::Timeout(self.now)).expect("the server is well");
+                }
+                Output::Timeout(_) => break,
+            }
+        }
+    }
+
+    fn caller_says(&mut self, index: u64, packet: u8) {
+        let writer = self.server.writer(self.server_mids[0]).expect("a receiving section");
+        let payload_type = writer.payload_params().next().expect("Opus").pt();
+        let time = MediaTime::new(index * FRAME_TICKS, Frequency::FORTY_EIGHT_KHZ);
+        writer.write(payload_type, self.now, time, vec![packet]).expect("written");
+        self.run(Duration::from_millis(20));
+    }
+
+    fn audio(&self) -> Vec<(u8, u64)> {
+        let audio = self.events.iter().filter_map(|event| match event {
+            PeerEvent::Audio { packet, lost } => Some((packet[0], *lost)),
+            PeerEvent::Connected | PeerEvent::Lost | PeerEvent::Data(_) => None,
+        });
+        audio.collect()
+    }
+}
+
+#[test]
+fn the_first_offer_sends_nothing_and_the_published_one_names_its_track() {
+    let now = tokio::time::Instant::now().into_std();
+    let (_, first) = Peer::new(now, address(OURS)).expect("a peer");
+    assert!(!first.sdp.contains("sendonly") && !first.sdp.contains("sendrecv"));
+    assert!(first.sdp.contains("recvonly") && first.sdp.contains("m=application"));
+    assert!(!first.sdp.to_ascii_lowercase().contains("red/48000"), "no redundant audio");
+
+    let mut rig = Rig::joined();
+    rig.peer.publish("cid-1".to_owned());
+    let (announced, offer) = rig.peer.next_offer().expect("an offer");
+    assert_eq!((announced.as_deref(), offer.id), (Some("cid-1"), 2));
+    assert!(offer.sdp.contains("a=msid:agent cid-1"), "the server finds the track by its msid");
+}
+
+#[test]
+fn one_offer_is_out_at_a_time_and_the_next_takes_what_came_meanwhile() {
+    let now = tokio::time::Instant::now().into_std();
+    let (mut peer, _) = Peer::new(now, address(OURS)).expect("a peer");
+    peer.publish("cid-1".to_owned());
+    assert!(peer.next_offer().is_none(), "the first offer is still out");
+
+    let mut rig = Rig::joined();
+    rig.peer.want_sections(2);
+    let (announced, offer) = rig.peer.next_offer().expect("an offer");
+    assert_eq!(announced, None);
+    assert_eq!(offer.sdp.matches("a=recvonly").count(), 2, "one is free, so one is added");
+    rig.peer.publish("cid-1".to_owned());
+    assert!(rig.peer.next_offer().is_none());
+    rig.answer(&offer);
+    assert!(rig.peer.next_offer().is_some_and(|(announced, _)| announced.is_some()));
+}
+
+#[test]
+fn an_answer_to_no_offer_is_refused() {
+    let mut rig = Rig::joined();
+    let answer = Answer { id: 9, sdp: String::new(), track_of_mid: HashMap::new() };
+    assert!(matches!(rig.peer.accept_answer(answer), Err(PeerError::NoOffer)));
+}
+
+#[test]
+fn frames_leave_only_once_published_and_each_counts_960_ticks() {
+    let mut rig = Rig::joined();
+    let frame: Frame = vec![1, 2, 3].into();
+    rig.peer.write_frame(rig.now, frame.clone()).expect("dropped");
+    rig.peer.publish("cid-1".to_owned());
+    let (_, offer) = rig.peer.next_offer().expect("an offer");
+    rig.peer.write_frame(rig.now, frame.clone()).expect("dropped");
+    rig.answer(&offer);
+    for _ in 0..5 {
+        rig.peer.write_frame(rig.now, frame.clone()).expect("sent");
+        rig.run(Duration::from_millis(20));
+    }
+    let steps: Vec<u64> = rig.heard.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!((rig.heard.len(), steps.as_slice()), (5, &[960; 4][..]));
+}
+
+#[test]
+fn a_track_published_again_replaces_the_first() {
+    let mut rig = Rig::joined();
+    for (cid, sending) in [("cid-1", 1), ("cid-2", 1)] {
+        rig.peer.publish(cid.to_owned());
+        let (_, offer) = rig.peer.next_offer().expect("an offer");
+        assert_eq!(offer.sdp.matches("a=sendonly").count(), sending, "{cid}");
+        rig.answer(&offer);
+    }
+    rig.peer.write_frame(rig.now, vec![1].into()).expect("sent");
+    rig.run(Duration::from_millis(20));
+    assert_eq!(rig.heard.len(), 1);
+}
+
+#[test]
+fn two_frames_in_one_turn_are_no_error() {
+    let mut rig = Rig::joined();
+    rig.peer.publish("cid-1".to_owned());
+    let (_, offer) = rig.peer.next_offer().expect("an offer");
+    rig.answer(&offer);
+    for _ in 0..2 {
+        rig.peer.write_frame(rig.now, vec![1].into()).expect("sent");
+        rig.exchange();
+    }
+    rig.run(Duration::from_millis(20));
+    assert_eq!(rig.heard.len(), 2);
+}
+
+#[test]
+fn the_caller_is_heard_and_other_tracks_are_not() {
+    let mut rig = Rig::joined();
+    let mid = rig.server_mids[0].to_string();
+    for (track, audible, expected) in [
+        (None, None, true),
+        (Some("TR_1"), None, true),
+        (Some("TR_1"), Some("TR_1"), true),
+        (Some("TR_1"), Some("TR_2"), false),
+    ] {
+        rig.events.clear();
+        rig.peer.track_of_mid = track.map(|track| (mid.clone(), track.to_owned())).into_iter().collect();
+        rig.peer.hear_only(audible.map(str::to_owned));
+        let index = rig.now.elapsed().as_millis() as u64;
+        rig.caller_says(index, 7);
+        assert_eq!(!rig.audio().is_empty(), expected, "{track:?} heard by {audible:?}");
+    }
+}
+
+#[test]
+fn data_goes_both_ways_once_the_channel_is_open() {
+    let now = tokio::time::Instant::now().into_std();
+    let (mut peer, _) = Peer::new(now, address(OURS)).expect("a peer");
+    assert!(!peer.send_data(b"too early"));
+
+    let mut rig = Rig::joined();
+    assert!(rig.peer.send_data(b"hello"));
+    rig.run(Duration::from_millis(100));
+    assert_eq!(rig.server_data, [b"hello"]);
+
+    let channel = rig.reliable.expect("an open channel");
+    let empty_packet = [0x80, 0x01, 0x01];
+    assert_eq!(rig.server.channel(channel).expect("a channel").write(true, &empty_packet).ok(), Some(true));
+    rig.run(Duration::from_millis(100));
+    assert!(rig.events.contains(&PeerEvent::Data(FromPeer::Other)));
+}
+
+#[test]
+fn a_silent_network_is_a_loss_only_when_it_lasts() {
+    let mut rig = Rig::joined();
+    let mut lost_after = None;
+    let started = rig.now;
+    while lost_after.is_none() && rig.now < started + Duration::from_secs(120) {
+        rig.now += Duration::from_millis(100);
+        loop {
+            match rig.peer.poll(rig.now).expect("the peer is well") {
+                Out::Event(PeerEvent::Lost) => lost_after = Some(rig.now - started),
+                Out::Transmit(_) | Out::Event(_) => {}
+                Out::Wait(_) => break,
+            }
+        }
+    }
+    let lost_after = lost_after.expect("lost in the end");
+    assert!(lost_after > ICE_LOST_AFTER, "{lost_after:?}");
+}
+
+#[test]
+fn candidates_our_socket_cannot_reach_are_passed_over() {
+    let mut rig = Rig::joined();
+    for line in [
+        "candidate:1 1 udp 2130706431 fd00::2 7882 typ host",
+        "candidate:1 1 tcp 1518280447 127.0.0.1 7881 typ host tcptype passive",
+        "nonsense",
+    ] {
+        rig.peer.add_candidate(line);
+    }
+    rig.run(Duration::from_secs(1));
+    assert!(!rig.events.contains(&PeerEvent::Lost));
+}

@@ -1,0 +1,219 @@
+//! A room we joined: signalling and media as one stream of events.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::net::{UdpSocket, lookup_host};
+use tokio::select;
+use tokio::time::{Instant, sleep_until};
+use url::Url;
+
+use super::peer::{Out, Peer, PeerError, PeerEvent};
+use super::signal::Signal;
+use crate::ingress::leg::Frame;
+use crate::livekit::socket::{ConnectError, Dialer, SocketError};
+use crate::livekit::wire::data::FromPeer;
+use crate::livekit::wire::signal::{Departure, FromRoom, Participant, ToRoom};
+use crate::pii::Redacted;
+
+/// More than any path's MTU that WebRTC uses.
+const DATAGRAM_MAX: usize = 2048;
+
+pub struct Room {
+    signal: Signal,
+    peer: Peer,
+    udp: UdpSocket,
+    datagram: Box<[u8; DATAGRAM_MAX]>,
+    peer_deadline: Instant,
+    published: u32,
+}
+
+/// What happens in the room.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoomEvent {
+    /// We are in, with those who were here before us.
+    Joined(Vec<Participant>),
+    /// These joined, changed or left.
+    Changed(Vec<Participant>),
+    /// Media flows.
+    Connected,
+    /// Someone subscribed to our track.
+    Subscribed,
+    /// The server sent us away.
+    Left(Departure),
+    /// A packet of the caller's, and how many were lost before it.
+    Audio {
+        packet: Frame,
+        lost: u64,
+    },
+    Data(FromPeer),
+    /// Nothing that concerns a call; [`Room::settle`] has work.
+    Idle,
+}
+
+/// Why a room could not be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error("no local address leads to LiveKit")]
+    Route(#[from] io::Error),
+    #[error(transparent)]
+    Media(#[from] PeerError),
+    #[error(transparent)]
+    Signal(#[from] ConnectError),
+}
+
+/// The room is lost, whatever it said before.
+#[derive(Debug, thiserror::Error)]
+pub enum RoomLost {
+    #[error(transparent)]
+    Media(#[from] PeerError),
+    #[error(transparent)]
+    Signal(#[from] SocketError),
+    #[error("the media socket failed")]
+    Udp(#[from] io::Error),
+    #[error("the media connection broke off")]
+    Unreachable,
+}
+
+impl Room {
+    /// Asks to join; [`RoomEvent::Joined`] and [`RoomEvent::Connected`] follow.
+    pub async fn join(dialer: &Dialer, server: &Url, token: &Redacted<String>) -> Result<Self, JoinError> {
+        let udp = UdpSocket::bind((route_to(server).await?, 0)).await?;
+        let now = Instant::now();
+        let (peer, offer) = Peer::new(now.into_std(), udp.local_addr()?)?;
+        let signal = Signal::join(dialer, server, token, offer).await?;
+        let datagram = Box::new([0; DATAGRAM_MAX]);
+        Ok(Self { signal, peer, udp, datagram, peer_deadline: now, published: 0 })
+    }
+
+    /// Sends what is owed to the signalling: offers and pings. Call it before every [`Room::next`].
+    pub async fn settle(&mut self) -> Result<(), RoomLost> {
+        self.signal.keep_alive(Instant::now()).await?;
+        if let Some((announced, offer)) = self.peer.next_offer() {
+            if let Some(cid) = announced {
+                self.signal.send(ToRoom::AddTrack { cid }).await?;
+            }
+            self.signal.send(ToRoom::Offer(offer)).await?;
+        }
+        Ok(())
+    }
+
+    /// What happens next. Cancel safe.
+    pub async fn next(&mut self) -> Result<RoomEvent, RoomLost> {
+        if let Some(event) = self.drain()? {
+            return Ok(event);
+        }
+        let deadline = self.peer_deadline.min(self.signal.deadline());
+        select! {
+            biased;
+            received = self.udp.recv_from(self.datagram.as_mut_slice()) => {
+                let (length, source) = received?;
+                if let Some(datagram) = self.datagram.get(..length) {
+                    self.peer.handle_datagram(Instant::now().into_std(), source, datagram)?;
+                }
+                Ok(self.drain()?.unwrap_or(RoomEvent::Idle))
+            }
+            message = self.signal.next() => Ok(self.read(message?)?),
+            () = sleep_until(deadline) => Ok(RoomEvent::Idle),
+        }
+    }
+
+    /// Publishes our audio track; a call that rings is answered by it.
+    pub fn publish(&mut self) {
+        self.published += 1;
+        self.peer.publish(format!("dialplane-audio-{}", self.published));
+    }
+
+    pub fn hear_only(&mut self, tracks: Vec<String>) {
+        self.peer.hear_only(tracks);
+    }
+
+    pub fn write_frame(&mut self, frame: Frame) -> Result<(), RoomLost> {
+        Ok(self.peer.write_frame(Instant::now().into_std(), frame)?)
+    }
+
+    /// Sends a packet on the reliable data channel; `false` when it could not take it.
+    pub fn send_data(&mut self, packet: &[u8]) -> bool {
+        self.peer.send_data(packet)
+    }
+
+    /// Leaves, saying so on both ways.
+    pub async fn leave(mut self) {
+        self.peer.close();
+        // Whatever is not sent now, the server finds out by itself.
+        while let Ok(Some(_)) = self.drain() {}
+        self.signal.leave().await;
+    }
+
+    /// Sends what the peer has to send, up to its next event of concern.
+    fn drain(&mut self) -> Result<Option<RoomEvent>, RoomLost> {
+        let now = Instant::now().into_std();
+        loop {
+            match self.peer.poll(now)? {
+                // A datagram the socket does not take is one the network lost.
+                Out::Transmit(datagram) => {
+                    let _ = self.udp.try_send_to(&datagram.contents, datagram.destination);
+                }
+                Out::Event(PeerEvent::Connected) => return Ok(Some(RoomEvent::Connected)),
+                Out::Event(PeerEvent::Audio { packet, lost }) => {
+                    return Ok(Some(RoomEvent::Audio { packet, lost }));
+                }
+                Out::Event(PeerEvent::Data(data)) => return Ok(Some(RoomEvent::Data(data))),
+                Out::Event(PeerEvent::Lost) => return Err(RoomLost::Unreachable),
+                Out::Wait(until) => {
+                    self.peer_deadline = Instant::from_std(until);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, message: FromRoom) -> Result<RoomEvent, RoomLost> {
+        Ok(match message {
+            FromRoom::Joined(joined) => RoomEvent::Joined(joined.participants),
+            FromRoom::Participants(participants) => RoomEvent::Changed(participants),
+            FromRoom::Subscribed => RoomEvent::Subscribed,
+            FromRoom::Left(departure) => RoomEvent::Left(departure),
+            FromRoom::Answer(answer) => {
+                self.peer.accept_answer(answer)?;
+                RoomEvent::Idle
+            }
+            FromRoom::Candidate(line) => {
+                self.peer.add_candidate(&line);
+                RoomEvent::Idle
+            }
+            FromRoom::SectionsWanted(count) => {
+                self.peer.want_sections(count);
+                RoomEvent::Idle
+            }
+            FromRoom::Other => RoomEvent::Idle,
+        })
+    }
+}
+
+/// The local address from which `server` is reached. Nothing is sent: a connected UDP socket knows its route.
+async fn route_to(server: &Url) -> io::Result<IpAddr> {
+    let unknown = || io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let host = server.host_str().ok_or_else(unknown)?.trim_matches(['[', ']']);
+    let port = server.port_or_known_default().unwrap_or(443);
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    let target = addresses.iter().find(|a| a.is_ipv4()).or(addresses.first()).ok_or_else(unknown)?;
+    let any: IpAddr =
+        if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let probe = UdpSocket::bind((any, 0)).await?;
+    probe.connect(target).await?;
+    Ok(probe.local_addr()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_on_loopback_is_reached_from_loopback() {
+        for server in ["ws://127.0.0.1:7880", "wss://127.0.0.1"] {
+            let server = Url::parse(server).expect("a valid URL");
+            assert_eq!(route_to(&server).await.ok(), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The legs of one worker: every task has an owner, and what ended is known by its job.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Slot;
+use crate::call::CallId;
+use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
+use crate::ingress::livekit::Site;
+use crate::ingress::livekit::facts::Context;
+use crate::ingress::livekit::leg::{self, Task};
+use crate::ingress::livekit::reports::Reports;
+use crate::livekit::wire::worker::{Assignment, JobId};
+
+pub struct Legs {
+    site: Arc<Site>,
+    reports: Reports,
+    tasks: JoinSet<()>,
+    jobs: HashMap<Id, JobId>,
+    stops: HashMap<JobId, CancellationToken>,
+}
+
+/// A leg's task is over.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Over {
+    pub job: Option<JobId>,
+    /// A bug ended it; nobody has reported the job.
+    pub panicked: bool,
+}
+
+impl Legs {
+    pub fn new(site: Arc<Site>, reports: Reports) -> Self {
+        Self { site, reports, tasks: JoinSet::new(), jobs: HashMap::new(), stops: HashMap::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Starts the leg of a job and announces the call. A router too busy to take it lets it go: the leg finds
+    /// its session gone.
+    pub fn start(&mut self, assignment: Assignment, slot: Slot, offered: Instant) {
+        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
+        let id = CallId::fresh();
+        let waited = SignedDuration::try_from(offered.elapsed()).unwrap_or(SignedDuration::ZERO);
+        let offered_at = Timestamp::now().checked_sub(waited).unwrap_or(Timestamp::UNIX_EPOCH);
+        tracing::info!(call = %id, job = %assignment.job, "call taken");
+
+        let job = assignment.job.clone();
+        let terminated = CancellationToken::new();
+        let task = Task {
+            site: Arc::clone(&self.site),
+            context: Context {
+                id,
+                project: Arc::clone(&self.site.project.name),
+                room: assignment.room.clone(),
+                received_at: offered_at,
+            },
+            assignment,
+            reports: self.reports.clone(),
+            terminated: terminated.clone(),
+            commands,
+            events,
+        };
+        let handle = self.tasks.spawn(leg::run(task));
+        self.jobs.insert(handle.id(), job.clone());
+        self.stops.insert(job, terminated);
+
+        let leg = Leg { commands: command_sender, events: event_receiver };
+        if self.site.calls.try_send(Incoming { id, offered_at, leg, slot }).is_err() {
+            tracing::error!(call = %id, "call not taken by the router");
+        }
+    }
+
+    /// LiveKit took the job back.
+    pub fn stop(&self, job: &JobId) {
+        if let Some(stop) = self.stops.get(job) {
+            stop.cancel();
+        }
+    }
+
+    /// Waits for the next leg to end; for ever when there is none. Cancel safe.
+    pub async fn ended(&mut self) -> Over {
+        let (id, panicked) = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => (id, false),
+            Some(Err(error)) => (error.id(), error.is_panic()),
+            None => std::future::pending().await,
+        };
+        let job = self.jobs.remove(&id);
+        if let Some(job) = &job {
+            self.stops.remove(job);
+            if panicked {
+                tracing::error!(job = %job, "leg panicked");
+            }
+        }
+        Over { job, panicked }
+    }
+}

@@ -1,0 +1,75 @@
+//! Packets on a room's reliable data channel: remote procedure calls (version 1).
+
+use livekit_protocol::data_packet::Value;
+use livekit_protocol::rpc_response;
+use livekit_protocol::{DataPacket, RpcRequest};
+use prost::Message as _;
+
+use super::{Received, Sent};
+use crate::pii::Redacted;
+
+/// A call of a method of another participant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rpc {
+    pub id: String,
+    pub destination: Redacted<String>,
+    pub method: &'static str,
+    pub payload: &'static str,
+    pub timeout_millis: u32,
+}
+
+/// What a data packet tells us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromPeer {
+    /// The other side has the request and works on it.
+    RpcAcknowledged {
+        id: String,
+    },
+    RpcAnswered {
+        id: String,
+        outcome: RpcOutcome,
+    },
+    /// A packet that a telephone leg has no use for.
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RpcOutcome {
+    Done,
+    /// An RPC error code: 1400 is "no such method".
+    Failed(u32),
+}
+
+impl Sent for Rpc {
+    fn encode(self) -> Vec<u8> {
+        DataPacket {
+            destination_identities: vec![self.destination.reveal().clone()],
+            value: Some(Value::RpcRequest(RpcRequest {
+                id: self.id,
+                method: self.method.to_owned(),
+                payload: self.payload.to_owned(),
+                response_timeout_ms: self.timeout_millis,
+                version: 1,
+                ..RpcRequest::default()
+            })),
+            ..DataPacket::default()
+        }
+        .encode_to_vec()
+    }
+}
+
+impl Received for FromPeer {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(match DataPacket::decode(bytes).ok()?.value {
+            Some(Value::RpcAck(ack)) => Self::RpcAcknowledged { id: ack.request_id },
+            Some(Value::RpcResponse(response)) => {
+                let outcome = match response.value {
+                    Some(rpc_response::Value::Error(error)) => RpcOutcome::Failed(error.code),
+                    Some(_) | None => RpcOutcome::Done,
+                };
+                Self::RpcAnswered { id: response.request_id, outcome }
+            }
+            Some(_) | None => Self::Other,
+        })
+    }
+}

@@ -1,0 +1,71 @@
+use livekit_protocol::{ParticipantUpdate, TrickleRequest};
+
+use super::*;
+
+fn received(message: In) -> FromRoom {
+    let bytes = SignalResponse { message: Some(message) }.encode_to_vec();
+    FromRoom::decode(&bytes).expect("protobuf")
+}
+
+#[test]
+fn the_join_request_survives_the_url() {
+    let base = Url::parse("http://127.0.0.1:7880/base").expect("a valid URL");
+    let url = join_url(&base, Offer { id: 1, sdp: "v=0\r\n".to_owned() });
+    assert_eq!((url.scheme(), url.path()), ("ws", "/base/rtc/v1"));
+
+    let (_, value) = url.query_pairs().find(|(key, _)| key == "join_request").expect("the request");
+    let wrapped = WrappedJoinRequest::decode(URL_SAFE.decode(value.as_ref()).expect("base64").as_slice());
+    let request =
+        JoinRequest::decode(wrapped.expect("wrapped").join_request.as_slice()).expect("a join request");
+    assert!(request.connection_settings.expect("settings").auto_subscribe);
+    assert!(request.add_track_requests.is_empty(), "a track here would answer the call");
+    let offer = request.publisher_offer.expect("the offer");
+    assert_eq!((offer.id, offer.sdp.as_str()), (1, "v=0\r\n"));
+}
+
+#[test]
+fn only_livekit_sip_makes_a_sip_participant() {
+    for (kind, expected) in [(Kind::Sip, true), (Kind::Standard, false), (Kind::Agent, false)] {
+        let info = ParticipantInfo { kind: kind as i32, ..ParticipantInfo::default() };
+        let update = ParticipantUpdate { participants: vec![info] };
+        let FromRoom::Participants(participants) = received(In::Update(update)) else {
+            panic!("an update is an update")
+        };
+        assert_eq!(participants[0].is_sip, expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_candidate_is_read_out_of_its_json_and_nonsense_is_passed_over() {
+    let line = "candidate:1 1 udp 2130706431 127.0.0.1 7882 typ host";
+    for (init, expected) in [
+        (format!(r#"{{"candidate":"{line}","sdpMid":"0"}}"#), FromRoom::Candidate(line.to_owned())),
+        ("{}".to_owned(), FromRoom::Other),
+        ("not json".to_owned(), FromRoom::Other),
+    ] {
+        let trickle = TrickleRequest { candidate_init: init, ..TrickleRequest::default() };
+        assert_eq!(received(In::Trickle(trickle)), expected);
+    }
+}
+
+#[test]
+fn leaving_a_closed_room_differs_from_being_dismissed() {
+    for (reason, expected) in [
+        (DisconnectReason::RoomDeleted, Departure::RoomClosed),
+        (DisconnectReason::RoomClosed, Departure::RoomClosed),
+        (DisconnectReason::ParticipantRemoved, Departure::Dismissed),
+        (DisconnectReason::ServerShutdown, Departure::Dismissed),
+        (DisconnectReason::DuplicateIdentity, Departure::Dismissed),
+    ] {
+        let leave = LeaveRequest { reason: reason as i32, ..LeaveRequest::default() };
+        assert_eq!(received(In::Leave(leave)), FromRoom::Left(expected), "{reason:?}");
+    }
+}
+
+#[test]
+fn a_server_without_ping_settings_gets_the_usual_ones() {
+    let FromRoom::Joined(joined) = received(In::Join(JoinResponse::default())) else {
+        panic!("a join response is a join response")
+    };
+    assert_eq!((joined.ping_interval.as_secs(), joined.ping_timeout.as_secs()), (5, 15));
+}

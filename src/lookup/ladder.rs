@@ -1,0 +1,124 @@
+//! The answer ladder without its I/O: whom to ask, and what an answer or its lack comes to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Answer, ConfigSource, Decision, Report, Unmatched, Why};
+use crate::call::Refusal;
+use crate::dialplan::{Action, Backend, Routed};
+use crate::tenant::wire::{BackendAction, BackendAnswer};
+use crate::tenant::{Agent, CallConfig, TenantId};
+
+/// The first rung of a call's ladder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Step<'a> {
+    Ask(&'a Backend, Owner),
+    Refuse(Refusal),
+    /// No backend is asked; the rungs below serve.
+    Below(Why),
+}
+
+/// Whose backend it is. Only the router's own may name a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Router,
+    Tenant,
+}
+
+pub(super) fn first<'a>(
+    routed: Option<&'a Routed>,
+    router: Option<&'a Backend>,
+    unmatched: Unmatched,
+) -> Step<'a> {
+    let routers = || router.map_or(Step::Below(Why::NoBackend), |backend| Step::Ask(backend, Owner::Router));
+    match (routed, unmatched) {
+        (Some(routed), _) => match (&routed.action, &routed.tenant.backend) {
+            (Action::Refuse(refusal), _) => Step::Refuse(*refusal),
+            (Action::Answer { .. }, Some(own)) => Step::Ask(own, Owner::Tenant),
+            (Action::Answer { .. }, None) => routers(),
+        },
+        (None, Unmatched::Ask) => routers(),
+        (None, Unmatched::Reject) => Step::Refuse(Refusal::NotFound),
+        (None, Unmatched::Default) => Step::Below(Why::NotAsked),
+    }
+}
+
+/// The route or the settings refuse the call.
+pub(super) fn refused(routed: Option<&Routed>, refusal: Refusal) -> Answer {
+    let source = if routed.is_some() { ConfigSource::Dialplan } else { ConfigSource::Default };
+    answer(tenant_of(routed), Decision::Refuse(refusal), source, Some(Why::NotAsked), Vec::new())
+}
+
+/// The dialplan's agent and the default prompt, without a backend.
+pub(super) fn below(routed: Option<&Routed>, default: &Agent, why: Why) -> Answer {
+    let (agent, source) = lower(routed, tenant_of(routed).as_ref(), default);
+    let decision = Decision::Answer(CallConfig::of(agent, BTreeMap::new()));
+    answer(tenant_of(routed), decision, source, Some(why), Vec::new())
+}
+
+/// What came of asking, over the layers below.
+pub(super) fn merge(
+    outcome: Result<BackendAnswer, Why>,
+    owner: Owner,
+    routed: Option<&Routed>,
+    default: &Agent,
+) -> Answer {
+    let said = match outcome {
+        Ok(said) => said,
+        Err(why) => return below(routed, default, why),
+    };
+    let mut warnings = said.warnings;
+    let tenant = match (owner, said.tenant) {
+        (Owner::Router, Some(named)) => Some(named),
+        (Owner::Tenant, Some(named)) if Some(&named) != tenant_of(routed).as_ref() => {
+            warnings.push("tenantId: only the router's own backend may name another tenant".to_owned());
+            tenant_of(routed)
+        }
+        (Owner::Tenant, Some(_)) | (_, None) => tenant_of(routed),
+    };
+    let (under, source) = lower(routed, tenant.as_ref(), default);
+    match said.action {
+        BackendAction::Reject(refusal) => {
+            answer(tenant, Decision::Refuse(refusal), ConfigSource::Backend, None, warnings)
+        }
+        BackendAction::Default => {
+            let config = CallConfig::of(under, said.metadata);
+            answer(tenant, Decision::Answer(config), source, Some(Why::Declined), warnings)
+        }
+        BackendAction::Answer => {
+            let config = CallConfig::of(said.agent.over(under), said.metadata);
+            answer(tenant, Decision::Answer(config), ConfigSource::Backend, None, warnings)
+        }
+    }
+}
+
+/// The layers below the backend, and which of them is on top. A route's agent belongs to the route's tenant:
+/// it never serves another that the backend names.
+fn lower(routed: Option<&Routed>, tenant: Option<&TenantId>, default: &Agent) -> (Agent, ConfigSource) {
+    let agent = routed.filter(|routed| tenant == Some(&routed.tenant.id)).and_then(|r| match &r.action {
+        Action::Answer { agent } => agent.as_deref(),
+        Action::Refuse(_) => None,
+    });
+    match agent {
+        Some(agent) => (agent.clone().over(default.clone()), ConfigSource::Dialplan),
+        None => (default.clone(), ConfigSource::Default),
+    }
+}
+
+fn tenant_of(routed: Option<&Routed>) -> Option<TenantId> {
+    routed.map(|routed| routed.tenant.id.clone())
+}
+
+fn answer(
+    tenant: Option<TenantId>,
+    decision: Decision,
+    source: ConfigSource,
+    why: Option<Why>,
+    warnings: Vec<String>,
+) -> Answer {
+    let report = Report { source, why, took: Duration::ZERO, attempts: 0, warnings };
+    Answer { tenant, decision, report }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::dialplan::{Match, Tenant};
+use crate::tenant::Choice;
+
+fn backend(url: &str) -> Backend {
+    Backend { url: url.parse().unwrap(), secrets: Vec::new(), bearer: None }
+}
+
+fn voice(name: &str) -> Agent {
+    Agent { voice: Choice::This(name.into()), ..Agent::default() }
+}
+
+fn routed(backend: Option<Backend>, action: Action) -> Routed {
+    let id = TenantId::parse("acme").unwrap();
+    Routed {
+        tenant: Arc::new(Tenant { id, name: None, tier: None, backend }),
+        route: "front-desk".into(),
+        matched: Match::Exact,
+        action,
+    }
+}
+
+fn answered_by(agent: Option<Agent>) -> Routed {
+    routed(None, Action::Answer { agent: agent.map(Arc::new) })
+}
+
+fn said(action: BackendAction, tenant: Option<&str>, agent: Agent) -> Result<BackendAnswer, Why> {
+    let tenant = tenant.and_then(TenantId::parse);
+    let metadata = BTreeMap::from([("k".to_owned(), 1.into())]);
+    Ok(BackendAnswer { action, tenant, agent, metadata, warnings: Vec::new() })
+}
+
+#[test]
+fn whom_to_ask_follows_from_the_route_and_the_operators_choice() {
+    let (own, routers) = (backend("http://own/"), backend("http://routers/"));
+    let answers = Action::Answer { agent: None };
+    let with_own = routed(Some(own.clone()), answers.clone());
+    let without = routed(None, answers);
+    let refusing = routed(Some(own.clone()), Action::Refuse(Refusal::Busy));
+    let ask_router = Step::Ask(&routers, Owner::Router);
+    for (what, routed, router, unmatched, expected) in [
+        ("its own backend", Some(&with_own), Some(&routers), Unmatched::Ask, Step::Ask(&own, Owner::Tenant)),
+        ("else the router's", Some(&without), Some(&routers), Unmatched::Reject, ask_router),
+        ("else none", Some(&without), None, Unmatched::Ask, Step::Below(Why::NoBackend)),
+        (
+            "a refusing route asks nobody",
+            Some(&refusing),
+            Some(&routers),
+            Unmatched::Ask,
+            Step::Refuse(Refusal::Busy),
+        ),
+        ("unmatched, ask", None, Some(&routers), Unmatched::Ask, ask_router),
+        ("unmatched, nobody to ask", None, None, Unmatched::Ask, Step::Below(Why::NoBackend)),
+        ("unmatched, reject", None, Some(&routers), Unmatched::Reject, Step::Refuse(Refusal::NotFound)),
+        ("unmatched, default", None, Some(&routers), Unmatched::Default, Step::Below(Why::NotAsked)),
+    ] {
+        assert_eq!(first(routed, router, unmatched), expected, "{what}");
+    }
+}
+
+#[test]
+fn layers_are_laid_over_each_other_field_by_field() {
+    let default = Agent { prompt: Choice::This("default".into()), ..voice("default") };
+    let dialplan = Agent { language: Choice::This("de".into()), ..voice("dialplan") };
+    let route = answered_by(Some(dialplan));
+    let bare = answered_by(None);
+    let silent = || said(BackendAction::Answer, None, Agent::default());
+    let speaks = || said(BackendAction::Answer, None, voice("backend"));
+    let declines = said(BackendAction::Default, None, voice("ignored"));
+    for (what, outcome, route, voice, language, source, why) in [
+        ("the backend's", speaks(), Some(&route), "backend", Some("de"), ConfigSource::Backend, None),
+        ("a silent backend", silent(), Some(&route), "dialplan", Some("de"), ConfigSource::Backend, None),
+        ("without an agent", silent(), Some(&bare), "default", None, ConfigSource::Backend, None),
+        ("without a route", silent(), None, "default", None, ConfigSource::Backend, None),
+        (
+            "a failure",
+            Err(Why::Timeout),
+            Some(&route),
+            "dialplan",
+            Some("de"),
+            ConfigSource::Dialplan,
+            Some(Why::Timeout),
+        ),
+        (
+            "a failure without an agent",
+            Err(Why::Status(500)),
+            Some(&bare),
+            "default",
+            None,
+            ConfigSource::Default,
+            Some(Why::Status(500)),
+        ),
+        (
+            "a declining backend",
+            declines,
+            Some(&route),
+            "dialplan",
+            Some("de"),
+            ConfigSource::Dialplan,
+            Some(Why::Declined),
+        ),
+    ] {
+        let answer = merge(outcome, Owner::Tenant, route, &default);
+        let Decision::Answer(config) = answer.decision else { panic!("{what}: refused") };
+        assert_eq!(config.voice.as_deref(), Some(voice), "{what}");
+        assert_eq!(config.language.as_deref(), language, "{what}");
+        assert_eq!(config.prompt, Some("default".into()), "{what}");
+        assert_eq!((answer.report.source, answer.report.why), (source, why), "{what}");
+        let reached = !matches!(why, Some(Why::Timeout | Why::Status(_)));
+        assert_eq!(config.metadata.contains_key("k"), reached, "{what}");
+    }
+}
+
+#[test]
+fn only_the_routers_backend_names_a_tenant_and_never_lends_it_anothers_agent() {
+    let (route, default) = (answered_by(Some(voice("acmes"))), voice("default"));
+    for (what, owner, route, named, tenant, voice, warnings) in [
+        ("a route's own", Owner::Router, Some(&route), None, Some("acme"), "acmes", 0),
+        ("renamed", Owner::Router, Some(&route), Some("other"), Some("other"), "default", 0),
+        ("named", Owner::Router, None, Some("other"), Some("other"), "default", 0),
+        ("nobody's", Owner::Router, None, None, None, "default", 0),
+        ("confirmed", Owner::Tenant, Some(&route), Some("acme"), Some("acme"), "acmes", 0),
+        ("usurped", Owner::Tenant, Some(&route), Some("other"), Some("acme"), "acmes", 1),
+    ] {
+        let outcome = said(BackendAction::Answer, named, Agent::default());
+        let answer = merge(outcome, owner, route, &default);
+        let Decision::Answer(config) = answer.decision else { panic!("{what}: refused") };
+        assert_eq!(answer.tenant.as_ref().map(TenantId::as_str), tenant, "{what}");
+        assert_eq!(config.voice.as_deref(), Some(voice), "{what}");
+        assert_eq!(answer.report.warnings.len(), warnings, "{what}");
+    }
+}
+
+#[test]
+fn refusals_come_from_the_backend_the_route_or_the_settings() {
+    let outcome = said(BackendAction::Reject(Refusal::Busy), None, Agent::default());
+    let rejected = merge(outcome, Owner::Router, None, &Agent::default());
+    assert_eq!(rejected.decision, Decision::Refuse(Refusal::Busy));
+    assert_eq!((rejected.report.source, rejected.report.why), (ConfigSource::Backend, None));
+
+    let route = routed(None, Action::Refuse(Refusal::Declined));
+    let by_route = refused(Some(&route), Refusal::Declined);
+    assert_eq!(by_route.decision, Decision::Refuse(Refusal::Declined));
+    assert_eq!(by_route.report.source, ConfigSource::Dialplan);
+
+    let unmatched = refused(None, Refusal::NotFound);
+    assert_eq!((unmatched.tenant, unmatched.report.source), (None, ConfigSource::Default));
+}

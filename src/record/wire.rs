@@ -1,0 +1,239 @@
+//! A record as one JSON line: snake_case, times in RFC 3339 UTC with milliseconds, durations in milliseconds.
+//! The contract is `docs/call-record.schema.json`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{CallRecord, ModelUse, Opening, RouteTaken, Timing};
+use crate::call::{Call, Ending, Number};
+use crate::lookup::{ConfigSource, Report};
+
+/// The record of a call that is over, without a line feed.
+pub fn line(record: &CallRecord) -> String {
+    to_line(&Line {
+        ended_at: Some(time(record.ended_at)),
+        config_source: record.config.as_ref().map(|report| report.source).map(ConfigSource::name),
+        config: record.config.as_ref().map(config),
+        model: record.model.as_ref().map(model),
+        timing_ms: timing(&record.timing),
+        barge_ins: record.barge_ins,
+        metadata: Some(&record.metadata),
+        ending: ending(record.ending),
+        ..opened(&record.opening())
+    })
+}
+
+/// The record of a call whose end nobody saw, because its router died: what was known when it was opened.
+pub fn interrupted(opening: &Opening<'_>) -> String {
+    to_line(&opened(opening))
+}
+
+fn to_line(line: &Line<'_>) -> String {
+    serde_json::to_string(line).expect("a line is strings, numbers and maps with string keys")
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    version: u8,
+    id: String,
+    offered_at: String,
+    ended_at: Option<String>,
+    ending: EndingLine,
+    tenant: Option<&'a str>,
+    route: Option<RouteLine<'a>>,
+    call: Option<CallLine<'a>>,
+    config_source: Option<&'static str>,
+    config: Option<ConfigLine<'a>>,
+    model: Option<ModelLine<'a>>,
+    timing_ms: TimingLine,
+    barge_ins: u32,
+    metadata: Option<&'a BTreeMap<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct EndingLine {
+    by: &'static str,
+    how: &'static str,
+    detail: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct RouteLine<'a> {
+    id: &'a str,
+    r#match: &'static str,
+}
+
+#[derive(Serialize)]
+struct CallLine<'a> {
+    ingress: &'static str,
+    project: Option<&'a str>,
+    room: &'a str,
+    received_at: String,
+    caller: Option<NumberLine<'a>>,
+    caller_name: Option<&'a str>,
+    called: NumberLine<'a>,
+    diverted_from: Option<NumberLine<'a>>,
+    trunk: Option<TrunkLine<'a>>,
+    rule_id: Option<&'a str>,
+    sip_call_id: Option<&'a str>,
+    sip_call_id_full: Option<&'a str>,
+    headers: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct NumberLine<'a> {
+    number: Option<&'a str>,
+    raw: &'a str,
+}
+
+#[derive(Serialize)]
+struct TrunkLine<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ConfigLine<'a> {
+    why: Option<&'static str>,
+    status: Option<u16>,
+    ms: u64,
+    attempts: u8,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ModelLine<'a> {
+    provider: &'a str,
+    model: &'a str,
+    voice: Option<&'a str>,
+    session: Option<&'a str>,
+    temperature_applied: Option<bool>,
+    responses: u32,
+    usage: UsageLine,
+    warnings: &'a [String],
+}
+
+/// Tokens.
+#[derive(Serialize)]
+struct UsageLine {
+    input_text: u64,
+    input_audio: u64,
+    cached: u64,
+    output_text: u64,
+    output_audio: u64,
+}
+
+#[derive(Serialize, Default)]
+struct TimingLine {
+    arrived: Option<u64>,
+    configured: Option<u64>,
+    model_ready: Option<u64>,
+    gate: Option<u64>,
+    active: Option<u64>,
+    first_speech: Option<u64>,
+    ended: Option<u64>,
+}
+
+/// What is known of a call from its opening on; it ends as interrupted.
+fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
+    Line {
+        version: 1,
+        id: opening.id.to_string(),
+        offered_at: time(opening.offered_at),
+        ended_at: None,
+        ending: EndingLine { by: "router", how: "interrupted", detail: None },
+        tenant: opening.tenant.map(|tenant| tenant.as_str()),
+        route: opening.route.map(route),
+        call: opening.call.map(call),
+        config_source: None,
+        config: None,
+        model: None,
+        timing_ms: TimingLine::default(),
+        barge_ins: 0,
+        metadata: None,
+    }
+}
+
+fn ending(ending: Ending) -> EndingLine {
+    EndingLine { by: ending.side().name(), how: ending.name(), detail: ending.detail() }
+}
+
+fn route(route: &RouteTaken) -> RouteLine<'_> {
+    RouteLine { id: &route.id, r#match: route.matched }
+}
+
+fn call(call: &Call) -> CallLine<'_> {
+    CallLine {
+        ingress: call.origin.ingress(),
+        project: call.origin.project(),
+        room: call.room.reveal(),
+        received_at: time(call.received_at),
+        caller: call.caller.number().map(number),
+        caller_name: call.caller_name.as_ref().map(|name| name.reveal().as_str()),
+        called: number(&call.called),
+        diverted_from: call.diverted_from.as_ref().map(number),
+        trunk: call.trunk.as_ref().map(|trunk| TrunkLine { id: &trunk.id, name: trunk.name.as_deref() }),
+        rule_id: call.rule_id.as_deref(),
+        sip_call_id: call.sip_call_id.as_deref(),
+        sip_call_id_full: call.sip_call_id_full.as_deref(),
+        headers: call.headers.iter().map(|(k, v)| (k.as_str(), v.reveal().as_str())).collect(),
+    }
+}
+
+fn number(number: &Number) -> NumberLine<'_> {
+    NumberLine { number: number.e164.as_ref().map(|e164| e164.reveal()), raw: number.raw.reveal() }
+}
+
+fn config(report: &Report) -> ConfigLine<'_> {
+    ConfigLine {
+        why: report.why.map(|why| why.name()),
+        status: report.why.and_then(|why| why.status()),
+        ms: millis(report.took),
+        attempts: report.attempts,
+        warnings: &report.warnings,
+    }
+}
+
+fn model(model: &ModelUse) -> ModelLine<'_> {
+    let usage = model.usage;
+    ModelLine {
+        provider: &model.provider,
+        model: &model.model,
+        voice: model.voice.as_deref(),
+        session: model.session.as_deref(),
+        temperature_applied: model.temperature_applied,
+        responses: model.responses,
+        usage: UsageLine {
+            input_text: usage.input_text,
+            input_audio: usage.input_audio,
+            cached: usage.cached,
+            output_text: usage.output_text,
+            output_audio: usage.output_audio,
+        },
+        warnings: &model.warnings,
+    }
+}
+
+fn timing(timing: &Timing) -> TimingLine {
+    TimingLine {
+        arrived: timing.arrived.map(millis),
+        configured: timing.configured.map(millis),
+        model_ready: timing.model_ready.map(millis),
+        gate: timing.gate.map(millis),
+        active: timing.active.map(millis),
+        first_speech: timing.first_speech.map(millis),
+        ended: Some(millis(timing.ended)),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn time(at: Timestamp) -> String {
+    format!("{at:.3}")
+}

@@ -1,0 +1,135 @@
+use super::*;
+
+const SPEECH: u8 = 1;
+const COMFORT: u8 = 2;
+const SILENCE: u8 = 0;
+
+/// A floor whose caller hears it, and its clock.
+struct Talk {
+    floor: Floor,
+    now: Instant,
+    timings: Timings,
+}
+
+impl Talk {
+    fn new() -> Self {
+        let sounds = Sounds { silence: Arc::from([SILENCE]), comfort: [Arc::from([COMFORT]); 1].into() };
+        let (mut floor, now) = (Floor::new(sounds), Instant::now());
+        floor.start(now + FRAME);
+        floor.open(false, now);
+        Self { floor, now, timings: Timings::default() }
+    }
+
+    /// 20 ms at a time; what left, by its first byte.
+    fn run(&mut self, frames: u32) -> Vec<u8> {
+        let mut left = Vec::new();
+        for _ in 0..frames {
+            self.now += FRAME;
+            for action in self.floor.on_time(self.now, &self.timings) {
+                let Action::Leg(LegCommand::Frame(frame)) = action else {
+                    panic!("only frames leave by time")
+                };
+                left.push(frame[0]);
+            }
+        }
+        left
+    }
+
+    fn speech(&mut self, name: &str, frames: usize) -> Vec<Action> {
+        (0..frames).flat_map(|_| self.floor.speech(item(name), Arc::from([SPEECH]), self.now)).collect()
+    }
+}
+
+fn item(name: &str) -> ItemId {
+    ItemId(name.into())
+}
+
+/// What the model is told, as item and milliseconds.
+fn told(actions: Vec<Action>) -> Vec<(String, u128)> {
+    let told = |action| match action {
+        Action::Model(ModelCommand::Heard { item, heard }) => (item.0, heard.as_millis()),
+        other => panic!("unexpected {other:?}"),
+    };
+    actions.into_iter().map(told).collect()
+}
+
+#[test]
+fn barge_in_silences_us_at_once_and_tells_what_was_heard_of_each_item() {
+    let mut talk = Talk::new();
+    talk.speech("first", 50);
+    talk.floor.speech_done(item("first"));
+    talk.speech("second", 50);
+    assert_eq!(talk.run(30), [SPEECH; 30]);
+    let heard = told(talk.floor.caller_started());
+    assert_eq!(heard, [("first".into(), 500), ("second".into(), 0)], "30 frames less what the bridge holds");
+    assert_eq!(talk.run(3), [SILENCE; 3]);
+    talk.speech("first", 5);
+    talk.speech("second", 5);
+    assert_eq!(talk.run(3), [SILENCE; 3], "late audio of a cut item is not heard");
+    talk.speech("third", 1);
+    assert_eq!(talk.run(2), [SPEECH, SILENCE]);
+    assert_eq!(talk.floor.barge_ins(), 1);
+}
+
+#[test]
+fn the_first_100_ms_may_not_have_been_heard_at_all() {
+    let mut talk = Talk::new();
+    talk.speech("greeting", 50);
+    talk.run(3);
+    assert_eq!(told(talk.floor.caller_started()), [("greeting".into(), 0)]);
+}
+
+#[test]
+fn a_caller_who_speaks_into_silence_interrupts_nothing() {
+    let mut talk = Talk::new();
+    assert!(talk.floor.caller_started().is_empty());
+    talk.speech("answer", 2);
+    talk.floor.speech_done(item("answer"));
+    talk.run(3);
+    assert!(talk.floor.caller_started().is_empty(), "the item was over");
+    assert_eq!(talk.floor.barge_ins(), 0);
+}
+
+#[test]
+fn a_model_that_lets_the_caller_wait_is_covered_by_comfort_and_then_given_up() {
+    let mut talk = Talk::new();
+    talk.floor.caller_stopped(talk.now);
+    let quiet = talk.run(75);
+    assert_eq!(quiet.iter().filter(|frame| **frame == COMFORT).count(), 1, "one after 1.5 s");
+    assert_eq!(quiet.last(), Some(&COMFORT));
+    talk.run(200);
+    assert!(!talk.floor.is_abandoned(talk.now, &talk.timings));
+    talk.run(125);
+    assert!(talk.floor.is_abandoned(talk.now, &talk.timings), "8 s without a sign of the model");
+}
+
+#[test]
+fn nothing_is_owed_once_a_response_is_complete_and_everything_while_it_failed() {
+    for (outcome, comfort) in
+        [(ResponseOutcome::Completed, false), (ResponseOutcome::Failed { code: "x".into() }, true)]
+    {
+        let mut talk = Talk::new();
+        talk.floor.agent_started(talk.now);
+        talk.floor.agent_done(&outcome);
+        assert_eq!(talk.run(100).contains(&COMFORT), comfort, "{outcome:?}");
+    }
+}
+
+#[test]
+fn speech_waits_until_the_caller_hears_it() {
+    let (mut talk, now) = (Talk::new(), Instant::now());
+    talk.floor.open = false;
+    talk.speech("greeting", 2);
+    assert_eq!(talk.run(2), [SILENCE; 2]);
+    talk.floor.open(true, now);
+    assert_eq!(talk.run(3), [SPEECH, SPEECH, SILENCE]);
+}
+
+#[test]
+fn an_item_that_outgrows_the_queue_is_cut_short_and_the_model_told() {
+    let mut talk = Talk::new();
+    assert!(talk.speech("endless", QUEUE_LIMIT).is_empty());
+    let mut actions = talk.speech("endless", 2);
+    assert!(matches!(actions.remove(0), Action::Model(ModelCommand::StopSpeaking)));
+    assert_eq!(told(actions), [("endless".into(), 240_000)], "all that was queued will be heard");
+}

@@ -1,0 +1,61 @@
+//! Whole calls against the pure machine in virtual time, thousands of them, each from a seed.
+
+mod world;
+
+use std::collections::HashMap;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use world::{TROUBLES, World};
+
+use super::*;
+use crate::call::{Caller, Number, Origin};
+use crate::ingress::leg::Frame;
+use crate::lookup::{ConfigSource, Decision, Report};
+use crate::realtime::{Closed, Dialect, ItemId, ResponseId, ResponseOutcome, Usage};
+use crate::tenant::Agent;
+
+const CALLS: u64 = 4_000;
+const MS: Duration = Duration::from_millis(1);
+const SPEECH: u8 = 1;
+const COMFORT: u8 = 2;
+const SILENCE: u8 = 0;
+
+#[test]
+fn any_call_has_one_ending_one_record_and_no_dead_air() {
+    let mut endings: HashMap<&str, u32> = HashMap::new();
+    let mut worst = Duration::ZERO;
+    for seed in 0..CALLS {
+        let trouble = TROUBLES[(seed % TROUBLES.len() as u64) as usize];
+        let world = World::new(seed, trouble).run();
+        let record = world.check(seed);
+        *endings.entry(record.ending.name()).or_default() += 1;
+        worst = worst.max(world.seen.worst_silence);
+    }
+    println!("{CALLS} calls, worst silence while speech was owed {worst:?}: {endings:?}");
+    for ending in ["caller-hung-up", "caller-cancelled", "refused", "time-limit", "drained", "failed"] {
+        assert!(endings.contains_key(ending), "no call ended {ending}: {endings:?}");
+    }
+}
+
+impl World {
+    fn check(&self, seed: u64) -> &CallRecord {
+        let (seen, trouble) = (&self.seen, self.trouble);
+        let context = format!("seed {seed}, {trouble:?}");
+        assert_eq!(seen.records.len(), 1, "{context}: one record");
+        assert_eq!(seen.leaves, 1, "{context}: the leg is left once");
+        assert!(seen.hang_ups <= 1 && seen.answers <= 1 && seen.opened <= 1, "{context}");
+        assert!(seen.closes <= seen.opened, "{context}: only an open session is closed");
+        assert!(self.machine.deadline().is_none(), "{context}: nothing is waited for");
+        assert!(seen.worst_silence < Duration::from_secs(2), "{context}: {:?} silence", seen.worst_silence);
+        if let (Some(first), Some(last)) = (seen.first_frame, seen.last_frame) {
+            let expected = (last - first).as_millis() / 20 + 1;
+            assert_eq!(u128::from(seen.frames), expected, "{context}: a frame every 20 ms");
+        }
+        let record = &seen.records[0];
+        let refused = matches!(record.ending, Ending::Refused(_));
+        assert!(!refused || seen.answers == 0, "{context}: a refused call was answered");
+        record
+    }
+}

@@ -1,0 +1,289 @@
+//! The shell of one call: it waits for what happens next, asks the machine, and does as it says.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::machine::{Context, Machine};
+use super::sounds::Sounds;
+use super::timings::Timings;
+use super::voice::Voice;
+use super::{Action, Event};
+use crate::call::{CallId, Fault};
+use crate::dialplan::Dialplan;
+use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
+use crate::lookup::{Answer, Lookup};
+use crate::realtime::connect::Dialer;
+use crate::realtime::session::ModelSession;
+use crate::realtime::{Closed, ModelCommand, ModelEvent, Provider};
+use crate::record::CallRecord;
+use crate::store::journal::Journal;
+use crate::telemetry::{Metrics, call_span};
+
+/// The longest wait for a place in a leg's or a model's command queue, and for a model to close.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What every call of this router shares.
+pub struct Shared {
+    pub dialplan: watch::Receiver<Arc<Dialplan>>,
+    pub lookup: Lookup,
+    pub provider: Arc<Provider>,
+    pub dialer: Dialer,
+    pub journal: Journal,
+    pub metrics: Metrics,
+    pub timings: Timings,
+    pub sounds: Sounds,
+}
+
+/// Runs one call to its end and writes its record, whatever happens. `drain` lets the caller go.
+pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationToken) {
+    let Incoming { id, offered_at, leg, slot } = incoming;
+    let span = call_span(&id);
+    let counted = shared.metrics.call_offered();
+    let known = OnceLock::new();
+    let call = converse(id, offered_at, leg, &shared, &drain, &known).instrument(span.clone());
+    let record = match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(record) => record,
+        Err(_panic) => panicked(known.into_inner().unwrap_or_else(|| CallRecord::begun(id, offered_at))),
+    };
+    close(&record, &shared).instrument(span).await;
+    // Only now may another call have the place.
+    drop((counted, slot));
+}
+
+async fn close(record: &CallRecord, shared: &Shared) {
+    let (ending, detail) = (record.ending.name(), record.ending.detail());
+    let seconds = record.timing.ended.as_secs_f64();
+    tracing::info!(ending, detail, by = record.ending.side().name(), seconds, "call ended");
+    shared.metrics.call_ended(ending, detail);
+    if let Some(active) = record.timing.active {
+        shared.metrics.call_answered(active);
+    }
+    if let Some(first_speech) = record.timing.first_speech {
+        shared.metrics.greeting_started(first_speech);
+    }
+    (0..record.barge_ins).for_each(|_| shared.metrics.barge_in());
+    // The journal logs and counts its failures itself, and none of them is the caller's.
+    let _ = shared.journal.record(record).await;
+}
+
+/// A bug of ours cost this call; what was known of it still makes a record.
+fn panicked(known: CallRecord) -> CallRecord {
+    let ended_at = Timestamp::now();
+    let mut record = CallRecord { ended_at, ..known };
+    record.timing.ended = Duration::try_from(ended_at.duration_since(record.offered_at)).unwrap_or_default();
+    record
+}
+
+async fn converse(
+    id: CallId,
+    offered_at: Timestamp,
+    leg: Leg,
+    shared: &Arc<Shared>,
+    drain: &CancellationToken,
+    known: &OnceLock<CallRecord>,
+) -> CallRecord {
+    let context = Context {
+        dialplan: Arc::clone(&shared.dialplan.borrow()),
+        provider: Arc::clone(&shared.provider),
+        capabilities: shared.provider.dialect.capabilities(),
+        timings: shared.timings,
+        sounds: shared.sounds.clone(),
+        phase: Duration::from_micros(rand::random_range(0..20_000)),
+    };
+    let machine = Machine::new(id, offered_at, Instant::now(), context);
+    let shell = Shell {
+        shared,
+        known,
+        machine,
+        leg,
+        leg_is_open: true,
+        model: None,
+        voice: Voice::default(),
+        lookups: JoinSet::new(),
+        marks: JoinSet::new(),
+        record: None,
+    };
+    shell.run(drain).await
+}
+
+struct Shell<'call> {
+    shared: &'call Arc<Shared>,
+    /// What a panic would leave for the record.
+    known: &'call OnceLock<CallRecord>,
+    machine: Machine,
+    leg: Leg,
+    leg_is_open: bool,
+    model: Option<ModelSession>,
+    voice: Voice,
+    lookups: JoinSet<Answer>,
+    marks: JoinSet<()>,
+    record: Option<Box<CallRecord>>,
+}
+
+/// What woke the shell.
+enum Wake {
+    Time,
+    Event(Event),
+    Model(ModelEvent),
+}
+
+impl Shell<'_> {
+    async fn run(mut self, drain: &CancellationToken) -> CallRecord {
+        let mut draining = false;
+        loop {
+            if let Some(record) = self.record.take() {
+                self.finish().await;
+                return *record;
+            }
+            let wake = self.next(drain, draining).await;
+            draining |= matches!(wake, Wake::Event(Event::Drain));
+            for action in self.feed(wake) {
+                self.perform(action).await;
+            }
+        }
+    }
+
+    async fn next(&mut self, drain: &CancellationToken, draining: bool) -> Wake {
+        let deadline = self.machine.deadline();
+        tokio::select! {
+            biased;
+            () = until(deadline) => Wake::Time,
+            event = self.leg.events.recv(), if self.leg_is_open => {
+                Wake::Event(Event::Leg(self.leg_event(event)))
+            }
+            event = next_of(&mut self.model) => Wake::Model(event),
+            Some(answer) = self.lookups.join_next() => looked(answer),
+            () = drain.cancelled(), if !draining => Wake::Event(Event::Drain),
+        }
+    }
+
+    /// A leg that closes its channel without a word has failed.
+    fn leg_event(&mut self, event: Option<LegEvent>) -> LegEvent {
+        let event = event.unwrap_or(LegEvent::Ended(LegEnd::Failed(Fault::Internal)));
+        self.leg_is_open = !matches!(event, LegEvent::Ended(_));
+        event
+    }
+
+    fn feed(&mut self, wake: Wake) -> Vec<Action> {
+        let now = Instant::now();
+        match wake {
+            Wake::Time => self.machine.on_time(now),
+            Wake::Event(event) => self.machine.handle(event, now),
+            Wake::Model(event) => {
+                let events = self.voiced(event);
+                events.into_iter().flat_map(|event| self.machine.handle(event, now)).collect()
+            }
+        }
+    }
+
+    /// Audio becomes encoded frames; everything else passes.
+    fn voiced(&mut self, event: ModelEvent) -> Vec<Event> {
+        match event {
+            ModelEvent::AgentAudio { item, pcm, .. } => {
+                let frames = self.voice.push(&pcm);
+                frames.into_iter().map(|frame| Event::Speech { item: item.clone(), frame }).collect()
+            }
+            ModelEvent::AgentAudioDone { item } => {
+                let rest = self.voice.finish().map(|frame| Event::Speech { item: item.clone(), frame });
+                rest.into_iter().chain([Event::Model(ModelEvent::AgentAudioDone { item })]).collect()
+            }
+            event => vec![Event::Model(event)],
+        }
+    }
+
+    async fn perform(&mut self, action: Action) {
+        match action {
+            Action::Mark(record) => self.mark(*record),
+            Action::Lookup { call, routed } => {
+                let shared = Arc::clone(self.shared);
+                let lookup =
+                    async move { shared.lookup.resolve(&call, routed.as_deref(), Timestamp::now()).await };
+                self.lookups.spawn(lookup.in_current_span());
+            }
+            Action::OpenModel(opening) => {
+                self.model = Some(self.shared.dialer.open(&self.shared.provider, opening));
+            }
+            // A frame is due now or never.
+            Action::Leg(LegCommand::Frame(frame)) => {
+                let _ = self.leg.commands.try_send(LegCommand::Frame(frame));
+            }
+            Action::Leg(command) => {
+                let _ = timeout(PATIENCE, self.leg.commands.send(command)).await;
+            }
+            Action::Model(command) => self.tell_model(command).await,
+            Action::Record(record) => self.record = Some(record),
+        }
+    }
+
+    /// The mark is written beside the lookup; the journal keeps their order, so it is there before the record.
+    fn mark(&mut self, record: CallRecord) {
+        tracing::info!("call arrived");
+        let (shared, marked) = (Arc::clone(self.shared), record.clone());
+        let mark = async move {
+            // The journal logs and counts its failures itself; the call goes on without a mark.
+            let _ = shared.journal.open_mark(&marked.opening()).await;
+        };
+        self.marks.spawn(mark.in_current_span());
+        let _ = self.known.set(record);
+    }
+
+    async fn tell_model(&mut self, command: ModelCommand) {
+        let Some(model) = &self.model else { return };
+        match command {
+            // Old audio is of no use to a model that does not keep up.
+            ModelCommand::Audio(_) => {
+                let _ = model.commands.try_send(command);
+            }
+            command => {
+                let _ = timeout(PATIENCE, model.commands.send(command)).await;
+            }
+        }
+    }
+
+    /// The mark is to be on its way before the record, and the model's socket gets a moment to close properly.
+    async fn finish(&mut self) {
+        while self.marks.join_next().await.is_some() {}
+        let Some(model) = &mut self.model else { return };
+        let closed = async { while model.events.recv().await.is_some() {} };
+        let _ = timeout(PATIENCE, closed).await;
+    }
+}
+
+/// A lookup that panicked is a bug; the machine's own deadline ends the call.
+fn looked(answer: Result<Answer, JoinError>) -> Wake {
+    match answer {
+        Ok(answer) => Wake::Event(Event::Looked(Box::new(answer))),
+        Err(_) => {
+            tracing::error!("the lookup panicked");
+            Wake::Time
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The model's next event. A session that ends without a word was lost.
+async fn next_of(model: &mut Option<ModelSession>) -> ModelEvent {
+    let Some(session) = model else { return std::future::pending().await };
+    match session.events.recv().await {
+        Some(event) => event,
+        None => {
+            *model = None;
+            ModelEvent::Closed(Closed::Lost { reason: "session task ended" })
+        }
+    }
+}

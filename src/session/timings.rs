@@ -1,0 +1,46 @@
+use std::time::Duration;
+
+/// How long each step of a call may take. The defaults are what a caller will put up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timings {
+    /// From the offer to the facts: join and SIP participant.
+    pub arrival: Duration,
+    /// From the facts to the configuration; the lookup keeps its own, shorter budget.
+    pub lookup: Duration,
+    /// From dialling the model to its first word on the socket.
+    pub model_open: Duration,
+    /// From there until it took our configuration.
+    pub model_configured: Duration,
+    /// From there to the first audio of the greeting.
+    pub greeting: Duration,
+    /// From the facts to the answer, whatever happens in between.
+    pub gate: Duration,
+    /// From publishing our track until the bridge subscribes to it.
+    pub subscribed: Duration,
+    /// From the subscription until the greeting starts even if the call is not reported active.
+    pub active: Duration,
+    /// Quiet while we owe the caller speech, before a comfort tone.
+    pub comfort: Duration,
+    /// No sign of the model while it owes us speech, before the session counts as lost.
+    pub reply: Duration,
+    /// From our hang-up until the leg must be gone: three steps of a second and a little.
+    pub hang_up: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            arrival: Duration::from_secs(10),
+            lookup: Duration::from_secs(3),
+            model_open: Duration::from_millis(1500),
+            model_configured: Duration::from_millis(1000),
+            greeting: Duration::from_millis(2500),
+            gate: Duration::from_secs(7),
+            subscribed: Duration::from_secs(4),
+            active: Duration::from_millis(1500),
+            comfort: Duration::from_millis(1500),
+            reply: Duration::from_secs(8),
+            hang_up: Duration::from_millis(3500),
+        }
+    }
+}

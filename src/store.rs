@@ -1,0 +1,3 @@
+//! Where call records are kept.
+
+pub mod journal;

@@ -1,0 +1,285 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The router's metrics. Clones share them.
+///
+/// A label's value is a `&'static str`, the `name()` of an enum, or a project's name from the settings: the
+/// number of series is bounded, and no caller can write one.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    offered: Counter,
+    active: Gauge,
+    turned_away: Family<Reason, Counter>,
+    ended: Family<Ended, Counter>,
+    config: Family<Config, Counter>,
+    config_seconds: Histogram,
+    answer_seconds: Histogram,
+    greeting_seconds: Histogram,
+    barge_ins: Counter,
+    model_closed: Family<Reason, Counter>,
+    journal_errors: Family<Write, Counter>,
+    journal_syncs: Counter,
+    registered: Family<Project, Gauge>,
+    slots_taken: Gauge,
+    slots_limit: Gauge,
+}
+
+/// One call up, from the offer until this is dropped.
+#[derive(Debug)]
+pub struct CallUp(Gauge);
+
+/// What the journal was to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JournalWrite {
+    OpenMark,
+    Record,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    ending: &'static str,
+    detail: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Config {
+    source: &'static str,
+    why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Write {
+    what: JournalWrite,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Project {
+    project: Arc<str>,
+}
+
+impl JournalWrite {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenMark => "open-mark",
+            Self::Record => "record",
+        }
+    }
+}
+
+impl EncodeLabelValue for JournalWrite {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.name(), encoder)
+    }
+}
+
+/// Around the budget of a lookup, 2 s.
+const CONFIG_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.75, 1.0, 1.5, 2.0];
+/// From a good answer on loopback to the end of the answer gate, 7 s.
+const CALL_BUCKETS: [f64; 14] = [0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0];
+
+impl Metrics {
+    /// With every metric at zero.
+    pub fn new() -> Self {
+        let mut all = Inner {
+            registry: Registry::with_prefix("dialplane"),
+            offered: Counter::default(),
+            active: Gauge::default(),
+            turned_away: Family::default(),
+            ended: Family::default(),
+            config: Family::default(),
+            config_seconds: Histogram::new(CONFIG_BUCKETS),
+            answer_seconds: Histogram::new(CALL_BUCKETS),
+            greeting_seconds: Histogram::new(CALL_BUCKETS),
+            barge_ins: Counter::default(),
+            model_closed: Family::default(),
+            journal_errors: Family::default(),
+            journal_syncs: Counter::default(),
+            registered: Family::default(),
+            slots_taken: Gauge::default(),
+            slots_limit: Gauge::default(),
+        };
+        all.register_calls();
+        all.register_router();
+        Self(Arc::new(all))
+    }
+
+    /// A call was offered and a slot reserved.
+    pub fn call_offered(&self) -> CallUp {
+        self.0.offered.inc();
+        self.0.active.inc();
+        CallUp(self.0.active.clone())
+    }
+
+    /// An offer was not taken: `full`, `draining`.
+    pub fn offer_turned_away(&self, reason: &'static str) {
+        self.0.turned_away.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// By the names of the ending and of its detail.
+    pub fn call_ended(&self, ending: &'static str, detail: Option<&'static str>) {
+        let labels = Ended { ending, detail: detail.unwrap_or("") };
+        self.0.ended.get_or_create(&labels).inc();
+    }
+
+    /// By the names of the rung that served and of why it is not the backend.
+    pub fn config_found(&self, source: &'static str, why: Option<&'static str>, took: Duration) {
+        let labels = Config { source, why: why.unwrap_or("") };
+        self.0.config.get_or_create(&labels).inc();
+        self.0.config_seconds.observe(took.as_secs_f64());
+    }
+
+    /// From the offer until the caller could hear us.
+    pub fn call_answered(&self, took: Duration) {
+        self.0.answer_seconds.observe(took.as_secs_f64());
+    }
+
+    /// From the offer until the first frame of speech left.
+    pub fn greeting_started(&self, took: Duration) {
+        self.0.greeting_seconds.observe(took.as_secs_f64());
+    }
+
+    pub fn barge_in(&self) {
+        self.0.barge_ins.inc();
+    }
+
+    /// `asked`, `lost`, `refused`.
+    pub fn model_closed(&self, reason: &'static str) {
+        self.0.model_closed.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub fn journal_failed(&self, what: JournalWrite) {
+        self.0.journal_errors.get_or_create(&Write { what }).inc();
+    }
+
+    pub fn journal_synced(&self) {
+        self.0.journal_syncs.inc();
+    }
+
+    pub fn worker_registered(&self, project: &Arc<str>, registered: bool) {
+        let labels = Project { project: Arc::clone(project) };
+        self.0.registered.get_or_create(&labels).set(registered.into());
+    }
+
+    pub fn slots(&self, taken: usize, limit: usize) {
+        self.0.slots_taken.set(i64::try_from(taken).unwrap_or(i64::MAX));
+        self.0.slots_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+
+    /// All of them in OpenMetrics' text format.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.0.registry).expect("writing to a string does not fail");
+        out
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Drop for CallUp {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Inner {
+    fn register_calls(&mut self) {
+        let r = &mut self.registry;
+        r.register("calls_offered", "Calls that got a slot", self.offered.clone());
+        r.register("calls_active", "Calls between offer and record", self.active.clone());
+        r.register("offers_turned_away", "Offers that were not taken", self.turned_away.clone());
+        r.register("calls_ended", "Calls by how they ended", self.ended.clone());
+        r.register("config_lookups", "Lookups by the rung that served, and why", self.config.clone());
+        let help = "Time of a lookup";
+        r.register_with_unit("config", help, Unit::Seconds, self.config_seconds.clone());
+        let help = "From the offer until the caller could hear us";
+        r.register_with_unit("answer", help, Unit::Seconds, self.answer_seconds.clone());
+        let help = "From the offer until the first frame of speech left";
+        r.register_with_unit("greeting", help, Unit::Seconds, self.greeting_seconds.clone());
+        r.register("barge_ins", "Times a caller spoke over us", self.barge_ins.clone());
+    }
+
+    fn register_router(&mut self) {
+        let r = &mut self.registry;
+        r.register("model_sessions_closed", "Model sessions by why they closed", self.model_closed.clone());
+        r.register("journal_errors", "Writes to the journal that failed", self.journal_errors.clone());
+        r.register("journal_syncs", "Times the journal waited for the disk", self.journal_syncs.clone());
+        r.register("worker_registered", "Whether a project's LiveKit sends calls", self.registered.clone());
+        r.register("slots_taken", "This router's slots in use", self.slots_taken.clone());
+        r.register("slots_limit", "This router's slots", self.slots_limit.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_what_is_rendered() {
+        let metrics = Metrics::new();
+        let up = metrics.call_offered();
+        drop(metrics.call_offered());
+        metrics.offer_turned_away("full");
+        metrics.call_ended("refused", Some("busy"));
+        metrics.call_ended("caller-hung-up", None);
+        metrics.config_found("dialplan", Some("timeout"), Duration::from_millis(1500));
+        metrics.call_answered(Duration::from_millis(260));
+        metrics.greeting_started(Duration::from_millis(320));
+        metrics.barge_in();
+        metrics.model_closed("lost");
+        metrics.journal_failed(JournalWrite::OpenMark);
+        metrics.journal_synced();
+        metrics.worker_registered(&"main".into(), true);
+        metrics.slots(1, 200);
+        let text = metrics.render();
+        for line in [
+            "dialplane_calls_offered_total 2",
+            "dialplane_calls_active 1",
+            r#"dialplane_offers_turned_away_total{reason="full"} 1"#,
+            r#"dialplane_calls_ended_total{ending="refused",detail="busy"} 1"#,
+            r#"dialplane_calls_ended_total{ending="caller-hung-up",detail=""} 1"#,
+            r#"dialplane_config_lookups_total{source="dialplan",why="timeout"} 1"#,
+            r#"dialplane_config_seconds_bucket{le="1.0"} 0"#,
+            r#"dialplane_config_seconds_bucket{le="1.5"} 1"#,
+            r#"dialplane_answer_seconds_bucket{le="0.3"} 1"#,
+            "dialplane_greeting_seconds_count 1",
+            "dialplane_barge_ins_total 1",
+            r#"dialplane_model_sessions_closed_total{reason="lost"} 1"#,
+            r#"dialplane_journal_errors_total{what="open-mark"} 1"#,
+            "dialplane_journal_syncs_total 1",
+            r#"dialplane_worker_registered{project="main"} 1"#,
+            "dialplane_slots_taken 1",
+            "dialplane_slots_limit 200",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+        drop(up);
+        assert!(metrics.render().contains("dialplane_calls_active 0"));
+    }
+}

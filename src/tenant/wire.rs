@@ -1,0 +1,114 @@
+//! The answer of a call-config backend, read leniently: every field is optional, snake_case is read too,
+//! unknown fields are ignored, and a wrong one is dropped with a warning that names it, what was found and
+//! what is accepted, but never the value. The contract is `docs/call-config-response.schema.json`.
+
+mod fields;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Agent, GreetingMode, TenantId};
+use crate::call::Refusal;
+use crate::pii::Redacted;
+use fields::Fields;
+
+/// Longest accepted texts, in bytes.
+pub const MAX_PROMPT: usize = 64 * 1024;
+pub const MAX_START_MESSAGE: usize = 4 * 1024;
+const MAX_NAME: usize = 128;
+/// Largest accepted `metadata`, as compact JSON, in bytes.
+pub const MAX_METADATA: usize = 8 * 1024;
+const DAY: f64 = 86_400.0;
+
+/// What a backend answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackendAnswer {
+    pub action: BackendAction,
+    pub tenant: Option<TenantId>,
+    pub agent: Agent,
+    pub metadata: BTreeMap<String, Value>,
+    pub warnings: Vec<String>,
+}
+
+/// What a backend wants done with the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendAction {
+    Answer,
+    Reject(Refusal),
+    /// Leave it to the next rung.
+    Default,
+}
+
+/// The body is not a JSON object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a JSON object")]
+pub struct NotAnObject;
+
+impl BackendAnswer {
+    pub fn parse(body: &[u8]) -> Result<Self, NotAnObject> {
+        let object = serde_json::from_slice(body).map_err(|_| NotAnObject)?;
+        let mut fields = Fields::of(object);
+        let action = action(&mut fields);
+        let tenant = fields.choose("tenantId", TenantId::ACCEPTED, |v| TenantId::parse(v.as_str()?)).chosen();
+        let agent = agent(&mut fields);
+        let metadata = metadata(&mut fields);
+        for later in ["tools", "variables"] {
+            fields.refuse(later, "not read by this version");
+        }
+        Ok(Self { action, tenant, agent, metadata, warnings: fields.into_warnings() })
+    }
+}
+
+fn action(fields: &mut Fields) -> BackendAction {
+    const ACTIONS: &str = r#""answer", "reject" or "default""#;
+    const REASONS: &str = r#""busy", "declined", "not-found" or "unavailable""#;
+    let mut reject = fields.object("reject");
+    let reason = reject.take("reason", REASONS, |v| Refusal::from_name(v.as_str()?));
+    fields.absorb(reject);
+    let action = fields.take("action", ACTIONS, |value| match value.as_str()? {
+        "answer" => Some(BackendAction::Answer),
+        "reject" => Some(BackendAction::Reject(reason.unwrap_or(Refusal::Declined))),
+        "default" => Some(BackendAction::Default),
+        _ => None,
+    });
+    action.unwrap_or(BackendAction::Answer)
+}
+
+fn agent(fields: &mut Fields) -> Agent {
+    let mut limits = fields.object("limits");
+    let max_duration = limits.choose("maxDurationSeconds", "a number from 1 to 86400", |value| {
+        value.as_f64().filter(|s| (1.0..=DAY).contains(s)).map(Duration::from_secs_f64)
+    });
+    limits.refuse("silenceSeconds", "not read by this version");
+    fields.absorb(limits);
+    Agent {
+        prompt: fields.text("systemPrompt", MAX_PROMPT).map(Redacted::new),
+        model: fields.text("model", MAX_NAME),
+        voice: fields.text("voice", MAX_NAME),
+        temperature: fields.choose("temperature", "a number from 0 to 2", |value| {
+            value.as_f64().filter(|t| (0.0..=2.0).contains(t))
+        }),
+        start_message: fields.text("startMessage", MAX_START_MESSAGE).map(Redacted::new),
+        greeting: fields.choose("greeting", r#""say" or "none""#, |value| match value.as_str()? {
+            "say" => Some(GreetingMode::Say),
+            "none" => Some(GreetingMode::None),
+            _ => None,
+        }),
+        language: fields.text("language", MAX_NAME),
+        max_duration,
+    }
+}
+
+fn metadata(fields: &mut Fields) -> BTreeMap<String, Value> {
+    let accepted = format!("an object of at most {MAX_METADATA} bytes");
+    let metadata = fields.take("metadata", &accepted, |value| {
+        let size = serde_json::to_vec(value).map_or(usize::MAX, |json| json.len());
+        value.as_object().filter(|_| size <= MAX_METADATA).cloned()
+    });
+    metadata.unwrap_or_default().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+use serde_json::{Map, Value};
+
+use crate::tenant::Choice;
+
+/// The fields of one JSON object, read by their camelCase names or the same in snake_case, and the warnings
+/// of those that were dropped. `null` is as good as absent.
+pub(super) struct Fields {
+    values: Map<String, Value>,
+    /// What stands before a field's name in a warning: `limits.`.
+    path: String,
+    warnings: Vec<String>,
+}
+
+impl Fields {
+    pub(super) fn of(values: Map<String, Value>) -> Self {
+        Self { values, path: String::new(), warnings: Vec::new() }
+    }
+
+    pub(super) fn into_warnings(self) -> Vec<String> {
+        self.warnings
+    }
+
+    /// The fields of an object in this one; those of an empty one where there is none.
+    pub(super) fn object(&mut self, name: &str) -> Self {
+        let values = self.take(name, "an object", |value| value.as_object().cloned()).unwrap_or_default();
+        Self { values, path: format!("{}{name}.", self.path), warnings: Vec::new() }
+    }
+
+    /// Keeps the warnings of an object in this one.
+    pub(super) fn absorb(&mut self, inner: Self) {
+        self.warnings.extend(inner.warnings);
+    }
+
+    /// A field, unless `read` does not take it: then a warning, which says what is `accepted`.
+    pub(super) fn take<T>(
+        &mut self,
+        name: &str,
+        accepted: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.get(name)?;
+        let taken = read(value);
+        if taken.is_none() {
+            let warning = format!("{}{name}: expected {accepted}, found {}", self.path, kind(value));
+            self.warnings.push(warning);
+        }
+        taken
+    }
+
+    /// A field of an agent: `""` is an explicit nothing.
+    pub(super) fn choose<T>(
+        &mut self,
+        name: &str,
+        accepted: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Choice<T> {
+        if self.get(name).and_then(Value::as_str) == Some("") {
+            return Choice::Nothing;
+        }
+        self.take(name, accepted, read).map_or(Choice::Unsaid, Choice::This)
+    }
+
+    pub(super) fn text(&mut self, name: &str, longest: usize) -> Choice<String> {
+        self.choose(name, &format!("a string of at most {longest} bytes"), |value| {
+            value.as_str().filter(|text| text.len() <= longest).map(str::to_owned)
+        })
+    }
+
+    /// Warns when the field is there and says something.
+    pub(super) fn refuse(&mut self, name: &str, why: &str) {
+        let empty = |value: &Value| {
+            value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+        };
+        if self.get(name).is_some_and(|value| !empty(value)) {
+            self.warnings.push(format!("{}{name}: {why}", self.path));
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let said = |name: &str| self.values.get(name).filter(|value| !value.is_null());
+        said(name).or_else(|| said(&snake_case(name)))
+    }
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// What a value is, without the value.
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) => "a boolean".into(),
+        Value::Number(_) => "a number".into(),
+        Value::String(text) => format!("a string of {} bytes", text.len()),
+        Value::Array(items) => format!("an array of {}", items.len()),
+        Value::Object(fields) => format!("an object of {} fields", fields.len()),
+    }
+}

@@ -1,0 +1,184 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::tenant::Choice;
+
+fn parse(answer: &Value) -> BackendAnswer {
+    BackendAnswer::parse(answer.to_string().as_bytes()).unwrap()
+}
+
+fn whole() -> Value {
+    json!({
+        "action": "answer", "tenantId": "acme", "systemPrompt": "You answer the phone.",
+        "model": "gpt-realtime-2.1", "voice": "marin", "temperature": 0.7, "startMessage": "Hello",
+        "greeting": "say", "language": "en-US", "metadata": {"crm": {"id": 7}},
+        "limits": {"maxDurationSeconds": 1800},
+    })
+}
+
+fn whole_agent() -> Agent {
+    Agent {
+        prompt: Choice::This("You answer the phone.".into()),
+        model: Choice::This("gpt-realtime-2.1".into()),
+        voice: Choice::This("marin".into()),
+        temperature: Choice::This(0.7),
+        start_message: Choice::This("Hello".into()),
+        greeting: Choice::This(GreetingMode::Say),
+        language: Choice::This("en-US".into()),
+        max_duration: Choice::This(Duration::from_secs(1800)),
+    }
+}
+
+#[test]
+fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
+    let snake = json!({
+        "action": "answer", "tenant_id": "acme", "system_prompt": "You answer the phone.",
+        "model": "gpt-realtime-2.1", "voice": "marin", "temperature": 0.7, "start_message": "Hello",
+        "greeting": "say", "language": "en-US", "metadata": {"crm": {"id": 7}},
+        "limits": {"max_duration_seconds": 1800},
+    });
+    for answer in [whole(), snake] {
+        let read = parse(&answer);
+        assert_eq!(read.agent, whole_agent());
+        assert_eq!(read.tenant, TenantId::parse("acme"));
+        assert_eq!(read.action, BackendAction::Answer);
+        assert_eq!(read.metadata, BTreeMap::from([("crm".to_owned(), json!({"id": 7}))]));
+        assert_eq!(read.warnings, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn nothing_said_leaves_every_field_to_the_next_layer_and_empty_text_is_nothing() {
+    for silent in [json!({}), json!({"voice": null, "limits": null, "unknown": {"x": 1}, "tools": []})] {
+        let read = parse(&silent);
+        assert_eq!((read.agent, read.warnings), (Agent::default(), Vec::new()), "{silent}");
+    }
+    let read = parse(&json!({"systemPrompt": "", "voice": "", "startMessage": "", "tenantId": ""}));
+    assert_eq!(read.agent.prompt, Choice::Nothing);
+    assert_eq!(read.agent.voice, Choice::Nothing);
+    assert_eq!(read.agent.start_message, Choice::Nothing);
+    assert_eq!((read.tenant, read.warnings), (None, Vec::new()));
+}
+
+#[test]
+fn actions_are_read_and_what_is_not_known_is_answered() {
+    for (answer, action, warnings) in [
+        (json!({"action": "default"}), BackendAction::Default, 0),
+        (json!({"action": "reject"}), BackendAction::Reject(Refusal::Declined), 0),
+        (json!({"action": "reject", "reject": {"reason": "busy"}}), BackendAction::Reject(Refusal::Busy), 0),
+        (json!({"action": "reject", "reject": {"reason": 7}}), BackendAction::Reject(Refusal::Declined), 1),
+        (json!({"action": "reject", "reject": "busy"}), BackendAction::Reject(Refusal::Declined), 1),
+        (json!({"action": "transfer", "transfer": {"to": "tel:+1"}}), BackendAction::Answer, 1),
+        (json!({"action": ""}), BackendAction::Answer, 1),
+        (json!({"reject": {"reason": "busy"}}), BackendAction::Answer, 0),
+    ] {
+        let read = parse(&answer);
+        assert_eq!((read.action, read.warnings.len()), (action, warnings), "{answer}: {:?}", read.warnings);
+    }
+}
+
+#[test]
+fn a_wrong_field_is_dropped_with_a_warning_that_never_shows_it() {
+    for (field, wrong, warning) in [
+        ("voice", json!(["secret"]), "voice: expected a string of at most 128 bytes, found an array of 1"),
+        (
+            "model",
+            json!({"secret": 1}),
+            "model: expected a string of at most 128 bytes, found an object of 1 fields",
+        ),
+        (
+            "temperature",
+            json!("0.7"),
+            "temperature: expected a number from 0 to 2, found a string of 3 bytes",
+        ),
+        ("temperature", json!(2.1), "temperature: expected a number from 0 to 2, found a number"),
+        ("greeting", json!("secret"), r#"greeting: expected "say" or "none", found a string of 6 bytes"#),
+        ("limits", json!(30), "limits: expected an object, found a number"),
+        (
+            "limits",
+            json!({"maxDurationSeconds": 0}),
+            "limits.maxDurationSeconds: expected a number from 1 to 86400, found a number",
+        ),
+        (
+            "tenantId",
+            json!("no spaces"),
+            "tenantId: expected 1 to 128 letters, digits, '-' and '_', found a string of 9 bytes",
+        ),
+        ("metadata", json!(true), "metadata: expected an object of at most 8192 bytes, found a boolean"),
+        (
+            "systemPrompt",
+            json!("x".repeat(MAX_PROMPT + 1)),
+            "systemPrompt: expected a string of at most 65536 bytes, found a string of 65537 bytes",
+        ),
+        ("tools", json!([{"name": "secret"}]), "tools: not read by this version"),
+    ] {
+        let read = parse(&json!({ field: wrong, "language": "de" }));
+        assert_eq!(read.warnings, [warning]);
+        let expected = Agent { language: Choice::This("de".into()), ..Agent::default() };
+        assert_eq!((read.agent, read.tenant, read.metadata), (expected, None, BTreeMap::new()));
+    }
+}
+
+#[test]
+fn metadata_is_bounded() {
+    let fits = "x".repeat(MAX_METADATA - r#"{"k":""}"#.len());
+    assert_eq!(parse(&json!({"metadata": {"k": fits}})).metadata.len(), 1);
+    let read = parse(&json!({"metadata": {"k": fits.clone() + "x"}}));
+    assert_eq!((read.metadata.len(), read.warnings.len()), (0, 1));
+}
+
+#[test]
+fn what_is_not_an_object_is_no_answer() {
+    let deep = "[".repeat(100_000);
+    for body in ["", "null", "[]", "\"answer\"", "{", "<html>", "{} {}", deep.as_str()] {
+        let start: String = body.chars().take(10).collect();
+        assert_eq!(BackendAnswer::parse(body.as_bytes()), Err(NotAnObject), "{start}");
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,200}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-zA-Z]{0,12}", inner, 0..4)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_body_panics_the_parser(body in prop::collection::vec(any::<u8>(), 0..512), json in any_json()) {
+        let _ = BackendAnswer::parse(&body);
+        let _ = BackendAnswer::parse(json.to_string().as_bytes());
+    }
+
+    #[test]
+    fn every_good_field_survives_any_other_being_anything(at in 0..11_usize, anything in any_json()) {
+        let mut answer = whole();
+        let fields = answer.as_object_mut().unwrap();
+        let name = fields.keys().nth(at).unwrap().clone();
+        fields.insert(name.clone(), anything);
+        let (read, good) = (parse(&answer), whole_agent());
+        let kept = |field: &str, same: bool| prop::test_runner::TestCaseResult::from(
+            if same || name == field { Ok(()) } else { Err(TestCaseError::fail(field.to_owned())) });
+        kept("systemPrompt", read.agent.prompt == good.prompt)?;
+        kept("model", read.agent.model == good.model)?;
+        kept("voice", read.agent.voice == good.voice)?;
+        kept("temperature", read.agent.temperature == good.temperature)?;
+        kept("startMessage", read.agent.start_message == good.start_message)?;
+        kept("greeting", read.agent.greeting == good.greeting)?;
+        kept("language", read.agent.language == good.language)?;
+        kept("limits", read.agent.max_duration == good.max_duration)?;
+        kept("tenantId", read.tenant == TenantId::parse("acme"))?;
+        kept("metadata", read.metadata.len() == 1)?;
+        kept("action", read.action == BackendAction::Answer)?;
+    }
+}

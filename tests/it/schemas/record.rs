@@ -1,0 +1,153 @@
+//! Call records against their schema.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dialplane::call::{CallId, Ending, Fault, Refusal};
+use dialplane::lookup::{ConfigSource, Report, Why};
+use dialplane::realtime::Usage;
+use dialplane::record::{CallRecord, ModelUse, RouteTaken, Timing, wire};
+use dialplane::tenant::TenantId;
+use serde_json::{Value, json};
+
+use super::assert_valid;
+use crate::lookup::call;
+
+const SCHEMA: &str = "call-record.schema.json";
+
+/// A record that says everything.
+pub fn whole() -> CallRecord {
+    let ms = |ms| Some(Duration::from_millis(ms));
+    CallRecord {
+        id: CallId::from_u128(1),
+        offered_at: "2026-03-01T12:00:00Z".parse().unwrap(),
+        call: Some(Box::new(call())),
+        tenant: TenantId::parse("acme"),
+        route: Some(RouteTaken { id: "front-desk".into(), matched: "exact" }),
+        config: Some(Report {
+            source: ConfigSource::Dialplan,
+            why: Some(Why::Status(503)),
+            took: Duration::from_millis(41),
+            attempts: 1,
+            warnings: vec!["voice: expected a string".into()],
+        }),
+        model: Some(ModelUse {
+            provider: "openai".into(),
+            model: "gpt-realtime-2.1".into(),
+            voice: Some("marin".into()),
+            session: Some("sess_1".into()),
+            temperature_applied: Some(false),
+            responses: 2,
+            usage: Usage { input_text: 1, input_audio: 2, cached: 3, output_text: 4, output_audio: 5 },
+            warnings: vec!["unknown_parameter".into()],
+        }),
+        timing: Timing {
+            arrived: ms(90),
+            configured: ms(131),
+            model_ready: ms(160),
+            gate: ms(180),
+            active: ms(250),
+            first_speech: ms(251),
+            ended: Duration::from_secs(60),
+        },
+        barge_ins: 1,
+        metadata: BTreeMap::from([("crm".to_owned(), json!(7))]),
+        ending: Ending::CallerHungUp,
+        ended_at: "2026-03-01T12:01:00.000999Z".parse().unwrap(),
+    }
+}
+
+/// A record of a call that ended before anything was known.
+fn bare() -> CallRecord {
+    CallRecord {
+        call: None,
+        tenant: None,
+        route: None,
+        config: None,
+        model: None,
+        timing: Timing::default(),
+        metadata: BTreeMap::new(),
+        ..whole()
+    }
+}
+
+fn read(line: &str) -> Value {
+    assert!(!line.contains('\n'), "one line");
+    serde_json::from_str(line).unwrap()
+}
+
+#[test]
+fn records_of_every_ending_are_valid() {
+    let plain = [Ending::CallerHungUp, Ending::CallerCancelled, Ending::TimeLimit, Ending::Drained];
+    let faults = [
+        Fault::Join,
+        Fault::NotAnswered,
+        Fault::Room,
+        Fault::ModelUnavailable,
+        Fault::ModelLost,
+        Fault::Internal,
+    ];
+    let refused = Refusal::ALL.into_iter().map(Ending::Refused);
+    for ending in plain.into_iter().chain(refused).chain(faults.into_iter().map(Ending::Failed)) {
+        for record in [whole(), bare()] {
+            let line = read(&wire::line(&CallRecord { ending, ..record }));
+            assert_valid(SCHEMA, &line);
+            assert_eq!(line["ending"]["how"], ending.name());
+            assert_eq!(line["ending"]["detail"], json!(ending.detail()));
+        }
+    }
+}
+
+#[test]
+fn records_of_every_config_outcome_are_valid() {
+    for why in [
+        None,
+        Some(Why::NoBackend),
+        Some(Why::NotAsked),
+        Some(Why::Connect),
+        Some(Why::Timeout),
+        Some(Why::Unknown),
+        Some(Why::Declined),
+        Some(Why::Status(503)),
+        Some(Why::TooLarge),
+        Some(Why::ContentType),
+        Some(Why::Malformed),
+        Some(Why::Broken),
+    ] {
+        let config = whole().config.map(|report| Report { why, ..report });
+        assert_valid(SCHEMA, &read(&wire::line(&CallRecord { config, ..whole() })));
+    }
+}
+
+#[test]
+fn an_interrupted_call_keeps_what_was_known_at_its_permit() {
+    let record = whole();
+    let line = read(&wire::interrupted(&record.opening()));
+    assert_valid(SCHEMA, &line);
+    assert_eq!(line["ending"], json!({"by": "router", "how": "interrupted", "detail": null}));
+    assert_eq!((&line["ended_at"], &line["tenant"]), (&json!(null), &json!("acme")));
+    assert_eq!(line["call"]["called"]["number"], "+15557770001");
+}
+
+#[test]
+fn a_record_says_what_happened() {
+    let line = read(&wire::line(&whole()));
+    for (field, expected) in [
+        ("/offered_at", json!("2026-03-01T12:00:00.000Z")),
+        ("/ended_at", json!("2026-03-01T12:01:00.000Z")),
+        ("/config_source", json!("dialplan")),
+        ("/config/why", json!("status")),
+        ("/config/status", json!(503)),
+        ("/config/ms", json!(41)),
+        ("/call/caller", json!({"number": "+15551230001", "raw": "5551230001"})),
+        ("/call/trunk", json!({"id": "ST_abc", "name": "acme-sip"})),
+        ("/call/headers/x-campaign", json!("spring")),
+        ("/model/usage/output_audio", json!(5)),
+        ("/model/temperature_applied", json!(false)),
+        ("/timing_ms/first_speech", json!(251)),
+        ("/timing_ms/ended", json!(60_000)),
+        ("/metadata/crm", json!(7)),
+    ] {
+        assert_eq!(line.pointer(field), Some(&expected), "{field}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Ten calls at once, each with a voice of its own.
+
+use std::time::Duration;
+
+use dialplane::kit::model::script::Behaviour;
+use serde_json::{Value, json};
+
+use crate::ear::{Sound, missing};
+use crate::rtp::Say;
+use crate::world::{Plan, SOON, World, hear, hears, pitch};
+
+const VOICES: [&str; 10] =
+    ["marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn ten_calls_at_once_hear_each_their_own_voice_without_gaps() {
+    let greeting = Duration::from_secs(6);
+    let behaviour = Behaviour { greeting, ..Behaviour::default() };
+    let number = |at: usize| format!("+155577701{at:02}");
+    let answers = VOICES.iter().enumerate().map(|(at, voice)| (number(at), json!({"voice": voice})));
+    let world = World::start(Plan::new(behaviour, &Value::Null).by_called(answers)).await;
+    let voices = VOICES.map(pitch);
+
+    let mut calls: Vec<_> = (0..VOICES.len()).map(|at| world.call(&number(at))).collect();
+    for call in &calls {
+        call.answered(SOON).await;
+    }
+    for (call, voice) in calls.iter().zip(voices) {
+        hears(call, "the greeting is over", &voices, |heard| {
+            let spoke = heard.iter().any(|h| h.sound == Sound::Tone(voice));
+            let quiet = heard.last().filter(|h| h.sound == Sound::Silence)?.length();
+            (spoke && quiet > Duration::from_millis(400)).then_some(())
+        })
+        .await;
+    }
+    // Every caller says something else, so that a mix-up on the way to the model shows too.
+    let caller = |at: usize| 320 + 10 * at as u32;
+    for (at, call) in calls.iter().enumerate() {
+        call.endpoint.say(vec![Say::Tone { hz: caller(at), length: Duration::from_secs(1) }]);
+    }
+    let heard_all = |sessions: &[dialplane::kit::model::log::SessionLog]| {
+        let stopped =
+            |s: &dialplane::kit::model::log::SessionLog| s.utterances.iter().any(|u| u.stopped.is_some());
+        sessions.iter().all(stopped).then_some(())
+    };
+    world.model.wait_for(heard_all, SOON).await.expect("every model has heard its caller");
+
+    for (at, (call, voice)) in calls.iter().zip(voices).enumerate() {
+        let heard = hear(call, &voices);
+        let strangers: Vec<_> = heard.iter().filter(|h| !matches!(h.sound, Sound::Silence)).collect();
+        assert!(strangers.iter().all(|h| h.sound == Sound::Tone(voice)), "call {at}: {strangers:?}");
+        let lacking = missing(&heard, voice, greeting);
+        println!("call {at}: {lacking:.1} % of its speech missing, {:?}", call.endpoint.delivery());
+        assert!(lacking <= 5.0, "call {at}: {lacking} % missing: {heard:?}");
+        let sessions = world.model.sessions();
+        let session = sessions.iter().find(|s| s.responses[0].voice == VOICES[at]).unwrap();
+        let tone = session.utterances[0].tone_hz.expect("a pure tone");
+        assert!((tone - caller(at) as f32).abs() < 4.0, "call {at}: the model heard {tone} Hz");
+    }
+    for call in &mut calls {
+        call.hang_up();
+        assert!(call.over(SOON).await.1.success());
+    }
+    let records = world.end(VOICES.len()).await;
+    assert!(records.iter().all(|record| record["ending"]["how"] == "caller-hung-up"), "{records:?}");
+}

@@ -1,0 +1,52 @@
+//! Everything over TLS that only a private authority vouches for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dialplane::kit::model::script::Behaviour;
+use serde_json::json;
+
+use crate::ear::missing;
+use crate::tls::Authority;
+use crate::world::{ACME, Plan, SOON, World, hears_out, pitch};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_call_is_greeted_when_livekit_model_and_backend_are_behind_a_private_authority() {
+    let answer = json!({"voice": "marin", "systemPrompt": "You speak only over connections you trust.",
+        "startMessage": "This line is encrypted as far as I can see."});
+    let proxies = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&proxies);
+    let world = World::start_with(Plan::new(Behaviour::default(), &answer), async move |rig, meant| {
+        let authority = Authority::new(&rig.dir);
+        let mut changed =
+            BTreeMap::from([("SSL_CERT_FILE".to_owned(), authority.file.to_str().unwrap().to_owned())]);
+        let plain = [
+            ("LIVEKIT_URL", rig.livekit_url.as_str()),
+            ("OPENAI_BASE_URL", &meant["OPENAI_BASE_URL"]),
+            ("DIALPLANE_CALL_CONFIG_URL", &meant["DIALPLANE_CALL_CONFIG_URL"]),
+        ];
+        for (name, address) in plain {
+            let mut url = url::Url::parse(address).unwrap();
+            let target = url.socket_addrs(|| None).unwrap()[0];
+            let proxy = authority.proxy(target).await;
+            let secure = if url.scheme() == "ws" { "wss" } else { "https" };
+            // `Url::set_scheme` refuses to leave a special scheme's port alone, so the address is written anew.
+            url = url::Url::parse(&format!("{secure}://localhost:{}{}", proxy.port, url.path())).unwrap();
+            changed.insert(name.to_owned(), url.to_string());
+            kept.lock().unwrap().push((name, proxy));
+        }
+        changed
+    })
+    .await;
+    let mut call = world.call(ACME);
+    call.answered(SOON).await;
+    let heard = hears_out(&call, pitch("marin")).await;
+    assert!(missing(&heard, pitch("marin"), Behaviour::default().greeting) <= 5.0, "{heard:?}");
+    call.hang_up();
+    assert!(call.over(SOON).await.1.success());
+    for (name, proxy) in proxies.lock().unwrap().iter() {
+        assert!(proxy.connections() > 0, "{name} went past its proxy");
+    }
+    world.end(1).await;
+}

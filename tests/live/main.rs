@@ -1,0 +1,25 @@
+//! Calls through the real servers: `tests/rig/up cargo test --test live -- --ignored --test-threads=1`.
+//!
+//! What carries the tests, the phone and its ear, is tested without the rig.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::print_stdout)]
+#![allow(unreachable_pub, reason = "a test target exports nothing")]
+#![allow(clippy::disallowed_methods, reason = "the phone keeps real time, on threads of its own")]
+
+mod crowd;
+mod ear;
+mod encrypted;
+mod endings;
+mod g711;
+mod ladder;
+#[path = "../shared/leak.rs"]
+mod leak;
+mod livekit;
+mod measure;
+mod phone;
+mod rig;
+mod router;
+mod rtp;
+mod talk;
+mod tenants;
+mod tls;
+mod world;

@@ -1,0 +1,53 @@
+//! The rig that `tests/rig/up` brought up around the tests, and waiting with a bound.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Where the real servers are.
+#[derive(Debug, Clone)]
+pub struct Rig {
+    pub livekit_url: String,
+    pub api_key: String,
+    pub api_secret: String,
+    /// `host:port` of livekit-sip.
+    pub sip: String,
+    /// A folder that goes with the rig.
+    pub dir: PathBuf,
+}
+
+impl Rig {
+    /// # Panics
+    /// Without the rig: a live test must not pass by not running.
+    pub fn up() -> Self {
+        let get = |name: &str| {
+            std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run this inside tests/rig/up"))
+        };
+        Self {
+            livekit_url: get("LIVEKIT_URL"),
+            api_key: get("LIVEKIT_API_KEY"),
+            api_secret: get("LIVEKIT_API_SECRET"),
+            sip: get("RIG_SIP"),
+            dir: get("RIG_DIR").into(),
+        }
+    }
+}
+
+/// Asks again every 5 ms until there is an answer.
+///
+/// # Panics
+/// When there is none `within` that time; `what` was awaited.
+pub async fn until<T>(what: &str, within: Duration, mut found: impl FnMut() -> Option<T>) -> T {
+    until_async(what, within, async || found()).await
+}
+
+/// As [`until`], for a question that takes its time.
+pub async fn until_async<T>(what: &str, within: Duration, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(answer) = found().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

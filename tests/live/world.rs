@@ -1,0 +1,201 @@
+//! Everything a call needs: the rig, a scripted model, a backend, and a router between them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use dialplane::kit::backend::Backend;
+use dialplane::kit::backend::script::{Answer, Script as BackendScript};
+use dialplane::kit::model::ModelServer;
+use dialplane::kit::model::script::{Behaviour, Script};
+use dialplane::kit::tone::tone_of;
+use serde_json::Value;
+
+use crate::ear::{Heard, Sound, segments};
+use crate::leak::Secrets;
+use crate::livekit::LiveKit;
+use crate::phone::{Call, Dial};
+use crate::rig::{Rig, until};
+use crate::router::{Router, Settings};
+
+/// Longer than anything but a hang: the machine may be compiling beside us.
+pub const SOON: Duration = Duration::from_secs(10);
+
+pub const ACME: &str = "+15557770001";
+pub const BERLIN: &str = "+493012345678";
+pub const ADA: &str = "+15551230001";
+
+/// What the caller says, in Hz; no voice of the model is near it.
+pub const CALLER: u32 = 600;
+
+const MODEL_KEY: &str = "sk-live-7d1f0c52e9ab4417";
+const WEBHOOK_SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBsaXZlIHRlc3Rz";
+
+/// The frequency that a voice of the scripted model speaks in.
+pub fn pitch(voice: &str) -> u32 {
+    tone_of(voice).round() as u32
+}
+
+/// The setting of a test, before anything runs.
+pub struct Plan {
+    pub script: Script,
+    /// `None`: no backend listens at the address that the router asks.
+    pub backend: Option<BackendScript>,
+    pub dialplans: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, String>,
+    pub secrets: Secrets,
+}
+
+impl Plan {
+    /// A model that behaves so, a backend that answers every call so, no dialplans.
+    pub fn new(behaviour: Behaviour, answer: &Value) -> Self {
+        Self {
+            secrets: Secrets::default().words("what the model says", &behaviour.words),
+            script: Script::always(behaviour),
+            backend: Some(BackendScript::always(Answer::ok(answer.clone()))),
+            dialplans: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        }
+        .hide(answer)
+    }
+
+    /// Adds the prompt and the greeting of an answer to what must not leak.
+    #[must_use]
+    pub fn hide(mut self, answer: &Value) -> Self {
+        for field in ["systemPrompt", "startMessage"] {
+            if let Some(text) = answer[field].as_str() {
+                self.secrets = self.secrets.words(field, text);
+            }
+        }
+        self
+    }
+
+    /// Each called number gets its own answer.
+    #[must_use]
+    pub fn by_called<N: Into<String>>(mut self, answers: impl IntoIterator<Item = (N, Value)>) -> Self {
+        let answers = answers.into_iter().map(|(called, answer)| (called, Answer::ok(answer)));
+        self.backend = Some(BackendScript::by_called(answers));
+        self
+    }
+
+    #[must_use]
+    pub fn dialplan(mut self, file: &str, text: &str) -> Self {
+        self.dialplans.insert(file.to_owned(), text.to_owned());
+        self
+    }
+}
+
+/// A running setting. End it with [`World::end`].
+pub struct World {
+    pub rig: Rig,
+    pub livekit: LiveKit,
+    pub model: ModelServer,
+    pub backend: Option<Backend>,
+    pub router: Router,
+}
+
+impl World {
+    pub async fn start(plan: Plan) -> Self {
+        Self::start_with(plan, async |_, _| BTreeMap::new()).await
+    }
+
+    /// `change` may put other addresses into the router's environment, knowing the ones that were meant.
+    pub async fn start_with<F, V>(plan: Plan, change: F) -> Self
+    where
+        F: FnOnce(Rig, BTreeMap<String, String>) -> V,
+        V: Future<Output = BTreeMap<String, String>>,
+    {
+        // livekit-api opens its client with whatever provider the process has.
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let rig = Rig::up();
+        let model = ModelServer::start(plan.script).await.unwrap();
+        let backend = match plan.backend {
+            Some(script) => Some(Backend::start(script.signed_by(WEBHOOK_SECRET)).await.unwrap()),
+            None => None,
+        };
+        let mut variables = BTreeMap::from([
+            ("OPENAI_API_KEY".to_owned(), MODEL_KEY.to_owned()),
+            ("OPENAI_BASE_URL".to_owned(), model.url()),
+            ("DIALPLANE_CALL_CONFIG_SECRET".to_owned(), WEBHOOK_SECRET.to_owned()),
+            ("DIALPLANE_CALL_CONFIG_URL".to_owned(), backend_url(backend.as_ref())),
+        ]);
+        variables.extend(plan.variables);
+        let changed = change(rig.clone(), variables.clone()).await;
+        variables.extend(changed);
+        let secrets = [("a caller", ADA), ("a called number", ACME), ("a called number", BERLIN)]
+            .into_iter()
+            .fold(plan.secrets, |secrets, (name, number)| secrets.number(name, number))
+            .key("the model's key", MODEL_KEY)
+            .key("the webhook's secret", WEBHOOK_SECRET)
+            .key("LiveKit's secret", &rig.api_secret);
+        let settings = Settings { variables, dialplans: plan.dialplans, secrets };
+        let router = Router::start(&rig, &settings).await;
+        Self { livekit: LiveKit::new(&rig), rig, model, backend, router }
+    }
+
+    pub fn call(&self, called: &str) -> Call {
+        Call::place(&self.rig, &Dial::new(called, ADA))
+    }
+
+    /// Ends everything and returns the call records.
+    ///
+    /// # Panics
+    /// When somebody is left in a room, a slot is held, the model refused an event of ours, or a secret leaked.
+    pub async fn end(self, calls: usize) -> Vec<Value> {
+        self.livekit.wait_until_alone().await;
+        self.router.wait_for_records(calls).await;
+        assert_eq!(self.router.metric(SLOTS).await, 0.0, "slots are held");
+        for session in self.model.sessions() {
+            assert!(session.refused.is_empty(), "the model refused {:?}", session.refused);
+            assert!(session.closed.is_some(), "a session is still open");
+        }
+        for request in self.backend.iter().flat_map(Backend::requests) {
+            assert_eq!(request.refused, None, "the backend refused {}", request.body);
+        }
+        let records = self.router.stop().await;
+        assert_eq!(records.len(), calls, "one record per call");
+        records
+    }
+}
+
+/// The calls that the router holds now.
+pub const SLOTS: &str = "dialplane_slots_taken";
+
+fn backend_url(backend: Option<&Backend>) -> String {
+    match backend {
+        Some(backend) => backend.url(),
+        None => {
+            // Bound and closed again: nobody listens there.
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            format!("http://127.0.0.1:{port}/call-config")
+        }
+    }
+}
+
+/// What a call's phone has heard so far; `voices` are the tones to tell apart.
+pub fn hear(call: &Call, voices: &[u32]) -> Vec<Heard> {
+    call.endpoint.timeline().map(|timeline| segments(&timeline.samples, voices)).unwrap_or_default()
+}
+
+/// Waits until what was heard makes something of itself.
+pub async fn hears<T>(call: &Call, what: &str, voices: &[u32], found: impl Fn(&[Heard]) -> Option<T>) -> T {
+    until(what, Duration::from_secs(20), || found(&hear(call, voices))).await
+}
+
+/// Waits until the voice has spoken and been quiet for a while again.
+pub async fn hears_out(call: &Call, voice: u32) -> Vec<Heard> {
+    let quiet = Duration::from_millis(400);
+    hears(call, "the voice has spoken and stopped", &[voice], |heard| {
+        let spoke = heard.iter().any(|h| h.sound == Sound::Tone(voice));
+        let last = heard.last()?;
+        (spoke && last.sound == Sound::Silence && last.length() >= quiet).then(|| heard.to_vec())
+    })
+    .await
+}
+
+/// When the caller first heard that voice.
+pub fn first_heard(call: &Call, voice: u32) -> Option<Instant> {
+    let timeline = call.endpoint.timeline()?;
+    let at = crate::ear::first(&segments(&timeline.samples, &[voice]), voice)?;
+    Some(timeline.start + at)
+}
