@@ -14,6 +14,13 @@ use crate::tenant::wire::BackendAnswer;
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
+/// What came of one request.
+pub(super) struct Asked {
+    pub(super) outcome: Result<BackendAnswer, Why>,
+    /// Faults of the backend's settings.
+    pub(super) warnings: Vec<String>,
+}
+
 /// One signed request to a call's backend, and its whole answer within `limit`.
 pub(super) async fn ask(
     client: &Client,
@@ -22,7 +29,7 @@ pub(super) async fn ask(
     routed: Option<&Routed>,
     now: Timestamp,
     limit: Duration,
-) -> Result<BackendAnswer, Why> {
+) -> Asked {
     let id = format!("cfg_{}", call.id);
     let body = serde_json::to_vec(&Request::new(call, routed, &id, 1, limit))
         .expect("a request is strings, numbers and maps with string keys");
@@ -31,9 +38,8 @@ pub(super) async fn ask(
         let reply = client.post(&backend.url, &headers, body).await.map_err(why)?;
         read(reply).await
     };
-    let mut answer = timeout(limit, exchange).await.map_err(|_| Why::Timeout)??;
-    answer.warnings.extend(warnings);
-    Ok(answer)
+    let outcome = timeout(limit, exchange).await.unwrap_or(Err(Why::Timeout));
+    Asked { outcome, warnings }
 }
 
 /// The headers of a request, and a warning for each secret that cannot sign.

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use dialplane::call::{Call, CallId, Caller, Country, Number, Origin, Refusal, Trunk};
 use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant};
-use dialplane::http::{Client, Roots, sign};
+use dialplane::http::{Client, sign};
 use dialplane::lookup::{Answer, Budget, ConfigSource, Decision, Lookup, Unmatched, Why};
 use dialplane::tenant::{Agent, Choice, TenantId};
+use dialplane::tls::Tls;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -24,10 +25,8 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn client(roots: &Roots) -> Client {
-    // A second installation in this process says no, which is as good.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Client::new(roots).unwrap()
+fn client(tls: &Tls) -> Client {
+    Client::new(tls).unwrap()
 }
 
 pub fn call() -> Call {
@@ -67,7 +66,7 @@ pub fn routed(backend: Option<Backend>) -> Routed {
 fn lookup(router: Option<Backend>, attempt: Duration) -> Lookup {
     let default = Agent { prompt: Choice::This("default".into()), ..Agent::default() };
     let budget = Budget { attempt, ..Budget::default() };
-    Lookup::new(client(&Roots::Only(Vec::new())), router, default, Unmatched::Ask, budget)
+    Lookup::new(client(&Tls::trusting([])), router, default, Unmatched::Ask, budget)
 }
 
 /// What becomes of a routed call whose own backend follows the script.
@@ -249,6 +248,21 @@ async fn the_request_is_the_contracts_to_the_letter_and_both_secrets_sign_it() {
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body, expected_request(id));
     crate::schemas::assert_valid("call-config-request.schema.json", &body);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_sign_is_named_whatever_the_backend_says() {
+    for status in ["200 OK", "401 Unauthorized"] {
+        let mut server = Server::start(answer(status, "application/json", "{}")).await;
+        let secrets = vec!["whsec_not base64".into(), "good".into()];
+        let own = Backend { secrets, ..backend(&server.url()) };
+        let answer = lookup(None, AMPLE).resolve(&call(), Some(&routed(Some(own))), now()).await;
+        let warning = "secret 1: expected `whsec_` and base64, or any other text; \
+            the request is not signed with it";
+        assert_eq!(answer.report.warnings, [warning], "{status}");
+        let signatures = &server.requests.recv().await.unwrap().headers["webhook-signature"];
+        assert_eq!(signatures.split(' ').count(), 1, "{status}: signed with the other");
+    }
 }
 
 fn expected_request(id: &str) -> Value {
