@@ -13,8 +13,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
-/// Finding the host, TCP and TLS together.
-const CONNECT: Duration = Duration::from_millis(500);
+/// How long finding the host, TCP and TLS may take together.
+pub const CONNECT: Duration = Duration::from_millis(500);
 /// Idle connections go after this long, so changes of DNS are followed.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -43,7 +43,7 @@ pub enum ClientError {
 /// An exchange that brought no whole answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    #[error("no connection within {CONNECT:?}")]
+    #[error("no connection")]
     Connect,
     #[error("the connection broke before the answer was whole")]
     Broken,
@@ -65,6 +65,11 @@ impl Client {
     /// Reads the roots, so it is built once. Needs the process' crypto provider. Without any root certificate
     /// on the system (a bare image) it works all the same, and only TLS connections fail.
     pub fn new(roots: &Roots) -> Result<Self, ClientError> {
+        Self::with_connect_timeout(roots, CONNECT)
+    }
+
+    /// With another bound than [`CONNECT`].
+    pub fn with_connect_timeout(roots: &Roots, connect: Duration) -> Result<Self, ClientError> {
         let provider = CryptoProvider::get_default().cloned().ok_or(ClientError::NoProvider)?;
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -77,7 +82,7 @@ impl Client {
             .retry(reqwest::retry::never())
             .no_proxy()
             .referer(false)
-            .connect_timeout(CONNECT)
+            .connect_timeout(connect)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(32)
             .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))

@@ -27,7 +27,7 @@ fn now() -> Timestamp {
 fn client(roots: &Roots) -> Client {
     // A second installation in this process says no, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Client::new(roots).unwrap()
+    Client::with_connect_timeout(roots, AMPLE).unwrap()
 }
 
 pub fn call() -> Call {
