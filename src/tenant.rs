@@ -95,6 +95,11 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// Whether it says anything of who answers, and not only how long a call may last.
+    pub fn answers(&self) -> bool {
+        *self != Self { max_duration: self.max_duration.clone(), ..Self::default() }
+    }
+
     /// Every field of `self` that says anything, the rest from `lower`.
     pub fn over(self, lower: Self) -> Self {
         Self {

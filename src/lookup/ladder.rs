@@ -100,7 +100,10 @@ fn lower(routed: Option<&Routed>, tenant: Option<&TenantId>, default: &Agent) ->
         Action::Refuse(_) => None,
     });
     match agent {
-        Some(agent) => (agent.clone().over(default.clone()), ConfigSource::Dialplan),
+        Some(agent) => {
+            let source = if agent.answers() { ConfigSource::Dialplan } else { ConfigSource::Default };
+            (agent.clone().over(default.clone()), source)
+        }
         None => (default.clone(), ConfigSource::Default),
     }
 }

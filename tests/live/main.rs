@@ -9,6 +9,7 @@ mod crowd;
 mod ear;
 mod encrypted;
 mod endings;
+mod first;
 mod g711;
 mod ladder;
 #[path = "../shared/leak.rs"]
