@@ -19,7 +19,7 @@ use crate::admission::Slots;
 use crate::config::Settings;
 use crate::dialplan::{Dialplan, Loaded};
 use crate::document::{Diagnostic, Process};
-use crate::http::{Client, ClientError};
+use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
 use crate::lookup::{Budget, Lookup};
 use crate::realtime::connect::Dialer;
@@ -28,6 +28,7 @@ use crate::session::sounds::Sounds;
 use crate::session::timings::Timings;
 use crate::store::journal::{Journal, OpenError};
 use crate::telemetry::{Metrics, Readiness};
+use crate::tls::Tls;
 use workers::Workers;
 
 /// Calls taken by a worker and not yet by a session.
@@ -47,7 +48,7 @@ pub enum StartError {
     #[error("no provider is configured; set OPENAI_API_KEY or [[provider]]")]
     NoProvider,
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(#[from] Unbuilt),
 }
 
 /// How the router is asked to end.
@@ -86,7 +87,8 @@ impl App {
         let http = listening.map_err(|source| StartError::Listen { address, source })?;
         let unmatched = settings.unmatched(loaded.files > 0);
         let default_agent = settings.default_agent;
-        let client = Client::new(&crate::http::Roots::Native)?;
+        let tls = Tls::with_system_roots();
+        let client = Client::new(&tls)?;
         let lookup = Lookup::new(client, settings.backend, default_agent, unmatched, Budget::default());
         let (dialplan_sender, dialplan) = watch::channel(Arc::new(loaded.dialplan));
         let provider = settings.providers.into_iter().next().ok_or(StartError::NoProvider)?;
@@ -94,7 +96,7 @@ impl App {
             dialplan,
             lookup,
             provider: Arc::new(provider),
-            dialer: Dialer::with_system_roots(),
+            dialer: Dialer::new(&tls),
             journal,
             metrics,
             timings: Timings::default(),
@@ -102,7 +104,7 @@ impl App {
         });
         let slots = Slots::new(settings.max_calls);
         let (call_sender, calls) = mpsc::channel(CALL_QUEUE);
-        let workers = Workers::new(settings.projects, settings.trunks, &slots, &call_sender);
+        let workers = Workers::new(settings.projects, settings.trunks, &tls, &slots, &call_sender);
         let grace = settings.drain;
         Ok(Self { http, shared, readiness, slots, workers, calls, grace, _dialplan: dialplan_sender })
     }

@@ -8,37 +8,19 @@ pub mod sign;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use rustls::RootCertStore;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use url::Url;
+
+use crate::tls::Tls;
 
 /// How long finding the host, TCP and TLS may take together.
 pub const CONNECT: Duration = Duration::from_millis(500);
 /// Idle connections go after this long, so changes of DNS are followed.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// The certificate authorities that servers are checked by.
-#[derive(Debug, Clone)]
-pub enum Roots {
-    /// The system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
-    Native,
-    /// These alone, DER.
-    Only(Vec<Vec<u8>>),
-}
-
 /// The client could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    #[error("no TLS crypto provider is installed in this process")]
-    NoProvider,
-    #[error("the TLS crypto provider supports no TLS version of ours")]
-    Versions,
-    #[error("a root certificate is not a DER certificate")]
-    Root,
-    #[error("the HTTP client could not be built")]
-    Build,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the HTTP client could not be built")]
+pub struct Unbuilt;
 
 /// An exchange that brought no whole answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,22 +44,14 @@ pub struct Client(reqwest::Client);
 pub struct Reply(reqwest::Response);
 
 impl Client {
-    /// Reads the roots, so it is built once. Needs the process' crypto provider. Without any root certificate
-    /// on the system (a bare image) it works all the same, and only TLS connections fail.
-    pub fn new(roots: &Roots) -> Result<Self, ClientError> {
-        Self::with_connect_timeout(roots, CONNECT)
+    pub fn new(tls: &Tls) -> Result<Self, Unbuilt> {
+        Self::with_connect_timeout(tls, CONNECT)
     }
 
     /// With another bound than [`CONNECT`].
-    pub fn with_connect_timeout(roots: &Roots, connect: Duration) -> Result<Self, ClientError> {
-        let provider = CryptoProvider::get_default().cloned().ok_or(ClientError::NoProvider)?;
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|_| ClientError::Versions)?
-            .with_root_certificates(root_store(roots)?)
-            .with_no_client_auth();
+    pub fn with_connect_timeout(tls: &Tls, connect: Duration) -> Result<Self, Unbuilt> {
         reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls.config().as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -88,7 +62,7 @@ impl Client {
             .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))
             .build()
             .map(Self)
-            .map_err(|_| ClientError::Build)
+            .map_err(|_| Unbuilt)
     }
 
     /// Sends `body` and waits for the head of the answer. Header names are lower case.
@@ -141,26 +115,4 @@ fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap, HttpError
         Ok((HeaderName::from_static(name), value))
     });
     pairs.collect()
-}
-
-fn root_store(roots: &Roots) -> Result<RootCertStore, ClientError> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        Roots::Native => {
-            let native = rustls_native_certs::load_native_certs();
-            let (added, ignored) = store.add_parsable_certificates(native.certs);
-            let unread = native.errors.len();
-            if added == 0 {
-                tracing::warn!(ignored, unread, "no root certificates found: every TLS connection will fail");
-            } else if ignored + unread > 0 {
-                tracing::warn!(added, ignored, unread, "some root certificates could not be read");
-            }
-        }
-        Roots::Only(certificates) => {
-            for der in certificates {
-                store.add(CertificateDer::from(der.clone())).map_err(|_| ClientError::Root)?;
-            }
-        }
-    }
-    Ok(store)
 }

@@ -39,16 +39,17 @@
 //! |---|---|---|---|
 //! | `pii` | redacting types | - | |
 //! | `telemetry` | metric names and labels as enums, logs, the call's span | - | prometheus_client, tracing_subscriber |
+//! | `tls` | whom we trust: the TLS of every outbound connection | - | rustls, rustls_native_certs |
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
-//! | `http` | the outbound client: bounds, webhook sign and verify | document | reqwest, aws_lc_rs, rustls |
+//! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
 //! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
 //! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `dialplan` | file, trunk, set, resolve | document, call, tenant | |
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
-//! | `realtime` | provider, commands, events; a file a dialect | tenant, media, document | tokio_tungstenite, rustls |
-//! | `livekit` | project, token, API, websocket, wire | - | livekit_api, livekit_protocol, prost, tokio_tungstenite, rustls |
+//! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
+//! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite, rustls |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
@@ -80,3 +81,4 @@ pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod tenant;
+pub mod tls;

@@ -14,6 +14,7 @@ use crate::livekit::Project;
 use crate::livekit::api::Api;
 use crate::livekit::socket::Dialer;
 use crate::telemetry::{Metrics, Readiness};
+use crate::tls::Tls;
 
 /// A worker for each agent name of each LiveKit project, all with one set of slots.
 pub(super) struct Workers(Vec<(Arc<str>, Worker)>);
@@ -22,10 +23,11 @@ impl Workers {
     pub(super) fn new(
         projects: Vec<Project>,
         trunks: Trunks,
+        tls: &Tls,
         slots: &Slots,
         calls: &mpsc::Sender<Incoming>,
     ) -> Self {
-        let (trunks, dialer) = (Arc::new(trunks), Dialer::new());
+        let (trunks, dialer) = (Arc::new(trunks), Dialer::new(tls));
         let workers = projects.into_iter().flat_map(|project| {
             let (name, agents) = (Arc::clone(&project.name), project.agent_names.clone());
             let trunks = Arc::clone(&trunks);

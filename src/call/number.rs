@@ -62,7 +62,14 @@ impl Number {
     }
 }
 
+/// Fewer digits than a subscriber number has are a short code, whatever country's plan they come under.
+const SUBSCRIBER_DIGITS: usize = 7;
+
 fn normalise(raw: &str, country: Option<Country>) -> Option<E164> {
+    let digits = raw.bytes().filter(u8::is_ascii_digit).count();
+    if digits < SUBSCRIBER_DIGITS {
+        return None;
+    }
     let number = phonenumber::parse(country.map(|c| c.0), raw).ok()?;
     E164::parse(&number.format().mode(phonenumber::Mode::E164).to_string())
 }
@@ -83,6 +90,7 @@ mod tests {
             ("030 1234567", de, Some("+49301234567")),
             ("5557770001", None, None),
             ("reception", us, None),
+            ("2255", us, None),
             ("", us, None),
             ("+", None, None),
             ("+0123456", None, None),

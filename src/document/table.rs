@@ -3,7 +3,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::value::Value;
-use super::{Document, Place, Severity, nearest};
+use super::{Document, Severity, nearest};
 
 /// The keys that a table may have.
 #[derive(Debug, Clone, Copy)]
@@ -103,17 +103,8 @@ impl<'d> Table<'d> {
         tables.collect()
     }
 
-    /// Notes an error of the table as a whole, at its heading.
-    pub fn report(&self, message: impl Into<String>) {
-        self.document.note(Severity::Error, &self.span, message.into());
-    }
-
     /// Notes at its heading something that nothing is refused for.
     pub fn warn(&self, message: impl Into<String>) {
         self.document.note(Severity::Warning, &self.span, message.into());
-    }
-
-    pub fn place(&self) -> Place {
-        self.document.place(&self.span)
     }
 }

@@ -190,9 +190,12 @@ pub fn shown(text: &str) -> String {
     if short.len() == text.len() { format!("{text:?}") } else { format!("{short:?}...") }
 }
 
-/// An address as messages show it. User names, passwords and queries hold keys, so then nothing is shown.
+/// An address as messages show it. User names, passwords and queries hold keys, so then nothing is shown; and
+/// what is no address at all may be a key that was put in the wrong place.
 pub fn shown_address(text: &str) -> String {
-    if text.contains(['@', '?', '#']) {
+    if !text.contains("://") {
+        "something that is no address (not shown)".to_owned()
+    } else if text.contains(['@', '?', '#']) {
         "an address with more than host and path (not shown)".to_owned()
     } else {
         shown(text)

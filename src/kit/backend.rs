@@ -158,6 +158,7 @@ async fn answer(answer: Answer, stop: CancellationToken) -> Response {
     match answer.fault {
         Fault::None if text.is_empty() => status.into_response(),
         Fault::None => json_response(status, Body::from(text)),
+        Fault::HangUp => json_response(status, no_answer()),
         Fault::HangMidBody => json_response(status, half_then_hang(&text, stop)),
         Fault::CutMidBody => json_response(status, half_then_cut(&text)),
         Fault::Garbage => json_response(status, Body::from(&b"{\"systemPrompt\": \"You are\xff"[..])),
@@ -181,7 +182,18 @@ fn half_then_hang(text: &str, stop: CancellationToken) -> Body {
 
 /// Half of the answer, and then the connection breaks.
 fn half_then_cut(text: &str) -> Body {
-    Body::from_stream(stream::iter([Ok(half_of(text)), Err(io::Error::other("cut by script"))]))
+    let half = stream::iter([Ok(half_of(text))]);
+    let rest = stream::once(async {
+        // A body that isn't ready makes hyper send what it has; an error at once would take that with it.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("cut by script"))
+    });
+    Body::from_stream(half.chain(rest))
+}
+
+/// The connection ends with nothing sent: hyper holds the head back until the body's first piece.
+fn no_answer() -> Body {
+    Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("hung up by script"))]))
 }
 
 fn half_of(text: &str) -> Bytes {

@@ -2,11 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// How long a stop waits for connections to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running server. Dropping it ends it; [`Self::stop`] also waits for its connections.
 #[derive(Debug)]
@@ -44,11 +48,13 @@ impl Serving {
         self.addr
     }
 
-    /// Ends every connection and waits until they are gone.
+    /// Ends every connection and waits until they are gone, but no longer than [`PATIENCE`]: a client that is in the
+    /// middle of its request may never finish it.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
         self.connections.close();
-        self.connections.wait().await;
+        let _ = tokio::time::timeout(PATIENCE, self.connections.wait()).await;
+        self.accept.abort();
     }
 }
 

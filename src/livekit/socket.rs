@@ -2,7 +2,6 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -17,6 +16,7 @@ use url::Url;
 
 use crate::livekit::wire::{Received, Sent};
 use crate::pii::Redacted;
+use crate::tls::Tls;
 
 /// livekit-server's own limit.
 const LARGEST_MESSAGE: usize = 2 << 20;
@@ -26,23 +26,13 @@ const BUFFER: usize = 4096;
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Opens sockets with TLS that trusts the system's roots. Cloned, not rebuilt: reading the roots takes
-/// milliseconds.
+/// Opens sockets. Clones share its TLS.
 #[derive(Clone)]
 pub struct Dialer(Connector);
 
 impl Dialer {
-    /// Reads the system's roots. Roots that cannot be read are left out: without any, `wss` fails and `ws` works.
-    pub fn new() -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("aws-lc-rs has the default TLS versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self(Connector::Rustls(Arc::new(config)))
+    pub fn new(tls: &Tls) -> Self {
+        Self(Connector::Rustls(tls.config()))
     }
 
     /// Opens `url` with `token` as bearer.
@@ -65,12 +55,6 @@ impl Dialer {
         let (stream, _) =
             connect_async_tls_with_config(request, Some(config), true, Some(self.0.clone())).await?;
         Ok(Socket { stream, messages: PhantomData })
-    }
-}
-
-impl Default for Dialer {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

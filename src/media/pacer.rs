@@ -24,8 +24,8 @@ impl Pacer {
         self.next
     }
 
-    /// How many frames are due, at most [`CATCH_UP`]. After a longer stall the rest is given up and the ticks
-    /// start anew from `now`.
+    /// How many frames are due, at most three. After a longer stall the rest is given up and the ticks start
+    /// anew from `now`.
     pub fn due(&mut self, now: Instant) -> u32 {
         let mut due = 0;
         while self.next <= now {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -15,6 +14,7 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_asyn
 use url::Url;
 
 use crate::realtime::{Closed, Provider};
+use crate::tls::Tls;
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -56,25 +56,8 @@ impl Default for Timing {
 }
 
 impl Dialer {
-    /// Trusts what the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured). Reads the roots from
-    /// disk: once a process. The process-wide crypto provider must be installed.
-    pub fn with_system_roots() -> Self {
-        let found = rustls_native_certs::load_native_certs();
-        if found.certs.is_empty() {
-            tracing::warn!(
-                errors = found.errors.len(),
-                "no root certificates: no server can be trusted over TLS"
-            );
-        }
-        Self::trusting(found.certs)
-    }
-
-    /// Trusts these authorities only. The process-wide crypto provider must be installed.
-    pub fn trusting(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(roots);
-        let tls = ClientConfig::builder().with_root_certificates(store).with_no_client_auth();
-        Self { tls: Arc::new(tls), timing: Timing::default() }
+    pub fn new(tls: &Tls) -> Self {
+        Self { tls: tls.config(), timing: Timing::default() }
     }
 
     pub fn timed(self, timing: Timing) -> Self {

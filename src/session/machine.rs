@@ -203,7 +203,7 @@ impl Machine {
     /// The caller's voice reaches the model once the caller can expect to be heard.
     fn audio(&self, pcm: Pcm) -> Vec<Action> {
         let heard = self.setup.is_answered() && self.model_is_open;
-        heard.then(|| Action::Model(ModelCommand::Audio(pcm))).into_iter().collect()
+        heard.then_some(Action::Model(ModelCommand::Audio(pcm))).into_iter().collect()
     }
 
     fn take(&mut self, step: Option<Step>, now: Instant) -> Vec<Action> {

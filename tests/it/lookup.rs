@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use dialplane::call::{Call, CallId, Caller, Country, Number, Origin, Refusal, Trunk};
 use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant};
-use dialplane::http::{Client, Roots, sign};
+use dialplane::http::{Client, sign};
 use dialplane::lookup::{Answer, Budget, ConfigSource, Decision, Lookup, Unmatched, Why};
 use dialplane::tenant::{Agent, Choice, TenantId};
+use dialplane::tls::Tls;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -24,10 +25,8 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn client(roots: &Roots) -> Client {
-    // A second installation in this process says no, which is as good.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Client::with_connect_timeout(roots, AMPLE).unwrap()
+fn client(tls: &Tls) -> Client {
+    Client::with_connect_timeout(tls, AMPLE).unwrap()
 }
 
 pub fn call() -> Call {
@@ -67,7 +66,7 @@ pub fn routed(backend: Option<Backend>) -> Routed {
 fn lookup(router: Option<Backend>, attempt: Duration) -> Lookup {
     let default = Agent { prompt: Choice::This("default".into()), ..Agent::default() };
     let budget = Budget { attempt, ..Budget::default() };
-    Lookup::new(client(&Roots::Only(Vec::new())), router, default, Unmatched::Ask, budget)
+    Lookup::new(client(&Tls::trusting([])), router, default, Unmatched::Ask, budget)
 }
 
 /// What becomes of a routed call whose own backend follows the script.

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 
 mod admin;
+mod kit;
 #[path = "../shared/leak.rs"]
 mod leak;
 mod lookup;
@@ -10,3 +11,4 @@ mod pii;
 mod realtime;
 mod schemas;
 mod tidy;
+mod worker;

@@ -1,9 +1,7 @@
-//! The realtime client against servers that misbehave on a real socket. What it says and hears in order is
-//! tested beside the dialect, in `src/realtime/openai/tests.rs`.
+//! The realtime client on real sockets: here against servers that misbehave, below against the scripted model.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dialplane::pii::Redacted;
@@ -11,8 +9,8 @@ use dialplane::realtime::connect::{Dialer, Timing};
 use dialplane::realtime::session::ModelSession;
 use dialplane::realtime::{Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider};
 use dialplane::tenant::Greeting;
+use dialplane::tls::Tls;
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -22,6 +20,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+mod conversation;
+mod tls;
 
 const CREATED: &str = r#"{"type":"session.created","session":{"id":"sess_1","expires_at":1800000000}}"#;
 const UPDATED: &str = r#"{"type":"session.updated","session":{}}"#;
@@ -86,16 +87,15 @@ where
 fn dialer() -> Dialer {
     // Another test may have been first.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Dialer::trusting([])
+    Dialer::new(&Tls::trusting([]))
 }
 
-fn impatient() -> Dialer {
-    dialer().timed(Timing {
-        connect: Duration::from_millis(200),
-        heartbeat: Duration::from_millis(100),
-        goodbye: Duration::from_millis(200),
-    })
+fn impatient(heartbeat: Duration) -> Dialer {
+    let (connect, goodbye) = (Duration::from_secs(1), Duration::from_millis(200));
+    dialer().timed(Timing { connect, heartbeat, goodbye })
 }
+
+const SHORT: Duration = Duration::from_millis(500);
 
 fn open(dialer: &Dialer, url: &str) -> ModelSession {
     let provider = Provider {
@@ -219,7 +219,7 @@ async fn a_server_that_is_not_there_or_does_not_answer_is_lost_in_time_and_can_b
         })
     };
     let server = mute().await;
-    assert_eq!(closed(&mut open(&impatient(), &server.url())).await, lost("connect timed out"));
+    assert_eq!(closed(&mut open(&impatient(SHORT), &server.url())).await, lost("connect timed out"));
     let mut server = mute().await;
     let mut session = open(&dialer(), &server.url());
     server.told().await;
@@ -288,7 +288,7 @@ async fn a_server_that_falls_silent_is_lost_and_one_that_only_answers_pings_is_n
         std::future::pending::<()>().await;
     })
     .await;
-    assert_eq!(closed(&mut open(&impatient(), &server.url())).await, lost("server is silent"));
+    assert_eq!(closed(&mut open(&impatient(SHORT), &server.url())).await, lost("server is silent"));
 
     let mut server = Server::start(|stream, tell| async move {
         let mut socket = greet(stream).await;
@@ -297,9 +297,9 @@ async fn a_server_that_falls_silent_is_lost_and_one_that_only_answers_pings_is_n
         }
     })
     .await;
-    let mut session = open(&impatient(), &server.url());
+    let mut session = open(&impatient(SHORT), &server.url());
     until_configured(&mut session).await;
-    for _ in 0..5 {
+    for _ in 0..3 {
         assert_eq!(server.told().await, r#"Ping(b"")"#);
     }
     session.commands.send(ModelCommand::Close).await.unwrap();
@@ -339,17 +339,18 @@ async fn commands_go_out_while_the_call_does_not_take_its_events_and_no_event_is
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_read_is_given_up() {
     let server = Server::start(|stream, _| async move {
         let (mut sink, _unread) = greet(stream).await.split();
         // Not silent: it goes on talking.
+        let mut beat = tokio::time::interval(Duration::from_millis(50));
         while sink.send(Message::text(DELTA)).await.is_ok() {
-            tokio::task::yield_now().await;
+            beat.tick().await;
         }
     })
     .await;
-    let mut session = open(&impatient(), &server.url());
+    let mut session = open(&impatient(4 * SHORT), &server.url());
     until_configured(&mut session).await;
     let commands = session.commands.clone();
     let mut talk = JoinSet::new();
@@ -369,40 +370,4 @@ async fn dropping_the_session_closes_the_socket() {
     until_configured(&mut session).await;
     drop(session);
     assert_eq!(server.told().await, "gone");
-}
-
-#[tokio::test]
-async fn wss_works_with_an_authority_that_is_trusted_and_with_no_other() {
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let root: CertificateDer<'static> = authority.self_signed(&key).unwrap().der().clone();
-    let issuer = rcgen::Issuer::new(authority, key);
-    let own_key = rcgen::KeyPair::generate().unwrap();
-    let own = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let own = own.signed_by(&own_key, &issuer).unwrap().der().clone();
-
-    for (trusted, expected) in [(vec![root], None), (vec![], Some(lost("TLS failed")))] {
-        let untrusting = dialer();
-        let dialer = if trusted.is_empty() { untrusting } else { Dialer::trusting(trusted) };
-        let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
-        let tls = rustls::ServerConfig::builder().with_no_client_auth();
-        let tls = tls.with_single_cert(vec![own.clone()], key).unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-        let server = Server::start(move |stream, _| async move {
-            if let Ok(stream) = acceptor.accept(stream).await {
-                let mut socket = greet(stream).await;
-                while let Some(Ok(_)) = socket.next().await {}
-            }
-        })
-        .await;
-        let mut session = open(&dialer, &format!("https://localhost:{}/v1", server.address.port()));
-        if let Some(expected) = expected {
-            assert_eq!(closed(&mut session).await, expected);
-        } else {
-            until_configured(&mut session).await;
-            session.commands.send(ModelCommand::Close).await.unwrap();
-            assert_eq!(closed(&mut session).await, Closed::Asked);
-        }
-    }
 }

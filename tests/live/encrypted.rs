@@ -1,7 +1,6 @@
 //! Everything over TLS that only a private authority vouches for.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dialplane::kit::model::script::Behaviour;
 use serde_json::json;
@@ -15,28 +14,25 @@ use crate::world::{ACME, Plan, SOON, World, hears_out, pitch};
 async fn a_call_is_greeted_when_livekit_model_and_backend_are_behind_a_private_authority() {
     let answer = json!({"voice": "marin", "systemPrompt": "You speak only over connections you trust.",
         "startMessage": "This line is encrypted as far as I can see."});
-    let proxies = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let kept = Arc::clone(&proxies);
-    let world = World::start_with(Plan::new(Behaviour::default(), &answer), async move |rig, meant| {
+    let (world, proxies) = World::start_with(Plan::new(Behaviour::default(), &answer), async |rig, meant| {
         let authority = Authority::new(&rig.dir);
-        let mut changed =
-            BTreeMap::from([("SSL_CERT_FILE".to_owned(), authority.file.to_str().unwrap().to_owned())]);
+        let trust = authority.file.to_str().unwrap().to_owned();
+        let mut changed = BTreeMap::from([("SSL_CERT_FILE".to_owned(), trust)]);
+        let mut proxies = Vec::new();
         let plain = [
             ("LIVEKIT_URL", rig.livekit_url.as_str()),
             ("OPENAI_BASE_URL", &meant["OPENAI_BASE_URL"]),
             ("DIALPLANE_CALL_CONFIG_URL", &meant["DIALPLANE_CALL_CONFIG_URL"]),
         ];
         for (name, address) in plain {
-            let mut url = url::Url::parse(address).unwrap();
-            let target = url.socket_addrs(|| None).unwrap()[0];
-            let proxy = authority.proxy(target).await;
+            let url = url::Url::parse(address).unwrap();
+            let proxy = authority.proxy(url.socket_addrs(|| None).unwrap()[0]).await;
             let secure = if url.scheme() == "ws" { "wss" } else { "https" };
-            // `Url::set_scheme` refuses to leave a special scheme's port alone, so the address is written anew.
-            url = url::Url::parse(&format!("{secure}://localhost:{}{}", proxy.port, url.path())).unwrap();
-            changed.insert(name.to_owned(), url.to_string());
-            kept.lock().unwrap().push((name, proxy));
+            let path = url.path().trim_end_matches('/');
+            changed.insert(name.to_owned(), format!("{secure}://localhost:{}{path}", proxy.port));
+            proxies.push((name, proxy));
         }
-        changed
+        (changed, proxies)
     })
     .await;
     let mut call = world.call(ACME);
@@ -45,7 +41,7 @@ async fn a_call_is_greeted_when_livekit_model_and_backend_are_behind_a_private_a
     assert!(missing(&heard, pitch("marin"), Behaviour::default().greeting) <= 5.0, "{heard:?}");
     call.hang_up();
     assert!(call.over(SOON).await.1.success());
-    for (name, proxy) in proxies.lock().unwrap().iter() {
+    for (name, proxy) in &proxies {
         assert!(proxy.connections() > 0, "{name} went past its proxy");
     }
     world.end(1).await;

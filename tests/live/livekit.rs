@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use livekit_api::services::room::RoomClient;
 
-use crate::rig::{Rig, until_async};
+use crate::rig::{Rig, until_every};
 
 pub struct LiveKit(RoomClient);
 
@@ -33,7 +33,7 @@ impl LiveKit {
 
     /// Waits until nobody is in any room.
     pub async fn wait_until_alone(&self) {
-        until_async("everybody has left", Duration::from_secs(10), async || {
+        until_every(Duration::from_millis(20), "everybody has left", Duration::from_secs(10), async || {
             self.participants().await.is_empty().then_some(())
         })
         .await;
@@ -41,7 +41,7 @@ impl LiveKit {
 
     /// Waits until no room is left. livekit-server keeps one for 20 s after the last participant has left.
     pub async fn wait_until_empty(&self) {
-        until_async("every room is gone", Duration::from_secs(30), async || {
+        until_every(Duration::from_millis(20), "every room is gone", Duration::from_secs(30), async || {
             (self.rooms().await == 0).then_some(())
         })
         .await;

@@ -6,8 +6,7 @@ use dialplane::kit::model::script::Behaviour;
 use serde_json::json;
 
 use crate::phone::Call;
-use crate::rig::until;
-use crate::world::{ACME, Plan, SOON, World, first_heard, pitch};
+use crate::world::{ACME, Plan, SOON, World, hears_first, pitch};
 
 const CALLS: usize = 20;
 const AT_ONCE: usize = 10;
@@ -30,7 +29,7 @@ async fn calls_one_after_the_other_and_ten_at_once() {
     for _ in 0..CALLS {
         let mut call = world.call(ACME);
         call.answered(SOON).await;
-        let heard = greeting(&call).await;
+        let heard = hears_first(&call, pitch("marin")).await;
         call.hang_up();
         let (times, status) = call.over(SOON).await;
         assert!(status.success());
@@ -46,7 +45,7 @@ async fn calls_one_after_the_other_and_ten_at_once() {
     let mut calls: Vec<Call> = (0..AT_ONCE).map(|_| world.call(ACME)).collect();
     for call in &calls {
         call.answered(SOON).await;
-        greeting(call).await;
+        hears_first(call, pitch("marin")).await;
     }
     let (began, cpu) = (Instant::now(), world.router.cpu());
     tokio::time::sleep(WATCH).await;
@@ -59,10 +58,6 @@ async fn calls_one_after_the_other_and_ten_at_once() {
         assert!(call.over(SOON).await.1.success());
     }
     world.end(CALLS + AT_ONCE).await;
-}
-
-async fn greeting(call: &Call) -> Instant {
-    until("the greeting is heard", SOON, || first_heard(call, pitch("marin"))).await
 }
 
 fn print(name: &str, times: &mut [Duration]) {

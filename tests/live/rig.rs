@@ -37,17 +37,22 @@ impl Rig {
 /// # Panics
 /// When there is none `within` that time; `what` was awaited.
 pub async fn until<T>(what: &str, within: Duration, mut found: impl FnMut() -> Option<T>) -> T {
-    until_async(what, within, async || found()).await
+    until_every(Duration::from_millis(5), what, within, async || found()).await
 }
 
-/// As [`until`], for a question that takes its time.
-pub async fn until_async<T>(what: &str, within: Duration, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+/// As [`until`], for a question that takes its time and so is asked less often.
+pub async fn until_every<T>(
+    pause: Duration,
+    what: &str,
+    within: Duration,
+    mut found: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + within;
     loop {
         if let Some(answer) = found().await {
             return answer;
         }
         assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::leak::Secrets;
-use crate::rig::{Rig, until, until_async};
+use crate::rig::{Rig, until, until_every};
 
 /// From the start of the process to its registration at livekit-server.
 const READY: Duration = Duration::from_secs(20);
@@ -68,7 +68,7 @@ impl Router {
             .spawn()
             .expect("the router's binary is there");
         let mut router = Self { child, dir, http, secrets: settings.secrets.clone() };
-        until_async("the router is ready", READY, async || {
+        until_every(Duration::from_millis(20), "the router is ready", READY, async || {
             let ended = router.child.try_wait().unwrap();
             assert!(ended.is_none(), "the router ended: {ended:?}\n{}", router.log());
             router.get("/readyz").await.filter(|(status, _)| *status == 200)

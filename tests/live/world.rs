@@ -1,7 +1,6 @@
 //! Everything a call needs: the rig, a scripted model, a backend, and a router between them.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use dialplane::kit::backend::Backend;
@@ -11,11 +10,11 @@ use dialplane::kit::model::script::{Behaviour, Script};
 use dialplane::kit::tone::tone_of;
 use serde_json::Value;
 
-use crate::ear::{Heard, Sound, segments};
+use crate::ear::{Heard, Sound, first, segments};
 use crate::leak::Secrets;
 use crate::livekit::LiveKit;
 use crate::phone::{Call, Dial};
-use crate::rig::{Rig, until};
+use crate::rig::{Rig, until_every};
 use crate::router::{Router, Settings};
 
 /// Longer than anything but a hang: the machine may be compiling beside us.
@@ -96,15 +95,15 @@ pub struct World {
 
 impl World {
     pub async fn start(plan: Plan) -> Self {
-        Self::start_with(plan, async |_, _| BTreeMap::new()).await
+        Self::start_with(plan, async |_, _| (BTreeMap::new(), ())).await.0
     }
 
-    /// `change` may put other addresses into the router's environment, knowing the ones that were meant.
-    pub async fn start_with<F, V>(plan: Plan, change: F) -> Self
-    where
-        F: FnOnce(Rig, BTreeMap<String, String>) -> V,
-        V: Future<Output = BTreeMap<String, String>>,
-    {
+    /// `change` may put other addresses into the router's environment, knowing the ones that were meant, and hand
+    /// out what must live on behind them.
+    pub async fn start_with<T>(
+        plan: Plan,
+        change: impl AsyncFnOnce(&Rig, &BTreeMap<String, String>) -> (BTreeMap<String, String>, T),
+    ) -> (Self, T) {
         // livekit-api opens its client with whatever provider the process has.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let rig = Rig::up();
@@ -120,7 +119,7 @@ impl World {
             ("DIALPLANE_CALL_CONFIG_URL".to_owned(), backend_url(backend.as_ref())),
         ]);
         variables.extend(plan.variables);
-        let changed = change(rig.clone(), variables.clone()).await;
+        let (changed, kept) = change(&rig, &variables).await;
         variables.extend(changed);
         let secrets = [("a caller", ADA), ("a called number", ACME), ("a called number", BERLIN)]
             .into_iter()
@@ -130,7 +129,7 @@ impl World {
             .key("LiveKit's secret", &rig.api_secret);
         let settings = Settings { variables, dialplans: plan.dialplans, secrets };
         let router = Router::start(&rig, &settings).await;
-        Self { livekit: LiveKit::new(&rig), rig, model, backend, router }
+        (Self { livekit: LiveKit::new(&rig), rig, model, backend, router }, kept)
     }
 
     pub fn call(&self, called: &str) -> Call {
@@ -179,7 +178,9 @@ pub fn hear(call: &Call, voices: &[u32]) -> Vec<Heard> {
 
 /// Waits until what was heard makes something of itself.
 pub async fn hears<T>(call: &Call, what: &str, voices: &[u32], found: impl Fn(&[Heard]) -> Option<T>) -> T {
-    until(what, Duration::from_secs(20), || found(&hear(call, voices))).await
+    // Listening to a whole call again takes a debug build some milliseconds.
+    let pause = Duration::from_millis(50);
+    until_every(pause, what, Duration::from_secs(20), async || found(&hear(call, voices))).await
 }
 
 /// Waits until the voice has spoken and been quiet for a while again.
@@ -193,9 +194,8 @@ pub async fn hears_out(call: &Call, voice: u32) -> Vec<Heard> {
     .await
 }
 
-/// When the caller first heard that voice.
-pub fn first_heard(call: &Call, voice: u32) -> Option<Instant> {
-    let timeline = call.endpoint.timeline()?;
-    let at = crate::ear::first(&segments(&timeline.samples, &[voice]), voice)?;
-    Some(timeline.start + at)
+/// Waits for that voice; when the caller first heard it.
+pub async fn hears_first(call: &Call, voice: u32) -> Instant {
+    let at = hears(call, "the voice is heard", &[voice], |heard| first(heard, voice)).await;
+    call.endpoint.timeline().expect("something was heard").start + at
 }

@@ -3,7 +3,8 @@
 Those types take unknown keys and unchecked values when they are built by the package itself, so each is
 rebuilt here with unknown keys forbidden.
 
-    check_client_events.py FILE...
+    check_client_events.py FILE...            fails if an event is wrong
+    check_client_events.py --wrong FILE...    fails if an event is not: the check of this check
 """
 
 import json
@@ -50,24 +51,35 @@ def event_types() -> dict[str, pydantic.TypeAdapter]:
     return {kind(model): pydantic.TypeAdapter(strict_model(model)) for model in models}
 
 
-def main(paths: list[str]) -> int:
+def problem(adapters: dict[str, pydantic.TypeAdapter], event: dict) -> str | None:
+    kind = event.get("type")
+    if kind not in adapters:
+        return f"no such client event: {kind}"
+    try:
+        adapters[kind].validate_python(event)
+    except pydantic.ValidationError as error:
+        return str(error)
+    return None
+
+
+def main(args: list[str]) -> int:
+    expect_wrong = args[:1] == ["--wrong"]
     adapters = event_types()
     seen: Counter[str] = Counter()
-    wrong = 0
-    for path in paths:
-        for number, line in enumerate(open(path, encoding="utf-8"), 1):
-            event = json.loads(line)
-            kind = event.get("type")
-            seen[kind] += 1
-            try:
-                if kind not in adapters:
-                    raise ValueError(f"no such client event: {kind}")
-                adapters[kind].validate_python(event)
-            except (ValueError, pydantic.ValidationError) as error:
-                wrong += 1
-                print(f"{path}:{number}: {kind}: {error}", file=sys.stderr)
-    print(f"{sum(seen.values())} client events checked, {wrong} wrong: {dict(sorted(seen.items()))}")
-    return 1 if wrong or not seen else 0
+    failures = 0
+    for path in args[expect_wrong:]:
+        with open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                event = json.loads(line)
+                seen[event.get("type")] += 1
+                found = problem(adapters, event)
+                if (found is not None) != expect_wrong:
+                    failures += 1
+                    print(f"{path}:{number}: {found or 'not wrong'}", file=sys.stderr)
+    verdict = "wrong as they should be" if expect_wrong else "right"
+    total = sum(seen.values())
+    print(f"{total - failures} of {total} client events are {verdict}: {dict(sorted(seen.items()))}")
+    return 1 if failures or not seen else 0
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ impl Answer {
 pub enum Fault {
     #[default]
     None,
+    /// The connection ends without an answer.
+    HangUp,
     /// Half of the body, and then nothing, the connection open.
     HangMidBody,
     /// Half of the body, and then the connection ends.

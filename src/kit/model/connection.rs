@@ -1,6 +1,7 @@
 //! The socket of one session: frames to the machine, the machine's frames to the client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::time::Instant;
@@ -9,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::log::{Closing, SessionLog};
 use super::session::{Out, Session};
 use crate::kit::journal::Journal;
+
+/// How long a client may take to answer a close frame.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A session with its socket and its place in the journal.
 pub(super) struct Upgraded {
@@ -67,9 +71,16 @@ impl Upgraded {
         }
     }
 
+    /// Reads until the client has closed too. A socket that is dropped with unread input resets the connection, and
+    /// the client would lose the last frames.
+    async fn drain(&mut self) {
+        let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        let _ = tokio::time::timeout(PATIENCE, rest).await;
+    }
+
     /// Does what the machine asks; says how the socket ended, if it did.
     ///
-    /// A frame is noted before the facts that follow it, so that a waiter sees nothing the client can't have got.
+    /// In order, so that who waits for a fact can rely on the frames before it having left.
     async fn deliver(&mut self) -> Option<Closing> {
         for out in self.session.take() {
             let sent = match out {
@@ -84,6 +95,7 @@ impl Upgraded {
                     let frame = CloseFrame { code, reason: "".into() };
                     // The session is over whether or not the client still listens.
                     let _ = self.socket.send(Message::Close(Some(frame))).await;
+                    self.drain().await;
                     return Some(Closing::Server);
                 }
                 Out::Drop => return Some(Closing::Server),

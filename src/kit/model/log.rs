@@ -164,6 +164,16 @@ impl SessionLog {
         }
     }
 
+    /// The effective voice, once the session is configured.
+    pub fn voice(&self) -> &str {
+        self.session.text("/audio/output/voice")
+    }
+
+    /// The effective instructions, once the session is configured.
+    pub fn instructions(&self) -> &str {
+        self.session.text("/instructions")
+    }
+
     /// The client events of one type.
     pub fn events_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a ClientEvent> {
         self.events.iter().filter(move |event| event.value.at("/type") == kind)

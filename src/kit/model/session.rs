@@ -1,5 +1,7 @@
 //! One session as a machine: client events and time in, frames and facts out. No socket, no clock.
 
+#[cfg(test)]
+mod bench;
 mod listening;
 mod speaking;
 #[cfg(test)]
@@ -255,7 +257,7 @@ impl Session {
     fn end_life(&mut self) {
         if matches!(self.behaviour().fault, Fault::ExpireAfter(_)) {
             let message = "Your session hit the maximum duration.";
-            self.send_error(&Refusal::whole("session_expired", message).error(&Value::Null));
+            self.send_error(&Refusal::whole("session_expired", message).error(None));
             self.close(1001);
         } else {
             self.life = Life::Over;
@@ -269,7 +271,7 @@ impl Session {
     }
 
     fn refuse(&mut self, event: &Value, refusal: &Refusal) {
-        let error = refusal.error(event.at("/event_id"));
+        let error = refusal.error(event.at("/event_id").as_str());
         self.note(Note::Refused { event: event.clone(), error: error.clone() });
         self.send_error(&error);
     }

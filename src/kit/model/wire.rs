@@ -23,7 +23,7 @@ impl Refusal {
     }
 
     /// The `error` object. `event_id` is the client's, or null.
-    pub(super) fn error(&self, event_id: &Value) -> Value {
+    pub(super) fn error(&self, event_id: Option<&str>) -> Value {
         json!({
             "type": "invalid_request_error",
             "code": self.code,

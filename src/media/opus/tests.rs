@@ -63,6 +63,18 @@ fn lasting_silence_is_one_constant_packet_and_speech_after_it_is_clean() {
 }
 
 #[test]
+fn speech_after_lasting_silence_owes_nothing_to_what_was_said_before_it() {
+    let mut encoder = Encoder::new();
+    for frame in tone(440.0, 20).iter().chain(&[[0; FRAME_SAMPLES]; 20]) {
+        encoder.encode(frame);
+    }
+    let mut fresh = Encoder::new();
+    for frame in &tone(700.0, 10) {
+        assert_eq!(encoder.encode(frame), fresh.encode(frame));
+    }
+}
+
+#[test]
 fn a_lost_frame_is_recovered_from_the_next_packet_and_only_concealed_without_it() {
     // The lost frame is the first of a new tone: concealment can't know it, redundancy does.
     const LOST: usize = 20;

@@ -3,11 +3,13 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use dialplane::http::{CONNECT, Client, Roots};
+use dialplane::http::{CONNECT, Client};
 use dialplane::lookup::{Budget, Lookup, Unmatched, Why};
 use dialplane::tenant::Agent;
+use dialplane::tls::Tls;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
@@ -29,13 +31,13 @@ fn authority() -> Authority {
 
 /// A server for `localhost`, certified by the authority.
 async fn server(authority: &Authority) -> (Server, String) {
-    // The process' provider, as in the client.
-    let _ = client(&Roots::Only(Vec::new()));
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let certificate = params.signed_by(&key, &authority.issuer).unwrap();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
@@ -44,7 +46,7 @@ async fn server(authority: &Authority) -> (Server, String) {
     (server, url)
 }
 
-async fn why(url: &str, roots: &Roots) -> Option<Why> {
+async fn why(url: &str, roots: &Tls) -> Option<Why> {
     let budget = Budget { attempt: AMPLE, whole: AMPLE };
     let lookup = Lookup::new(client(roots), Some(backend(url)), Agent::default(), Unmatched::Ask, budget);
     lookup.resolve(&call(), None, now()).await.report.why
@@ -54,22 +56,21 @@ async fn why(url: &str, roots: &Roots) -> Option<Why> {
 async fn a_backend_is_reached_over_tls_only_where_its_authority_is_trusted() {
     let (own, stranger) = (authority(), authority());
     let (_server, url) = server(&own).await;
-    let roots = |authority: &Authority| Roots::Only(vec![authority.certificate.der().to_vec()]);
+    let roots = |authority: &Authority| Tls::trusting([authority.certificate.der().clone()]);
     assert_eq!(why(&url, &roots(&own)).await, None);
     assert_eq!(why(&url, &roots(&stranger)).await, Some(Why::Connect));
-    assert_eq!(why(&url, &Roots::Native).await, Some(Why::Connect));
+    assert_eq!(why(&url, &Tls::with_system_roots()).await, Some(Why::Connect));
     let by_address = url.replace("localhost", "127.0.0.1");
     assert_eq!(why(&by_address, &roots(&own)).await, Some(Why::Connect), "the name is checked");
 }
 
 #[tokio::test]
 async fn a_handshake_that_hangs_is_given_up_as_no_connection() {
-    let _ = client(&Roots::Only(Vec::new()));
     // Speaks no TLS: it waits for the end of a plain request's head.
     let server = Server::start(json("{}")).await;
     let url = format!("https://127.0.0.1:{}/", server.port);
     let budget = Budget { attempt: AMPLE, whole: AMPLE };
-    let client = Client::new(&Roots::Only(Vec::new())).unwrap();
+    let client = Client::new(&Tls::trusting([])).unwrap();
     let lookup = Lookup::new(client, Some(backend(&url)), Agent::default(), Unmatched::Ask, budget);
     let report = lookup.resolve(&call(), None, now()).await.report;
     assert_eq!(report.why, Some(Why::Connect));
@@ -98,5 +99,5 @@ async fn ssl_cert_file_names_the_trusted_authorities() {
 #[ignore = "a part of ssl_cert_file_names_the_trusted_authorities, which runs it in a process of its own"]
 async fn asks_with_native_roots() {
     let Ok(url) = std::env::var(ASKED) else { return };
-    assert_eq!(why(&url, &Roots::Native).await, None);
+    assert_eq!(why(&url, &Tls::with_system_roots()).await, None);
 }

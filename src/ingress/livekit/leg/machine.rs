@@ -356,3 +356,6 @@ impl Machine {
         self.actions.push(Action::Emit(event));
     }
 }
+
+#[cfg(test)]
+mod tests;

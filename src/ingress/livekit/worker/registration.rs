@@ -198,3 +198,6 @@ impl Registration {
 fn load(taken: usize, limit: usize, available: bool) -> f32 {
     if available { LOAD_WITH_ROOM * taken as f32 / limit as f32 } else { 1.0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,108 +1,10 @@
-//! What is refused, and what a response looks like. Also the bench that all tests of the session use.
+//! What is refused, and what a response looks like.
 
-use std::borrow::Borrow;
+use proptest::prelude::*;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use super::bench::*;
 use super::*;
-pub(super) use crate::kit::codec::Codec;
-use crate::kit::json::merge;
-use crate::kit::tone::{dominant, sine, tone_of};
-
-/// A session and its clock.
-pub(super) struct Bench {
-    pub(super) session: Session,
-    now: Instant,
-    pub(super) notes: Vec<Note>,
-}
-
-impl Bench {
-    pub(super) fn new(behaviour: Behaviour) -> Self {
-        let now = Instant::now();
-        let script = Arc::new(Script::always(behaviour));
-        let mut bench = Self {
-            session: Session::open(script, 1, "gpt-realtime-2.1", 2_000_000_000, now),
-            now,
-            notes: Vec::new(),
-        };
-        assert_eq!(kinds(&bench.events()), ["session.created"]);
-        bench
-    }
-
-    pub(super) fn configured(session: Value) -> Self {
-        Self::configured_with(Behaviour::default(), session)
-    }
-
-    pub(super) fn configured_with(behaviour: Behaviour, mut session: Value) -> Self {
-        let mut bench = Self::new(behaviour);
-        merge(&mut session, &json!({"type": "realtime"}));
-        assert_eq!(
-            kinds(&bench.send(json!({"type": "session.update", "session": session}))),
-            ["session.updated"]
-        );
-        bench
-    }
-
-    pub(super) fn send(&mut self, event: impl Borrow<Value>) -> Vec<Value> {
-        self.session.handle(event.borrow(), self.now);
-        self.events()
-    }
-
-    fn append(&mut self, codec: Codec, sound: &[i16]) -> Vec<Value> {
-        self.send(json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(codec.encode(sound))}))
-    }
-
-    pub(super) fn speak_ms(&mut self, hz: f32, ms: u64) -> Vec<Value> {
-        self.append(Codec::Pcm24k, &sine(hz, 0.25, 24_000, 0, 24 * ms))
-    }
-
-    pub(super) fn silence_ms(&mut self, ms: usize) -> Vec<Value> {
-        self.append(Codec::Pcm24k, &vec![0; 24 * ms])
-    }
-
-    pub(super) fn pass(&mut self, time: Duration) -> Vec<Value> {
-        let end = self.now + time;
-        let mut events = Vec::new();
-        while let Some(due) = self.session.deadline().filter(|due| *due <= end) {
-            self.now = self.now.max(due);
-            self.session.tick(self.now);
-            events.extend(self.events());
-        }
-        self.now = end;
-        events
-    }
-
-    pub(super) fn events(&mut self) -> Vec<Value> {
-        let mut events = Vec::new();
-        for out in self.session.take() {
-            match out {
-                Out::Event(event) => events.push(event),
-                Out::Note(note) => self.notes.push(note),
-                Out::Text(text) => events.push(json!({"type": "text", "text": text})),
-                Out::Close(code) => events.push(json!({"type": "close", "code": code})),
-                Out::Drop => events.push(json!({"type": "drop"})),
-            }
-        }
-        events
-    }
-}
-
-pub(super) fn kinds(events: &[Value]) -> Vec<&str> {
-    events.iter().map(|event| event.text("/type")).collect()
-}
-
-pub(super) fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["type"] == kind).collect()
-}
-
-pub(super) fn audio_of(events: &[Value], codec: Codec) -> Vec<i16> {
-    let deltas = of(events, "response.output_audio.delta");
-    deltas
-        .iter()
-        .flat_map(|delta| codec.decode(&STANDARD.decode(delta.text("/delta")).unwrap()).unwrap())
-        .collect()
-}
+use crate::kit::tone::{dominant, tone_of};
 
 /// The answer to one event in a configured session that has spoken a greeting.
 fn error_of(event: &Value) -> Value {
@@ -359,4 +261,39 @@ fn an_item_is_truncated_to_audio_that_was_sent_and_no_further() {
     assert_eq!(retrieved[0]["item"]["content"][0]["transcript"], Value::Null);
     assert!(matches!(bench.notes[..], [.., Note::Truncated { audio_end, sent, .. }, Note::Refused { .. }]
         if (audio_end.as_millis(), sent.as_millis()) == (700, 2_000)));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-z_./\\[\\]é]{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec(("type|id|item|audio|format|role|content|[a-z_]{1,6}", inner), 0..4)
+                .prop_map(|pairs| pairs.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_client_sends_is_answered_and_the_session_goes_on(
+        kind in prop::sample::select(vec![
+            "session.update", "conversation.item.create", "conversation.item.truncate", "response.create",
+            "input_audio_buffer.append", "response.cancel", "other",
+        ]),
+        key in prop::sample::select(vec!["session", "item", "item_id", "response", "audio", "event_id", "x"]),
+        value in any_json(),
+    ) {
+        let mut bench = Bench::configured(json!({}));
+        let answer = bench.send(json!({"type": kind, key: value}));
+        prop_assert!(!answer.is_empty() || kind == "input_audio_buffer.append");
+        bench.pass(Duration::from_secs(5));
+        let after = bench.send(json!({"type": "input_audio_buffer.clear"}));
+        prop_assert_eq!(kinds(&after), ["input_audio_buffer.cleared"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! The caller's turns: heard, committed, answered, and spoken over.
 
-use super::tests::*;
+use super::bench::*;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -147,6 +147,11 @@ fn a_fault_shows_as_the_script_says() {
     let events = bench.send(json!({"type": "response.create"}));
     assert_eq!(kinds(&events), ["response.created", "rate_limits.updated", "response.done"]);
     assert_eq!(events[2]["response"]["status_details"]["error"]["code"], "insufficient_quota");
+
+    let script = Arc::new(Script::always(fault(Fault::Mute)));
+    let mut mute = Session::open(script, 1, "m", 0, Instant::now());
+    mute.handle(&update, Instant::now());
+    assert!(mute.take().iter().all(|out| matches!(out, Out::Note(_))));
 
     let mut bench = Bench::new(fault(Fault::Garbage));
     assert_eq!(kinds(&bench.send(update)), ["session.updated", "text"]);

@@ -1,0 +1,261 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::call::Refusal;
+
+/// A machine, its clock, and what it has done since it was last asked.
+struct Rig {
+    machine: Machine,
+    now: Instant,
+}
+
+fn caller(status: &str) -> Participant {
+    let attributes = [("sip.callStatus", status), ("sip.trunkPhoneNumber", "+15557770001")];
+    Participant {
+        identity: "sip_+15551230001".into(),
+        name: "Phone".into(),
+        is_sip: true,
+        disconnected: false,
+        attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect(),
+        tracks: Vec::new(),
+    }
+}
+
+/// The caller as an old livekit-sip shows it at first.
+fn bare_caller() -> Participant {
+    Participant { attributes: std::collections::BTreeMap::new(), ..caller("") }
+}
+
+impl Rig {
+    fn new() -> Self {
+        let context = Context {
+            id: CallId::from_u128(1),
+            project: "main".into(),
+            room: "room".into(),
+            received_at: Timestamp::UNIX_EPOCH,
+        };
+        Self { machine: Machine::new(context, Box::new(|_| Plan::default())), now: Instant::now() }
+    }
+
+    /// In the room with a ringing caller.
+    fn ringing() -> Self {
+        let mut rig = Self::new();
+        assert_eq!(rig.on(Input::Joined(vec![caller("ringing")])), ["arrived"]);
+        rig
+    }
+
+    fn published() -> Self {
+        let mut rig = Self::ringing();
+        assert_eq!(rig.on(Input::Command(LegCommand::Answer)), ["publish"]);
+        rig
+    }
+
+    fn active() -> Self {
+        let mut rig = Self::published();
+        assert_eq!(rig.on(Input::Subscribed), ["subscribed"]);
+        assert_eq!(rig.on(Input::Changed(vec![caller("active")])), ["active"]);
+        rig
+    }
+
+    fn on(&mut self, input: Input) -> Vec<String> {
+        self.machine.handle(input, self.now).iter().map(name).collect()
+    }
+
+    /// Lets time pass up to the next deadline and says after how many milliseconds what happened.
+    fn wait(&mut self) -> (u128, Vec<String>) {
+        let deadline = self.machine.deadline().expect("something is due");
+        let waited = deadline - self.now;
+        self.now = deadline;
+        (waited.as_millis(), self.on(Input::Timeout))
+    }
+}
+
+fn name(action: &Action) -> String {
+    match action {
+        Action::Emit(LegEvent::Arrived(_)) => "arrived".to_owned(),
+        Action::Emit(LegEvent::Subscribed) => "subscribed".to_owned(),
+        Action::Emit(LegEvent::Active) => "active".to_owned(),
+        Action::Emit(LegEvent::Audio(_)) => "audio".to_owned(),
+        Action::Emit(LegEvent::Ended(end)) => format!("ended {end:?}"),
+        Action::Publish => "publish".to_owned(),
+        Action::HearOnly(tracks) => format!("hear {}", tracks.join(",")),
+        Action::EndCall { .. } => "end call".to_owned(),
+        Action::RemoveParticipant { .. } => "remove".to_owned(),
+        Action::DeleteRoom => "delete room".to_owned(),
+        Action::Leave { failed: None } => "leave".to_owned(),
+        Action::Leave { failed: Some(fault) } => format!("leave {}", fault.name()),
+    }
+}
+
+fn leave(failed: Option<Fault>) -> Input {
+    Input::Command(LegCommand::Leave { failed })
+}
+
+fn hang_up() -> Input {
+    Input::Command(LegCommand::HangUp(None))
+}
+
+#[test]
+fn an_answered_call_goes_its_way_until_the_caller_hangs_up() {
+    let mut rig = Rig::active();
+    assert_eq!(rig.machine.deadline(), None);
+    assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["ended Caller"]);
+    let gone = Participant { disconnected: true, ..caller("hangup") };
+    assert!(rig.on(Input::Changed(vec![gone])).is_empty(), "once is enough");
+    assert_eq!(rig.on(leave(None)), ["leave"]);
+}
+
+#[test]
+fn a_call_cancelled_while_it_rings_ends_by_the_caller() {
+    let mut rig = Rig::ringing();
+    let gone = Participant { disconnected: true, ..caller("ringing") };
+    assert_eq!(rig.on(Input::Changed(vec![gone])), ["ended Caller"]);
+}
+
+#[test]
+fn the_caller_is_waited_for_three_seconds_and_only_a_sip_participant_will_do() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.machine.deadline(), None, "joining has its own time");
+    let web = Participant { is_sip: false, identity: "web".into(), ..caller("ringing") };
+    assert!(rig.on(Input::Joined(vec![web])).is_empty());
+    assert_eq!(rig.wait(), (3000, vec!["ended Failed(Join)".to_owned()]));
+}
+
+#[test]
+fn facts_that_come_late_are_waited_for_but_not_for_ever() {
+    let mut rig = Rig::new();
+    assert!(rig.on(Input::Joined(vec![bare_caller()])).is_empty());
+    assert_eq!(rig.on(Input::Changed(vec![caller("ringing")])), ["arrived"]);
+
+    let mut rig = Rig::new();
+    assert!(rig.on(Input::Joined(vec![bare_caller()])).is_empty());
+    assert_eq!(rig.wait(), (3000, vec!["arrived".to_owned()]));
+}
+
+#[test]
+fn a_second_phone_in_the_room_is_not_the_caller() {
+    let mut rig = Rig::active();
+    let other = Participant { identity: "sip_other".into(), disconnected: true, ..caller("hangup") };
+    assert!(rig.on(Input::Changed(vec![other])).is_empty());
+}
+
+#[test]
+fn only_the_callers_tracks_are_heard() {
+    let mut rig = Rig::new();
+    let with_track = Participant { tracks: vec!["TR_1".to_owned()], ..caller("ringing") };
+    assert_eq!(rig.on(Input::Joined(vec![with_track])), ["hear TR_1", "arrived"]);
+}
+
+#[test]
+fn active_follows_the_subscription_by_word_or_by_time() {
+    let mut rig = Rig::published();
+    assert_eq!(rig.on(Input::Changed(vec![caller("active")])), ["subscribed", "active"], "out of order");
+    assert!(rig.on(Input::Subscribed).is_empty());
+
+    let mut rig = Rig::published();
+    assert_eq!(rig.on(Input::Subscribed), ["subscribed"]);
+    assert_eq!(rig.wait(), (1500, vec!["active".to_owned()]));
+    assert!(rig.on(Input::Changed(vec![caller("active")])).is_empty());
+}
+
+#[test]
+fn a_track_nobody_subscribes_to_is_published_again_and_then_given_up() {
+    let mut rig = Rig::published();
+    assert_eq!(rig.wait(), (2000, vec!["publish".to_owned()]));
+    assert_eq!(rig.wait(), (2000, vec!["end call".to_owned()]));
+    let gone = Participant { disconnected: true, ..caller("ringing") };
+    assert_eq!(rig.on(Input::Changed(vec![gone])), ["ended Failed(NotAnswered)"]);
+}
+
+#[test]
+fn hanging_up_takes_one_way_after_the_other() {
+    let mut rig = Rig::active();
+    assert_eq!(rig.on(hang_up()), ["end call"]);
+    assert!(rig.on(hang_up()).is_empty(), "it is under way");
+    assert_eq!(rig.wait(), (1000, vec!["remove".to_owned()]));
+    assert_eq!(rig.on(Input::StepFailed), ["delete room"], "a refusal needs no waiting");
+    assert_eq!(rig.wait(), (1000, vec!["ended HungUp".to_owned()]), "the session is not kept waiting");
+}
+
+#[test]
+fn the_caller_going_ends_the_hang_up_at_any_step() {
+    for steps in 0..3 {
+        let mut rig = Rig::active();
+        rig.on(Input::Command(LegCommand::HangUp(Some(Refusal::Busy))));
+        for _ in 0..steps {
+            rig.on(Input::StepFailed);
+        }
+        assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["ended HungUp"], "after {steps} steps");
+    }
+    let mut rig = Rig::active();
+    rig.on(hang_up());
+    rig.on(Input::StepFailed);
+    assert_eq!(rig.on(Input::StepDone), ["ended HungUp"]);
+}
+
+#[test]
+fn a_caller_nobody_saw_is_let_go_through_the_room() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.on(Input::NotJoined), ["delete room"]);
+    assert_eq!(rig.on(Input::StepDone), ["ended Failed(Join)"]);
+}
+
+#[test]
+fn a_lost_room_lets_the_caller_go_from_outside() {
+    for (input, expected) in
+        [(Input::Lost, "remove"), (Input::Left(Departure::Dismissed), "remove"), (Input::NotJoined, "remove")]
+    {
+        assert_eq!(Rig::active().on(input), [expected]);
+    }
+    let mut rig = Rig::active();
+    rig.on(Input::Lost);
+    assert_eq!(rig.on(Input::StepDone), ["ended Failed(Room)"]);
+    assert_eq!(Rig::active().on(Input::Left(Departure::RoomClosed)), ["ended Failed(Room)"]);
+}
+
+#[test]
+fn losing_the_room_while_hanging_up_goes_on_from_outside() {
+    let mut rig = Rig::active();
+    rig.on(hang_up());
+    assert_eq!(rig.on(Input::Lost), ["remove"]);
+    assert!(rig.on(Input::Lost).is_empty());
+    assert_eq!(rig.on(Input::Left(Departure::RoomClosed)), ["ended HungUp"]);
+}
+
+#[test]
+fn a_session_that_leaves_without_hanging_up_leaves_nobody_behind() {
+    let mut rig = Rig::active();
+    assert_eq!(rig.on(leave(None)), ["end call"]);
+    assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["leave"]);
+
+    let mut rig = Rig::ringing();
+    assert_eq!(rig.on(Input::SessionGone), ["end call"]);
+    assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["leave internal"]);
+
+    let mut rig = Rig::active();
+    rig.on(hang_up());
+    assert!(rig.on(leave(Some(Fault::ModelLost))).is_empty(), "not before the caller is gone");
+    assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["leave model-lost"]);
+}
+
+#[test]
+fn a_session_that_never_says_goodbye_is_not_waited_for() {
+    for (mut rig, input, expected) in [
+        (Rig::active(), Input::Changed(vec![caller("hangup")]), "leave"),
+        (Rig::active(), Input::Left(Departure::RoomClosed), "leave room"),
+    ] {
+        rig.on(input);
+        assert_eq!(rig.wait(), (5000, vec![expected.to_owned()]));
+        assert!(rig.on(leave(None)).is_empty());
+        assert!(rig.on(Input::SessionGone).is_empty());
+    }
+}
+
+#[test]
+fn joining_anew_publishes_again_and_serves_only_unanswered_calls() {
+    let mut rig = Rig::published();
+    assert!(rig.machine.may_join());
+    assert_eq!(rig.on(Input::Joined(vec![caller("ringing")])), ["publish"]);
+    assert!(!Rig::active().machine.may_join());
+    assert!(Rig::new().machine.may_join());
+}

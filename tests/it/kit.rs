@@ -1,0 +1,4 @@
+//! The test kit over real sockets.
+
+mod backend;
+mod model;

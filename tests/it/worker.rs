@@ -1,0 +1,180 @@
+//! The agent worker against a LiveKit server that is strict about who speaks when.
+
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialplane::admission::Slots;
+use dialplane::call::Fault;
+use dialplane::ingress::leg::{Incoming, LegCommand, LegEnd, LegEvent};
+use dialplane::ingress::livekit::facts::Plan;
+use dialplane::ingress::livekit::worker::Worker;
+use dialplane::ingress::livekit::{Site, worker};
+use dialplane::livekit::Project;
+use dialplane::livekit::api::Api;
+use dialplane::livekit::socket::Dialer;
+use livekit_protocol::{JobStatus, WorkerStatus};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::server::{AgentName, KEY, Rooms, SECRET, Server};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A router with one worker and a session that the test plays.
+struct Router {
+    slots: Slots,
+    calls: mpsc::Receiver<Incoming>,
+    ready: watch::Receiver<bool>,
+    drain: CancellationToken,
+    worker: JoinSet<()>,
+}
+
+impl Router {
+    fn start(server: &Server, slots: usize) -> Self {
+        let project = Project {
+            name: "main".into(),
+            url: server.url(),
+            api_key: KEY.into(),
+            api_secret: SECRET.into(),
+            agent_names: Vec::new(),
+        };
+        let (sender, calls) = mpsc::channel(8);
+        let slots = Slots::new(slots);
+        let site = Arc::new(Site {
+            api: Api::new(&project),
+            project,
+            dialer: Dialer::new(),
+            slots: slots.clone(),
+            plan: Box::new(|_| Plan::default()),
+            calls: sender,
+        });
+        let worker: worker::Worker = Worker::new(site, AgentName::ours());
+        let (ready, drain) = (worker.ready(), CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(worker.run(drain.clone()));
+        Self { slots, calls, ready, drain, worker: tasks }
+    }
+
+    async fn call(&mut self) -> Incoming {
+        timeout(SOON, self.calls.recv()).await.expect("a call in time").expect("the worker lives")
+    }
+
+    async fn is_ready(&mut self, expected: bool) {
+        let waiting = self.ready.wait_for(|ready| *ready == expected);
+        timeout(SOON, waiting).await.expect("in time").expect("the worker lives");
+    }
+
+    async fn ends(mut self) {
+        let ended = timeout(SOON, self.worker.join_next()).await.expect("the worker ends in time");
+        ended.expect("one worker").expect("without a panic");
+        assert_eq!(self.slots.taken(), 0, "every slot came back");
+    }
+}
+
+#[tokio::test]
+async fn offers_are_taken_up_to_the_slots_and_refused_beyond() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let mut router = Router::start(&server, 2);
+    let mut agent = server.registered().await;
+    router.is_ready(true).await;
+    assert_eq!(agent.status().await.status, Some(WorkerStatus::WsAvailable as i32));
+
+    for (job, available) in [("AJ_1", true), ("AJ_2", true), ("AJ_3", false)] {
+        agent.offer(job).await;
+        let answer = agent.availability().await;
+        assert_eq!((answer.job_id.as_str(), answer.available), (job, available));
+        let status = agent.status().await;
+        let full = status.status == Some(WorkerStatus::WsFull as i32);
+        assert_eq!(full, job != "AJ_1", "{job}");
+        assert!(full || status.load < 0.70, "LiveKit gives no job at {}", status.load);
+    }
+
+    agent.assign("AJ_1").await;
+    let call = router.call().await;
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
+    assert_eq!(router.slots.taken(), 2);
+    drop(call);
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "internal".to_owned()));
+    assert_eq!(agent.status_with(|status| status.status == Some(0)).await.job_count, 1);
+}
+
+#[tokio::test]
+async fn a_room_that_cannot_be_joined_is_tried_again_and_the_job_reported_failed() {
+    let mut server = Server::start(Rooms::Refused).await;
+    let mut router = Router::start(&server, 1);
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let mut call = router.call().await;
+    let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
+    assert!(matches!(event, LegEvent::Ended(LegEnd::Failed(Fault::Join))), "{event:?}");
+    assert_eq!(server.joins(), 3);
+
+    call.leg.commands.send(LegCommand::Leave { failed: Some(Fault::Join) }).await.expect("the leg lives");
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "join".to_owned()));
+    assert!(timeout(SOON, call.leg.events.recv()).await.expect("in time").is_none(), "nothing follows");
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_opened_anew_while_the_call_goes_on() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let mut router = Router::start(&server, 2);
+    let mut agent = server.registered().await;
+    router.is_ready(true).await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    agent.offer("AJ_2").await;
+    let call = router.call().await;
+    assert!(agent.availability().await.available && agent.availability().await.available);
+
+    drop(agent);
+    let mut agent = server.registered().await;
+    router.is_ready(true).await;
+    let status = agent.status().await;
+    assert_eq!(status.job_count, 1, "the call that is up, and not the offer that came to nothing");
+    assert_eq!(router.slots.taken(), 1);
+    assert!(!call.leg.commands.is_closed(), "the leg is as it was");
+}
+
+#[tokio::test]
+async fn a_job_that_livekit_takes_back_ends_its_call() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let mut router = Router::start(&server, 1);
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let mut call = router.call().await;
+    agent.terminate("AJ_1").await;
+    let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
+    assert!(matches!(event, LegEvent::Ended(LegEnd::Failed(Fault::Room))), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_draining_worker_takes_nothing_and_leaves_with_its_last_call() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let mut router = Router::start(&server, 2);
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    assert!(agent.availability().await.available);
+    let call = router.call().await;
+
+    router.drain.cancel();
+    router.is_ready(false).await;
+    let status = agent.status_with(|status| status.draining).await;
+    assert_eq!(status.status, Some(WorkerStatus::WsFull as i32));
+    agent.offer("AJ_2").await;
+    assert!(!agent.availability().await.available);
+
+    call.leg.commands.send(LegCommand::Leave { failed: None }).await.expect("the leg lives");
+    assert_eq!(agent.job("AJ_1").await.0, JobStatus::JsRunning as i32);
+    assert_eq!(agent.job("AJ_1").await.0, JobStatus::JsSuccess as i32, "on the socket that was kept for it");
+    drop(call);
+    agent.closed().await;
+    router.ends().await;
+}

@@ -1,0 +1,231 @@
+//! A LiveKit server's `/agent`: it insists on a valid token and on registration first. Its rooms are no good.
+#![expect(clippy::result_large_err, reason = "tungstenite's own signature")]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{SinkExt, StreamExt};
+use livekit_api::access_token::TokenVerifier;
+use livekit_protocol::server_message::Message as Out;
+use livekit_protocol::worker_message::Message as In;
+use livekit_protocol::{
+    AvailabilityRequest, AvailabilityResponse, Job, JobAssignment, JobTermination, JobType,
+    RegisterWorkerResponse, Room, ServerMessage, UpdateWorkerStatus, WorkerMessage,
+};
+use prost::Message as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+use super::SOON;
+
+pub(super) const KEY: &str = "key";
+pub(super) const SECRET: &str = "a secret that is long enough for HS256";
+
+pub(super) struct AgentName;
+
+impl AgentName {
+    pub(super) fn ours() -> Arc<str> {
+        "pstn-voice-agent".into()
+    }
+}
+
+/// What becomes of a join.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rooms {
+    /// The socket opens and says nothing.
+    Silent,
+    Refused,
+}
+
+pub(super) struct Server {
+    address: std::net::SocketAddr,
+    agents: mpsc::Receiver<WebSocketStream<TcpStream>>,
+    joins: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
+}
+
+impl Server {
+    pub(super) async fn start(rooms: Rooms) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (sender, agents) = mpsc::channel(8);
+        let joins = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        let count = Arc::clone(&joins);
+        tasks.spawn(async move {
+            let mut silent = Vec::new();
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                let mut path = String::new();
+                let socket = accept_hdr_async(stream, |request: &Request, response: Response| {
+                    path = request.uri().path().to_owned();
+                    admit(request, rooms).map(|()| response)
+                });
+                let socket = socket.await;
+                if path.starts_with("/rtc") {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+                match socket {
+                    Ok(socket) if path == "/agent" => sender.send(socket).await.expect("the test lives"),
+                    Ok(socket) => silent.push(socket),
+                    Err(_) => {}
+                }
+            }
+        });
+        Self { address, agents, joins, _tasks: tasks }
+    }
+
+    pub(super) fn url(&self) -> url::Url {
+        format!("ws://{}", self.address).parse().expect("a URL")
+    }
+
+    /// How often a room was to be joined.
+    pub(super) fn joins(&self) -> usize {
+        self.joins.load(Ordering::SeqCst)
+    }
+
+    /// The next worker, once it has registered as it must.
+    pub(super) async fn registered(&mut self) -> Agent {
+        let socket =
+            timeout(SOON, self.agents.recv()).await.expect("a worker in time").expect("the server lives");
+        let mut agent = Agent { socket, waiting: VecDeque::new() };
+        let In::Register(register) = agent.receive().await else { panic!("register comes first") };
+        assert_eq!(register.agent_name, *AgentName::ours());
+        assert_eq!(register.r#type, JobType::JtRoom as i32);
+        let permissions = register.allowed_permissions.expect("permissions");
+        assert!(permissions.can_publish && permissions.can_subscribe && permissions.can_publish_data);
+        let response =
+            RegisterWorkerResponse { worker_id: "AW_1".to_owned(), ..RegisterWorkerResponse::default() };
+        agent.send(Out::Register(response)).await;
+        agent
+    }
+}
+
+fn admit(request: &Request, rooms: Rooms) -> Result<(), ErrorResponse> {
+    let refuse = |status| {
+        let mut response = ErrorResponse::new(None);
+        *response.status_mut() = status;
+        Err(response)
+    };
+    let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    let token = bearer.and_then(|bearer| bearer.strip_prefix("Bearer "));
+    match (request.uri().path(), token) {
+        ("/agent", Some(token)) => match TokenVerifier::with_api_key(KEY, SECRET).verify(token) {
+            Ok(claims) if claims.video.agent => Ok(()),
+            _ => refuse(StatusCode::UNAUTHORIZED),
+        },
+        ("/rtc/v1", Some("job token")) if rooms == Rooms::Silent => Ok(()),
+        _ => refuse(StatusCode::NOT_FOUND),
+    }
+}
+
+/// One worker's connection, seen from the server.
+pub(super) struct Agent {
+    socket: WebSocketStream<TcpStream>,
+    /// Came while something else was waited for.
+    waiting: VecDeque<In>,
+}
+
+impl Agent {
+    pub(super) async fn offer(&mut self, job: &str) {
+        self.send(Out::Availability(AvailabilityRequest { job: Some(self::job(job)), resuming: false }))
+            .await;
+    }
+
+    pub(super) async fn assign(&mut self, job: &str) {
+        let token = "job token".to_owned();
+        self.send(Out::Assignment(JobAssignment { job: Some(self::job(job)), url: None, token })).await;
+    }
+
+    pub(super) async fn terminate(&mut self, job: &str) {
+        self.send(Out::Termination(JobTermination { job_id: job.to_owned() })).await;
+    }
+
+    pub(super) async fn availability(&mut self) -> AvailabilityResponse {
+        self.find(|message| match message {
+            In::Availability(answer) => Some(answer.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(super) async fn status(&mut self) -> UpdateWorkerStatus {
+        self.status_with(|_| true).await
+    }
+
+    pub(super) async fn status_with(
+        &mut self,
+        wanted: impl Fn(&UpdateWorkerStatus) -> bool,
+    ) -> UpdateWorkerStatus {
+        self.find(|message| match message {
+            In::UpdateWorker(status) if wanted(status) => Some(*status),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The next state of this job.
+    pub(super) async fn job(&mut self, job: &str) -> (i32, String) {
+        self.find(|message| match message {
+            In::UpdateJob(update) if update.job_id == job => Some((update.status, update.error.clone())),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The worker closes the connection.
+    pub(super) async fn closed(mut self) {
+        let closed = async {
+            while let Some(Ok(message)) = self.socket.next().await
+                && !message.is_close()
+            {}
+        };
+        timeout(SOON, closed).await.expect("closed in time");
+    }
+
+    /// The first message that fits, in the order of arrival; others keep their place.
+    async fn find<T>(&mut self, fits: impl Fn(&In) -> Option<T>) -> T {
+        let mut searched = 0;
+        loop {
+            while let Some(message) = self.waiting.get(searched) {
+                if let Some(found) = fits(message) {
+                    self.waiting.remove(searched);
+                    return found;
+                }
+                searched += 1;
+            }
+            let message = self.receive().await;
+            self.waiting.push_back(message);
+        }
+    }
+
+    async fn receive(&mut self) -> In {
+        loop {
+            let frame = timeout(SOON, self.socket.next()).await.expect("a message in time");
+            match frame.expect("an open socket").expect("a sound socket") {
+                Message::Binary(bytes) => {
+                    return WorkerMessage::decode(bytes).expect("protobuf").message.expect("a message");
+                }
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("not the agent protocol: {other:?}"),
+            }
+        }
+    }
+
+    async fn send(&mut self, message: Out) {
+        let bytes = ServerMessage { message: Some(message) }.encode_to_vec();
+        self.socket.send(Message::Binary(bytes.into())).await.expect("sent");
+    }
+}
+
+fn job(id: &str) -> Job {
+    let room = Room { name: format!("room of {id}"), ..Room::default() };
+    Job { id: id.to_owned(), room: Some(room), ..Job::default() }
+}
