@@ -47,7 +47,7 @@ impl Router {
         let site = Arc::new(Site {
             api: Api::new(&project),
             project,
-            dialer: Dialer::new(),
+            dialer: Dialer::new(&dialplane::tls::Tls::trusting([])),
             slots: slots.clone(),
             plan: Box::new(|_| Plan::default()),
             calls: sender,

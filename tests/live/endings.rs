@@ -93,7 +93,7 @@ async fn a_router_that_is_told_to_end_lets_its_callers_go_and_records_them() {
     assert!(status.success(), "{status}");
     let (times, status) = call.over(SOON).await;
     assert!(status.success() && times.let_go.is_some(), "the caller is not left in silence: {times:?}");
-    world.livekit.wait_until_empty().await;
+    world.livekit.wait_until_alone().await;
     world.router.assert_tight(&metrics);
     let records = world.router.records();
     assert_eq!(records.len(), 1, "{records:?}");

@@ -31,6 +31,15 @@ impl LiveKit {
         self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms").len()
     }
 
+    /// Ends what a failed test has left behind, so that only that one fails.
+    pub async fn clear(&self) {
+        for room in self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms") {
+            // One that has gone meanwhile is as good.
+            let _deleted = self.0.delete_room(&room.name).await;
+        }
+        self.wait_until_alone().await;
+    }
+
     /// Waits until nobody is in any room.
     pub async fn wait_until_alone(&self) {
         until_every(Duration::from_millis(20), "everybody has left", Duration::from_secs(10), async || {

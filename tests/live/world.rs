@@ -104,9 +104,10 @@ impl World {
         plan: Plan,
         change: impl AsyncFnOnce(&Rig, &BTreeMap<String, String>) -> (BTreeMap<String, String>, T),
     ) -> (Self, T) {
-        // livekit-api opens its client with whatever provider the process has.
-        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        dialplane::app::crypto::install();
         let rig = Rig::up();
+        let livekit = LiveKit::new(&rig);
+        livekit.clear().await;
         let model = ModelServer::start(plan.script).await.unwrap();
         let backend = match plan.backend {
             Some(script) => Some(Backend::start(script.signed_by(WEBHOOK_SECRET)).await.unwrap()),
@@ -129,7 +130,7 @@ impl World {
             .key("LiveKit's secret", &rig.api_secret);
         let settings = Settings { variables, dialplans: plan.dialplans, secrets };
         let router = Router::start(&rig, &settings).await;
-        (Self { livekit: LiveKit::new(&rig), rig, model, backend, router }, kept)
+        (Self { rig, livekit, model, backend, router }, kept)
     }
 
     pub fn call(&self, called: &str) -> Call {

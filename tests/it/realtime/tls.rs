@@ -19,7 +19,11 @@ async fn wss_works_with_an_authority_that_is_trusted_and_with_no_other() {
 
     for (trusted, expected) in [(vec![root], None), (vec![], Some(lost("TLS failed")))] {
         let untrusting = dialer();
-        let dialer = if trusted.is_empty() { untrusting } else { Dialer::new(&Tls::trusting(trusted)) };
+        let dialer = if trusted.is_empty() {
+            untrusting
+        } else {
+            Dialer::new(&dialplane::tls::Tls::trusting(trusted))
+        };
         let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
         let tls = rustls::ServerConfig::builder().with_no_client_auth();
         let tls = tls.with_single_cert(vec![own.clone()], key).unwrap();
