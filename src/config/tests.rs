@@ -85,7 +85,7 @@ fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
     let livekit = "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
     for (name, value, expected) in [
         ("LIVEKIT_URL", "", format!("found nothing; accepted: {livekit}")),
-        ("LIVEKIT_URL", "acme", format!("found \"acme\"; accepted: {livekit}")),
+        ("LIVEKIT_URL", "acme", format!("found something that is no address (not shown); accepted: {livekit}")),
         (
             "LIVEKIT_URL",
             "ftp://key:hunter2@acme",
@@ -103,7 +103,7 @@ fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
         (
             "DIALPLANE_CALL_CONFIG_URL",
             "backend",
-            format!("found \"backend\"; accepted: {}", Backend::ACCEPTED),
+            format!("found something that is no address (not shown); accepted: {}", Backend::ACCEPTED),
         ),
         (
             "DIALPLANE_CALL_CONFIG_CACHE_BY",
@@ -230,7 +230,7 @@ fn the_errors_of_file_and_variables_come_together() {
     let reference = "env:NAME or file:PATH";
     let expected = [
         format!("dialplane.toml:1:1: found no api_secret in [[livekit]]; accepted: {reference}"),
-        format!("dialplane.toml:3:7: url: found \"acme\"; accepted: {livekit}"),
+        format!("dialplane.toml:3:7: url: found something that is no address (not shown); accepted: {livekit}"),
         format!("dialplane.toml:4:11: api_key: found a value that is no reference (not shown); accepted: {reference}"),
         format!("dialplane.toml:5:1: found no url in [[livekit]]; accepted: {livekit}"),
         format!("dialplane.toml:5:1: found no api_key in [[livekit]]; accepted: {reference}"),
