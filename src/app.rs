@@ -4,7 +4,7 @@ pub mod crypto;
 mod workers;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub enum StartError {
     Records(#[from] OpenError),
     #[error("DIALPLANE_HTTP: cannot listen on {address}: {source}; accepted: a free address of this machine")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("DIALPLANE_DIALPLANS: {folder} cannot be read: {source}; accepted: a folder", folder = folder.display())]
+    Dialplans { folder: PathBuf, source: std::io::Error },
     #[error("no provider is configured; set OPENAI_API_KEY or [[provider]]")]
     NoProvider,
     #[error(transparent)]
@@ -79,7 +81,7 @@ impl App {
         crypto::install();
         let metrics = Metrics::new();
         let journal = open_journal(settings.records.as_deref(), &metrics)?;
-        let loaded = load_dialplans(settings.dialplans.as_deref());
+        let loaded = load_dialplans(settings.dialplans.as_deref())?;
         let readiness = Readiness::new(settings.projects.iter().map(|project| Arc::clone(&project.name)));
         readiness.dialplan_problems(loaded.diagnostics.iter().filter(|found| found.is_error()).count());
         let address = settings.http;
@@ -87,6 +89,9 @@ impl App {
         let http = listening.map_err(|source| StartError::Listen { address, source })?;
         let unmatched = settings.unmatched(loaded.files > 0);
         let default_agent = settings.default_agent;
+        if settings.backend.as_ref().is_some_and(|backend| backend.secrets.is_empty()) {
+            tracing::warn!("DIALPLANE_CALL_CONFIG_SECRET is not set: the backend's requests go unsigned");
+        }
         let tls = Tls::with_system_roots();
         let client = Client::new(&tls)?;
         let lookup = Lookup::new(client, settings.backend, default_agent, unmatched, Budget::default());
@@ -214,15 +219,19 @@ fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, Op
     Ok(journal)
 }
 
-fn load_dialplans(folder: Option<&Path>) -> Loaded {
-    let Some(folder) = folder else { return Loaded::default() };
+/// A bad file costs its own tenant; a folder that is not there would cost everyone, so the router doesn't start.
+fn load_dialplans(folder: Option<&Path>) -> Result<Loaded, StartError> {
+    let Some(folder) = folder else { return Ok(Loaded::default()) };
+    if let Err(source) = std::fs::read_dir(folder) {
+        return Err(StartError::Dialplans { folder: folder.to_owned(), source });
+    }
     let loaded = Dialplan::load(folder, &Process);
     for problem in &loaded.diagnostics {
         log_place(problem);
     }
     let (tenants, patterns) = (loaded.dialplan.tenants(), loaded.dialplan.patterns());
     tracing::info!(tenants, patterns, "dialplans loaded");
-    loaded
+    Ok(loaded)
 }
 
 /// Only where, as the message may quote a number; `dialplane check` says what.

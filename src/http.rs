@@ -12,8 +12,8 @@ use url::Url;
 
 use crate::tls::Tls;
 
-/// Finding the host, TCP and TLS together.
-const CONNECT: Duration = Duration::from_millis(500);
+/// How long finding the host, TCP and TLS may take together.
+pub const CONNECT: Duration = Duration::from_millis(500);
 /// Idle connections go after this long, so changes of DNS are followed.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -25,7 +25,7 @@ pub struct Unbuilt;
 /// An exchange that brought no whole answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    #[error("no connection within {CONNECT:?}")]
+    #[error("no connection")]
     Connect,
     #[error("the connection broke before the answer was whole")]
     Broken,
@@ -45,13 +45,18 @@ pub struct Reply(reqwest::Response);
 
 impl Client {
     pub fn new(tls: &Tls) -> Result<Self, Unbuilt> {
+        Self::with_connect_timeout(tls, CONNECT)
+    }
+
+    /// With another bound than [`CONNECT`].
+    pub fn with_connect_timeout(tls: &Tls, connect: Duration) -> Result<Self, Unbuilt> {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls.config().as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
             .referer(false)
-            .connect_timeout(CONNECT)
+            .connect_timeout(connect)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(32)
             .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))

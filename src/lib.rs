@@ -54,7 +54,7 @@
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, store, ingress::leg | |
-//! | `kit` | strict scripted model, mock backend | - | axum, rustls, aws_lc_rs |
+//! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics` | telemetry | axum |
 //! | `config` | settings from file and environment | document, call, tenant, dialplan, lookup, realtime, livekit | |
 //! | `app` | wiring, signals, drain | * | rustls |

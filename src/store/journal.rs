@@ -66,6 +66,9 @@ impl Journal {
     /// Blocks, so it is done once at the start. Refuses a file that another process writes.
     pub fn open(file: &Path, metrics: Metrics) -> Result<(Self, Interrupted), OpenError> {
         let (files, interrupted) = Files::open(file, metrics.clone())?;
+        if interrupted.torn {
+            tracing::warn!("the last line of the journal was cut short; it is closed off and left as it is");
+        }
         let (queue, messages) = mpsc::channel(QUEUE);
         let builder = thread::Builder::new().name("journal".to_owned());
         let thread = builder.spawn(move || run(files, messages)).map_err(OpenError::Thread)?;

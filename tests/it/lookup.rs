@@ -26,7 +26,7 @@ fn now() -> Timestamp {
 }
 
 fn client(tls: &Tls) -> Client {
-    Client::new(tls).unwrap()
+    Client::with_connect_timeout(tls, AMPLE).unwrap()
 }
 
 pub fn call() -> Call {

@@ -144,6 +144,7 @@ impl Leg {
         let deadline = self.deadline();
         select! {
             biased;
+            // The room comes first: between two frames it must have its turn (see `Peer::write_frame`).
             event = next_event(&mut self.room) => Wake::Room(event),
             command = next_command(&mut self.commands) => Wake::Command(command),
             joined = finish(&mut self.joining) => Wake::Joining(joined),

@@ -5,6 +5,7 @@
 pub mod legs;
 pub mod registration;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ impl Worker {
                 pause_ms = pause.as_millis(), "worker disconnected"
             );
             select! {
-                () = self.tend_legs() => {}
+                never = self.tend_legs() => match never {},
                 () = sleep(pause) => {}
                 () = drain.cancelled() => break,
             }
@@ -108,14 +109,14 @@ impl Worker {
         let connecting = timeout(CONNECTED_WITHIN, site.dialer.connect(&url, &token));
         let socket = select! {
             connected = connecting => connected.map_err(|_| Lost::Late)??,
-            () = self.tend_legs() => return Ok(()),
+            never = self.tend_legs() => match never {},
             () = drain.cancelled() => return Ok(()),
         };
         self.serve(socket, drain, failures).await
     }
 
-    /// Lets legs end while there is no socket to say so on. Never ends by itself.
-    async fn tend_legs(&mut self) {
+    /// Lets legs end while there is no socket to say so on.
+    async fn tend_legs(&mut self) -> Infallible {
         loop {
             self.tend_leg().await;
         }

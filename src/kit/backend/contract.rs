@@ -1,22 +1,23 @@
-//! The call-config request as the contract has it: these keys and no others.
+//! The call-config request as the contract has it: these keys and no others. Written apart from the sender, and held to
+//! the published schema by a test.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::kit::json::At as _;
-use crate::kit::shape::{Shape, optional, required};
+use crate::kit::shape::{Shape, required};
 
 const TEXT_OR_NULL: Shape = Shape::Nullable(&Shape::Text);
 
 const REQUEST: Shape = Shape::Object(&[
     required("version", Shape::Word(&["1"])),
     required("id", Shape::Text),
-    required("attempt", Shape::Whole(1, 2)),
-    required("deadlineMs", Shape::Whole(1, 7_000)),
-    required("callerPhone", TEXT_OR_NULL),
-    required("calledPhone", TEXT_OR_NULL),
-    required("trunkId", TEXT_OR_NULL),
-    required("sipCallId", TEXT_OR_NULL),
+    required("attempt", Shape::Whole(1, 255)),
+    required("deadlineMs", Shape::Whole(0, 7_000)),
+    required("callerPhone", Shape::Text),
+    required("calledPhone", Shape::Text),
+    required("trunkId", Shape::Text),
+    required("sipCallId", Shape::Text),
     required(
         "caller",
         Shape::Object(&[
@@ -24,23 +25,23 @@ const REQUEST: Shape = Shape::Object(&[
             required("raw", TEXT_OR_NULL),
             required("name", TEXT_OR_NULL),
             required("anonymous", Shape::Flag),
-            required("verified", Shape::Nullable(&Shape::Either(&[Shape::Flag, Shape::Text]))),
+            required("verified", Shape::Nullable(&Shape::Flag)),
         ]),
     ),
     required(
         "called",
         Shape::Object(&[
             required("number", TEXT_OR_NULL),
-            required("raw", TEXT_OR_NULL),
+            required("raw", Shape::Text),
             required("divertedFrom", TEXT_OR_NULL),
         ]),
     ),
     required(
         "route",
         Shape::Nullable(&Shape::Object(&[
-            required("tenantId", TEXT_OR_NULL),
-            required("id", TEXT_OR_NULL),
-            required("match", TEXT_OR_NULL),
+            required("tenantId", Shape::Short(128)),
+            required("id", Shape::Text),
+            required("match", Shape::Word(&["exact", "prefix"])),
         ])),
     ),
     required(
@@ -48,9 +49,9 @@ const REQUEST: Shape = Shape::Object(&[
         Shape::Object(&[
             required("id", Shape::Text),
             required("sipCallIdFull", TEXT_OR_NULL),
-            required("ingress", Shape::Word(&["livekit", "sip"])),
+            required("ingress", Shape::Word(&["livekit"])),
             required("project", TEXT_OR_NULL),
-            optional("room", TEXT_OR_NULL),
+            required("room", Shape::Text),
             required("headers", Shape::Map(200, &Shape::Text)),
             required("receivedAt", Shape::Text),
         ]),
@@ -79,10 +80,10 @@ pub(super) fn problem(body: &Value) -> Option<String> {
     None
 }
 
-/// `+` and 2 to 15 digits, the first not 0 (ITU-T E.164).
+/// `+` and 3 to 15 digits, the first not 0 (ITU-T E.164).
 fn is_e164(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(|digits| {
-        (2..=15).contains(&digits.len())
+        (3..=15).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0')
     })
@@ -96,7 +97,7 @@ mod tests {
 
     fn request() -> Value {
         json!({
-            "version": "1", "id": "cfg_01", "attempt": 1, "deadlineMs": 1400,
+            "version": "1", "id": "cfg_0198c1f4-0000-7000-8000-000000000001", "attempt": 1, "deadlineMs": 1400,
             "callerPhone": "+15551230001", "calledPhone": "+15557770001",
             "trunkId": "ST_1", "sipCallId": "SCL_1",
             "caller": {
@@ -105,10 +106,15 @@ mod tests {
             "called": {"number": "+15557770001", "raw": "+15557770001", "divertedFrom": null},
             "route": {"tenantId": "acme-dental", "id": "front-desk", "match": "exact"},
             "call": {
-                "id": "0198", "sipCallIdFull": "a@b", "ingress": "livekit", "project": "main", "room": "call-1",
-                "headers": {"x-campaign": "spring"}, "receivedAt": "2026-11-22T20:00:00Z",
+                "id": "0198c1f4-0000-7000-8000-000000000002", "sipCallIdFull": "a@b", "ingress": "livekit", "project": "main", "room": "call-1",
+                "headers": {"x-campaign": "spring"}, "receivedAt": "2026-11-22T20:00:00.000Z",
             },
         })
+    }
+
+    fn published() -> jsonschema::Validator {
+        let schema = include_str!("../../../docs/call-config-request.schema.json");
+        jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap()
     }
 
     #[test]
@@ -117,6 +123,7 @@ mod tests {
         let mut unrouted = request();
         unrouted["route"] = Value::Null;
         assert_eq!(problem(&unrouted), None);
+        assert!(published().is_valid(&request()) && published().is_valid(&unrouted));
     }
 
     #[test]
@@ -134,9 +141,17 @@ mod tests {
             ("/call/receivedAt", json!("yesterday"), "/call/receivedAt: expected"),
             ("/call/headers", json!({"x": 1}), "call.headers.x: invalid_type"),
             ("/call/ingress", json!("fax"), "call.ingress: invalid_value"),
+            ("/callerPhone", Value::Null, "callerPhone: invalid_type"),
+            ("/trunkId", Value::Null, "trunkId: invalid_type"),
+            ("/route/match", json!("lucky"), "route.match: invalid_value"),
         ] {
             let mut wrong = request();
             *wrong.pointer_mut(pointer).unwrap() = value;
+            // Rules between keys are beyond a schema.
+            assert!(
+                !published().is_valid(&wrong) || pointer == "/caller/anonymous",
+                "{pointer}: the schema takes it"
+            );
             let found = problem(&wrong).unwrap_or_default();
             assert!(found.starts_with(expected), "{pointer}: {found}");
         }

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(5);
 fn request() -> Value {
     json!({
         "version": "1", "id": "cfg_01", "attempt": 1, "deadlineMs": 1400,
-        "callerPhone": null, "calledPhone": "+15557770001", "trunkId": null, "sipCallId": null,
+        "callerPhone": "", "calledPhone": "+15557770001", "trunkId": "", "sipCallId": "",
         "caller": {"number": null, "raw": null, "name": null, "anonymous": true, "verified": null},
         "called": {"number": "+15557770001", "raw": "+15557770001", "divertedFrom": null},
         "route": null,

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use dialplane::http::{CONNECT, Client};
 use dialplane::lookup::{Budget, Lookup, Unmatched, Why};
 use dialplane::tenant::Agent;
 use dialplane::tls::Tls;
@@ -60,6 +61,20 @@ async fn a_backend_is_reached_over_tls_only_where_its_authority_is_trusted() {
     assert_eq!(why(&url, &Tls::with_system_roots()).await, Some(Why::Connect));
     let by_address = url.replace("localhost", "127.0.0.1");
     assert_eq!(why(&by_address, &roots(&own)).await, Some(Why::Connect), "the name is checked");
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_is_given_up_as_no_connection() {
+    let _ = client(&Tls::trusting([]));
+    // Speaks no TLS: it waits for the end of a plain request's head.
+    let server = Server::start(json("{}")).await;
+    let url = format!("https://127.0.0.1:{}/", server.port);
+    let budget = Budget { attempt: AMPLE, whole: AMPLE };
+    let client = Client::new(&Tls::trusting([])).unwrap();
+    let lookup = Lookup::new(client, Some(backend(&url)), Agent::default(), Unmatched::Ask, budget);
+    let report = lookup.resolve(&call(), None, now()).await.report;
+    assert_eq!(report.why, Some(Why::Connect));
+    assert!(report.took >= CONNECT && report.took < AMPLE, "{:?}", report.took);
 }
 
 /// The address of the server that [`asks_with_native_roots`] asks.
