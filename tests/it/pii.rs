@@ -62,8 +62,8 @@ fn bad_settings() -> [(&'static str, &'static str); 6] {
         ("OPENAI_BASE_URL", "sk-live-5be0c7719d2f4a83"),
         ("DIALPLANE_CALL_CONFIG_URL", "https://operator:hunter2hunter2@:99999/call-config"),
         ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_bm90IGJhc2U2NA!!dG8gYmUgc3VyZQ"),
-        ("DIALPLANE_HTTP", "sk-live-5be0c7719d2f4a83"),
-        ("DIALPLANE_MAX_CALLS", "sk-live-5be0c7719d2f4a83"),
+        ("DIALPLANE_HTTP", "nowhere in particular"),
+        ("DIALPLANE_MAX_CALLS", "many"),
     ]
 }
 
