@@ -62,8 +62,8 @@ fn bad_settings() -> [(&'static str, &'static str); 6] {
         ("OPENAI_BASE_URL", "sk-live-5be0c7719d2f4a83"),
         ("DIALPLANE_CALL_CONFIG_URL", "https://operator:hunter2hunter2@:99999/call-config"),
         ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_bm90IGJhc2U2NA!!dG8gYmUgc3VyZQ"),
-        ("DIALPLANE_HTTP", "sk-live-5be0c7719d2f4a83"),
-        ("DIALPLANE_MAX_CALLS", "sk-live-5be0c7719d2f4a83"),
+        ("DIALPLANE_HTTP", "nowhere in particular"),
+        ("DIALPLANE_MAX_CALLS", "many"),
     ]
 }
 
@@ -85,19 +85,19 @@ prompt = ["You answer the phone for Acme Dental and never say why."]
 greeting = { text = "Hello and welcome to the dentist." }
 "#;
 
-/// Runs `command` for at most ten seconds; how it ended, and what it printed.
+/// Runs `command` for at most ten seconds; how it ended by itself, if it did, and what it printed.
 #[expect(clippy::disallowed_methods, reason = "a child process is awaited, and nothing shares the thread")]
-fn run(command: &mut Command, output: &Path) -> (ExitStatus, String) {
+fn run(command: &mut Command, output: &Path) -> (Option<ExitStatus>, String) {
     let file = File::create(output).unwrap();
     let mut child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
     for _ in 0..1000 {
         if let Some(status) = child.try_wait().unwrap() {
-            return (status, fs::read_to_string(output).unwrap());
+            return (Some(status), fs::read_to_string(output).unwrap());
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    child.kill().unwrap();
-    panic!("{:?} runs on: {}", child.wait().unwrap(), fs::read_to_string(output).unwrap());
+    child.kill().and_then(|()| child.wait()).unwrap();
+    (None, fs::read_to_string(output).unwrap())
 }
 
 #[test]
@@ -122,10 +122,12 @@ fn a_router_that_cannot_start_names_the_setting_and_not_its_value() {
             .env("LIVEKIT_API_KEY", "devkey")
             .env("LIVEKIT_API_SECRET", "f1d3c9e05b7a42688d10")
             .env("OPENAI_API_KEY", "sk-live-5be0c7719d2f4a83")
+            .env("DIALPLANE_CALL_CONFIG_URL", "http://127.0.0.1:9/call-config")
+            .env("DIALPLANE_HTTP", "127.0.0.1:0")
             .env("DIALPLANE_DIALPLANS", &dialplans)
             .env(name, value);
         let (status, text) = run(&mut command, &dialplans.join("output"));
-        assert!(!status.success(), "a router with a bad {name} starts");
+        assert!(status.is_some_and(|status| !status.success()), "a router with a bad {name} starts:\n{text}");
         assert!(text.contains(name), "the output does not name {name}:\n{text}");
         assert_eq!(secrets.leaks(&text), [""; 0], "with a bad {name}:\n{text}");
     }

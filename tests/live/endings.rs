@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use dialplane::kit::model::log::SessionLog;
 use dialplane::kit::model::script::{Behaviour, Fault, Rule};
 use serde_json::{Value, json};
 
 use crate::rig::until;
-use crate::world::{ACME, Plan, SLOTS, SOON, World, hears_out, pitch};
+use crate::world::{ACME, Plan, SLOTS, SOON, World, hears_first, hears_out, pitch};
 
 /// Longer than the router keeps an idle connection to a backend.
 const IDLE: Duration = Duration::from_secs(45);
@@ -35,6 +36,7 @@ async fn a_caller_who_hangs_up_leaves_nothing_behind() {
     assert!(world.router.descriptors() > idle);
 
     // In the middle of the greeting.
+    hears_first(&call, pitch("marin")).await;
     call.hang_up();
     let (times, status) = call.over(SOON).await;
     assert!(status.success() && times.let_go.is_none());
@@ -67,7 +69,7 @@ async fn a_caller_who_gives_up_while_it_rings_leaves_nothing_behind() {
     let slow = Behaviour { first_audio: Duration::from_secs(2), ..Behaviour::default() };
     let world = World::start(Plan::new(slow, &answer())).await;
     let mut call = world.call(ACME);
-    let asked = |sessions: &[dialplane::kit::model::log::SessionLog]| {
+    let asked = |sessions: &[SessionLog]| {
         sessions.first().filter(|session| !session.responses.is_empty()).map(|_| ())
     };
     world.model.wait_for(asked, SOON).await.expect("the greeting is asked for");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dialplane::kit::model::log::SessionLog;
 use dialplane::kit::model::script::Behaviour;
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ async fn our_voice_stops_when_the_caller_speaks_over_it() {
         .await;
 
     call.endpoint.say(vec![Say::Tone { hz: CALLER, length: ms(800) }]);
-    let truncation = |session: &dialplane::kit::model::log::SessionLog| session.truncations.first().cloned();
+    let truncation = |session: &SessionLog| session.truncations.first().cloned();
     let truncated = world.model.wait_for(|sessions| truncation(sessions.first()?), SOON).await.unwrap();
     let session = &world.model.sessions()[0];
     let detected = session.speech_started[0].into_std();
