@@ -32,6 +32,8 @@ pub struct Floor {
     /// The caller hears us; until then speech waits.
     open: bool,
     playing: Option<Playing>,
+    /// The model has begun to answer, or to greet.
+    begun: bool,
     cut: VecDeque<ItemId>,
     /// Since when the model owes the caller speech.
     owed: Option<Instant>,
@@ -66,6 +68,7 @@ impl Floor {
             pacer: None,
             open: false,
             playing: None,
+            begun: false,
             cut: VecDeque::new(),
             owed: None,
             sounded: None,
@@ -81,11 +84,12 @@ impl Floor {
         self.pacer = Some(Pacer::new(first));
     }
 
-    /// The caller hears us. With a greeting to come, we owe it from now.
+    /// The caller hears us. A greeting that is yet to begin is owed from now; one that has begun is owed already,
+    /// or here.
     pub fn open(&mut self, greeting: bool, now: Instant) {
         self.open = true;
         self.sounded = Some(now);
-        if greeting {
+        if greeting && !self.begun {
             self.owe(now);
         }
     }
@@ -121,6 +125,7 @@ impl Floor {
 
     /// A response begins.
     pub fn agent_started(&mut self, now: Instant) {
+        self.begun = true;
         self.owe(now);
     }
 

@@ -29,6 +29,8 @@ const REORDER_PACKETS: usize = 3;
 const REORDER_WAIT: Duration = Duration::from_millis(60);
 /// Receiving sections in all, however many tracks a room has.
 const RECEIVING_MAX: usize = 4;
+/// Offers made only because the server asked: beyond as many, it is not understood and not followed.
+const OFFERS_MAX: u32 = 8;
 /// The stream our track belongs to, the first half of `a=msid`.
 const STREAM: &str = "agent";
 
@@ -40,6 +42,8 @@ pub struct Peer {
     reliable: ChannelId,
     receiving: usize,
     sections_wanted: usize,
+    /// The server has asked for an offer; it may need one only to say which track a free section got.
+    offer_wanted: bool,
     publication: Publication,
     frames: u64,
     track_of_mid: HashMap<String, String>,
@@ -63,6 +67,8 @@ enum Publication {
         replaces: Option<Mid>,
     },
     Offered(Mid),
+    /// Answered: frames can be sent, whatever offer is out later.
+    Live(Mid),
 }
 
 /// What [`Peer::poll`] gives.
@@ -136,6 +142,7 @@ impl Peer {
             reliable,
             receiving: 1,
             sections_wanted: 0,
+            offer_wanted: false,
             publication: Publication::None,
             frames: 0,
             track_of_mid: HashMap::new(),
@@ -149,19 +156,24 @@ impl Peer {
     /// Publishes our track, named `cid`, with the next offer; a track published before is withdrawn.
     pub fn publish(&mut self, cid: String) {
         let replaces = match self.publication {
-            Publication::Offered(mid) => Some(mid),
+            Publication::Offered(mid) | Publication::Live(mid) => Some(mid),
             Publication::Wanted { replaces, .. } => replaces,
             Publication::None => None,
         };
         self.publication = Publication::Wanted { cid, replaces };
     }
 
-    /// The server wants this many receiving sections besides those that carry a track.
+    /// The server wants this many receiving sections besides those that carry a track. Where it has bound a track
+    /// to a free section since its last answer, the count is zero, and it waits for an offer to answer.
     pub fn want_sections(&mut self, count: u32) {
         let count = usize::try_from(count).unwrap_or(RECEIVING_MAX);
-        let free = self.receiving.saturating_sub(self.track_of_mid.len());
         let room = RECEIVING_MAX.saturating_sub(self.receiving);
-        self.sections_wanted = self.sections_wanted.max(count.saturating_sub(free).min(room));
+        self.sections_wanted = self.sections_wanted.max(count.saturating_sub(self.free_sections()).min(room));
+        self.offer_wanted = true;
+    }
+
+    fn free_sections(&self) -> usize {
+        self.receiving.saturating_sub(self.track_of_mid.len())
     }
 
     /// Hears only these tracks; before it is told, and where a section's track is unknown, it hears all.
@@ -174,7 +186,16 @@ impl Peer {
         if self.outstanding.is_some() {
             return None;
         }
+        let silent = std::mem::take(&mut self.offer_wanted)
+            && self.sections_wanted == 0
+            && !matches!(self.publication, Publication::Wanted { .. })
+            && self.free_sections() > 0
+            && self.offers < OFFERS_MAX;
         let mut changes = self.rtc.sdp_api();
+        if silent {
+            // str0m makes no offer without a change, so there is one that means nothing.
+            changes.add_media(MediaKind::Audio, Direction::Inactive, None, None, None);
+        }
         for _ in 0..std::mem::take(&mut self.sections_wanted) {
             changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
             self.receiving += 1;
@@ -190,7 +211,7 @@ impl Peer {
                 self.publication = Publication::Offered(mid);
                 Some(cid)
             }
-            Publication::None | Publication::Offered(_) => None,
+            Publication::None | Publication::Offered(_) | Publication::Live(_) => None,
         };
         let (sdp, pending) = changes.apply()?;
         self.offers += 1;
@@ -206,6 +227,9 @@ impl Peer {
         let sdp = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|_| PeerError::Sdp)?;
         self.rtc.sdp_api().accept_answer(pending, sdp)?;
         self.track_of_mid.extend(answer.track_of_mid);
+        if let Publication::Offered(mid) = self.publication {
+            self.publication = Publication::Live(mid);
+        }
         Ok(())
     }
 
@@ -234,8 +258,8 @@ impl Peer {
     /// Sends one 20 ms Opus frame; without a published track on a live connection it goes nowhere. Call
     /// [`Peer::poll`] before the next.
     pub fn write_frame(&mut self, now: Instant, frame: Frame) -> Result<(), PeerError> {
-        let Publication::Offered(mid) = self.publication else { return Ok(()) };
-        if self.outstanding.is_some() || !self.rtc.is_connected() {
+        let Publication::Live(mid) = self.publication else { return Ok(()) };
+        if !self.rtc.is_connected() {
             return Ok(());
         }
         let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };

@@ -116,6 +116,20 @@ fn nothing_is_owed_once_a_response_is_complete_and_everything_while_it_failed() 
 }
 
 #[test]
+fn a_greeting_that_was_made_before_the_caller_hears_us_is_owed_no_more() {
+    let mut talk = Talk::new();
+    talk.floor.open = false;
+    talk.floor.agent_started(talk.now);
+    talk.speech("greeting", 10);
+    talk.floor.speech_done(item("greeting"));
+    talk.floor.agent_done(&ResponseOutcome::Completed);
+    talk.floor.open(true, talk.now);
+    assert!(!talk.run(100).contains(&COMFORT));
+    talk.run(500);
+    assert!(!talk.floor.is_abandoned(talk.now, &talk.timings));
+}
+
+#[test]
 fn speech_waits_until_the_caller_hears_it() {
     let (mut talk, now) = (Talk::new(), Instant::now());
     talk.floor.open = false;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use world::{TROUBLES, World};
+use world::{TROUBLES, Trouble, World};
 
 use super::*;
 use crate::call::{Caller, Number, Origin};
@@ -54,6 +54,8 @@ impl World {
             assert_eq!(u128::from(seen.frames), expected, "{context}: a frame every 20 ms");
         }
         let record = &seen.records[0];
+        let failed = matches!(record.ending, Ending::Failed(_));
+        assert!(!failed || trouble != Trouble::None, "{context}: a healthy call ended {:?}", record.ending);
         let refused = matches!(record.ending, Ending::Refused(_));
         assert!(!refused || seen.answers == 0, "{context}: a refused call was answered");
         record

@@ -47,9 +47,13 @@ impl Rig {
     }
 
     fn answer(&mut self, offer: &Offer) {
+        self.answer_with(offer, HashMap::new());
+    }
+
+    fn answer_with(&mut self, offer: &Offer, track_of_mid: HashMap<String, String>) {
         let sdp = SdpOffer::from_sdp_string(&offer.sdp).expect("an offer");
         let answer = self.server.sdp_api().accept_offer(sdp).expect("an answer");
-        let answer = Answer { id: offer.id, sdp: answer.to_sdp_string(), track_of_mid: HashMap::new() };
+        let answer = Answer { id: offer.id, sdp: answer.to_sdp_string(), track_of_mid };
         self.peer.accept_answer(answer).expect("accepted");
     }
 
@@ -148,6 +152,31 @@ fn one_offer_is_out_at_a_time_and_the_next_takes_what_came_meanwhile() {
     assert!(rig.peer.next_offer().is_none());
     rig.answer(&offer);
     assert!(rig.peer.next_offer().is_some_and(|(announced, _)| announced.is_some()));
+}
+
+#[test]
+fn a_track_that_no_answer_has_named_is_asked_for_with_another_offer() {
+    let mut rig = Rig::joined();
+    rig.peer.want_sections(0);
+    let (announced, offer) = rig.peer.next_offer().expect("an offer");
+    assert_eq!((announced, offer.sdp.matches("a=inactive").count()), (None, 1));
+    let mid = rig.server_mids[0].to_string();
+    rig.answer_with(&offer, [(mid, "TR_1".to_owned())].into());
+    rig.peer.want_sections(0);
+    assert!(rig.peer.next_offer().is_none(), "every section's track is known");
+}
+
+#[test]
+fn a_later_offer_does_not_silence_us() {
+    let mut rig = Rig::joined();
+    rig.peer.publish("cid-1".to_owned());
+    let (_, offer) = rig.peer.next_offer().expect("an offer");
+    rig.answer(&offer);
+    rig.peer.want_sections(2);
+    assert!(rig.peer.next_offer().is_some());
+    rig.peer.write_frame(rig.now, vec![1].into()).expect("sent");
+    rig.run(Duration::from_millis(20));
+    assert_eq!(rig.heard.len(), 1);
 }
 
 #[test]
