@@ -22,6 +22,8 @@ pub struct Setup {
     /// Whether the answer waits for the greeting's first audio.
     greeting: bool,
     frames: u32,
+    /// The bridge reported the call active before it had subscribed to our track.
+    active: bool,
 }
 
 /// In the order of a call: a later stage compares greater.
@@ -52,7 +54,8 @@ pub enum Step {
 
 impl Setup {
     pub fn new(now: Instant, timings: &Timings) -> Self {
-        Self { stage: Stage::Arriving, until: now + timings.arrival, gate: None, greeting: true, frames: 0 }
+        let until = now + timings.arrival;
+        Self { stage: Stage::Arriving, until, gate: None, greeting: true, frames: 0, active: false }
     }
 
     pub fn arrived(&mut self, now: Instant, timings: &Timings) {
@@ -107,15 +110,29 @@ impl Setup {
         self.open_gate_if_ready(now, timings)
     }
 
-    pub fn subscribed(&mut self, now: Instant, timings: &Timings) {
+    /// The bridge hears us. The caller does once the call is active as well.
+    pub fn subscribed(&mut self, now: Instant, timings: &Timings) -> Option<Step> {
+        if self.active && self.stage == Stage::Answering {
+            return Some(self.go_up());
+        }
         if self.stage == Stage::Publishing {
             self.enter(Stage::Answering, now + timings.active);
         }
+        None
     }
 
-    pub fn active(&mut self) -> Option<Step> {
-        let answering = matches!(self.stage, Stage::Publishing | Stage::Answering);
-        answering.then(|| self.go_up())
+    /// The caller is connected to the bridge. What we send before the bridge has subscribed reaches nobody, and the
+    /// greeting would lose its first syllable.
+    pub fn active(&mut self, now: Instant, timings: &Timings) -> Option<Step> {
+        match self.stage {
+            Stage::Answering if !self.active => Some(self.go_up()),
+            Stage::Publishing => {
+                self.active = true;
+                self.enter(Stage::Answering, now + timings.bound);
+                None
+            }
+            _ => None,
+        }
     }
 
     /// Whether the gate is open: the carrier has, or is about to have, its 200 OK.

@@ -19,6 +19,8 @@ pub struct Timings {
     pub subscribed: Duration,
     /// From the subscription until the greeting starts even if the call is not reported active.
     pub active: Duration,
+    /// From an active call until the greeting starts even if no subscription is reported.
+    pub bound: Duration,
     /// Quiet while we owe the caller speech, before a comfort tone.
     pub comfort: Duration,
     /// No sign of the model while it owes us speech, before the session counts as lost.
@@ -38,6 +40,7 @@ impl Default for Timings {
             gate: Duration::from_secs(7),
             subscribed: Duration::from_secs(4),
             active: Duration::from_millis(1500),
+            bound: Duration::from_millis(300),
             comfort: Duration::from_millis(1500),
             reply: Duration::from_secs(8),
             hang_up: Duration::from_millis(3500),

@@ -17,9 +17,9 @@ const WATCH: Duration = Duration::from_secs(10);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
 async fn calls_one_after_the_other_and_ten_at_once() {
-    // A model that answers at once and sends as fast as it can, so that what is measured is ours and LiveKit's.
-    let behaviour =
-        Behaviour { greeting: Duration::from_secs(30), delta_gap: Duration::ZERO, ..Behaviour::default() };
+    // A model that answers at once and ten times as fast as it speaks, so that what is measured is ours and LiveKit's.
+    let delta = Duration::from_millis(200);
+    let behaviour = Behaviour { greeting: Duration::from_secs(30), delta, ..Behaviour::default() };
     let answer = json!({"voice": "marin", "systemPrompt": "You greet the caller without any delay."});
     let world = World::start(Plan::new(behaviour, &answer)).await;
     let idle = world.router.memory();
