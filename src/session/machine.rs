@@ -124,11 +124,11 @@ impl Machine {
         match event {
             LegEvent::Arrived(call) => self.arrived(call, now),
             LegEvent::Subscribed => {
-                let step = self.setup.subscribed(now, &self.context.timings);
-                self.take(step, now)
+                self.setup.subscribed(now, &self.context.timings);
+                Vec::new()
             }
             LegEvent::Active => {
-                let step = self.setup.active(now, &self.context.timings);
+                let step = self.setup.active();
                 self.take(step, now)
             }
             LegEvent::Audio(pcm) => self.audio(pcm),

@@ -22,8 +22,6 @@ pub struct Setup {
     /// Whether the answer waits for the greeting's first audio.
     greeting: bool,
     frames: u32,
-    /// The bridge reported the call active before it had subscribed to our track.
-    active: bool,
 }
 
 /// In the order of a call: a later stage compares greater.
@@ -55,7 +53,7 @@ pub enum Step {
 impl Setup {
     pub fn new(now: Instant, timings: &Timings) -> Self {
         let until = now + timings.arrival;
-        Self { stage: Stage::Arriving, until, gate: None, greeting: true, frames: 0, active: false }
+        Self { stage: Stage::Arriving, until, gate: None, greeting: true, frames: 0 }
     }
 
     pub fn arrived(&mut self, now: Instant, timings: &Timings) {
@@ -110,29 +108,15 @@ impl Setup {
         self.open_gate_if_ready(now, timings)
     }
 
-    /// The bridge hears us. The caller does once the call is active as well.
-    pub fn subscribed(&mut self, now: Instant, timings: &Timings) -> Option<Step> {
-        if self.active && self.stage == Stage::Answering {
-            return Some(self.go_up());
-        }
+    pub fn subscribed(&mut self, now: Instant, timings: &Timings) {
         if self.stage == Stage::Publishing {
             self.enter(Stage::Answering, now + timings.active);
         }
-        None
     }
 
-    /// The caller is connected to the bridge. What we send before the bridge has subscribed reaches nobody, and the
-    /// greeting would lose its first syllable.
-    pub fn active(&mut self, now: Instant, timings: &Timings) -> Option<Step> {
-        match self.stage {
-            Stage::Answering if !self.active => Some(self.go_up()),
-            Stage::Publishing => {
-                self.active = true;
-                self.enter(Stage::Answering, now + timings.bound);
-                None
-            }
-            _ => None,
-        }
+    pub fn active(&mut self) -> Option<Step> {
+        let answering = matches!(self.stage, Stage::Publishing | Stage::Answering);
+        answering.then(|| self.go_up())
     }
 
     /// Whether the gate is open: the carrier has, or is about to have, its 200 OK.
@@ -160,7 +144,7 @@ impl Setup {
             Stage::Looking => Step::End(Ending::Failed(Fault::Internal)),
             Stage::Opening | Stage::Configuring | Stage::Greeting => MODEL_UNAVAILABLE,
             Stage::Publishing => Step::End(Ending::Failed(Fault::NotAnswered)),
-            // livekit-sip reports "active" with the caller's first RTP; a caller who sends none still listens.
+            // A leg that does not say so in time is taken to be up: the caller may be listening.
             Stage::Answering | Stage::Up => self.go_up(),
         })
     }

@@ -15,12 +15,10 @@ pub struct Timings {
     pub greeting: Duration,
     /// From the facts to the answer, whatever happens in between.
     pub gate: Duration,
-    /// From publishing our track until the bridge subscribes to it.
+    /// From publishing our track until the bridge subscribes to it; the leg, which can publish again, gives up earlier.
     pub subscribed: Duration,
-    /// From the subscription until the greeting starts even if the call is not reported active.
+    /// From the subscription until the caller hears us, whatever the leg says; it keeps a shorter time of its own.
     pub active: Duration,
-    /// From an active call until the greeting starts even if no subscription is reported.
-    pub bound: Duration,
     /// Quiet while we owe the caller speech, before a comfort tone.
     pub comfort: Duration,
     /// No sign of the model while it owes us speech, before the session counts as lost.
@@ -38,9 +36,8 @@ impl Default for Timings {
             model_configured: Duration::from_millis(1000),
             greeting: Duration::from_millis(2500),
             gate: Duration::from_secs(7),
-            subscribed: Duration::from_secs(4),
-            active: Duration::from_millis(1500),
-            bound: Duration::from_millis(300),
+            subscribed: Duration::from_secs(5),
+            active: Duration::from_secs(2),
             comfort: Duration::from_millis(1500),
             reply: Duration::from_secs(8),
             hang_up: Duration::from_millis(3500),

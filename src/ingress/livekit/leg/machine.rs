@@ -22,6 +22,9 @@ const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
 const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
 /// livekit-sip says `active` after the first RTP of the caller's or a second; later it will not say it at all.
 const ACTIVE_ANYWAY: Duration = Duration::from_millis(1500);
+/// livekit-sip may say `active` a little before it has subscribed. What we send until then reaches nobody, and the
+/// greeting would lose its first syllable.
+const SUBSCRIBED_AFTER_ACTIVE: Duration = Duration::from_millis(300);
 /// Each step of hanging up.
 pub const HANG_UP_STEP: Duration = Duration::from_secs(1);
 /// For the session to say how the call ended, after it has.
@@ -97,6 +100,10 @@ enum Stage {
     Subscribed {
         since: Instant,
     },
+    /// `active`, and not yet subscribed.
+    Answered {
+        since: Instant,
+    },
     Active,
     HangingUp {
         step: Step,
@@ -163,6 +170,7 @@ impl Machine {
             Stage::Published { since, again: false } => Some(since + SUBSCRIBED_OR_REPUBLISH),
             Stage::Published { since, again: true } => Some(since + SUBSCRIBED_OR_END),
             Stage::Subscribed { since } => Some(since + ACTIVE_ANYWAY),
+            Stage::Answered { since } => Some(since + SUBSCRIBED_AFTER_ACTIVE),
             Stage::HangingUp { until, .. } | Stage::Ended { until, .. } => Some(until),
             Stage::Ringing | Stage::Active | Stage::Left => None,
         }
@@ -205,12 +213,10 @@ impl Machine {
         }
         match self.stage {
             Stage::Arriving { .. } if facts::is_complete(caller) => self.arrived(caller),
-            Stage::Published { .. } | Stage::Subscribed { .. }
-                if facts::status(caller) == Some(CallStatus::Active) =>
-            {
-                self.subscribed(now);
-                self.active();
+            Stage::Published { .. } if facts::status(caller) == Some(CallStatus::Active) => {
+                self.stage = Stage::Answered { since: now };
             }
+            Stage::Subscribed { .. } if facts::status(caller) == Some(CallStatus::Active) => self.active(),
             _ => {}
         }
     }
@@ -230,9 +236,17 @@ impl Machine {
     }
 
     fn subscribed(&mut self, now: Instant) {
-        if matches!(self.stage, Stage::Published { .. }) {
-            self.stage = Stage::Subscribed { since: now };
-            self.emit(LegEvent::Subscribed);
+        match self.stage {
+            Stage::Published { .. } => {
+                self.stage = Stage::Subscribed { since: now };
+                self.emit(LegEvent::Subscribed);
+            }
+            Stage::Answered { .. } => {
+                self.stage = Stage::Subscribed { since: now };
+                self.emit(LegEvent::Subscribed);
+                self.active();
+            }
+            _ => {}
         }
     }
 
@@ -342,6 +356,7 @@ impl Machine {
             Stage::Published { again: true, .. } => {
                 self.hang_up(Step::EndCall, Goal::Tell(LegEnd::Failed(Fault::NotAnswered)), now);
             }
+            Stage::Answered { .. } => self.subscribed(now),
             Stage::Subscribed { .. } => self.active(),
             Stage::HangingUp { .. } => self.next_step(now),
             Stage::Ended { end, .. } => self.left(match end {
