@@ -10,6 +10,7 @@ use super::layers::{Layers, Named};
 use super::variables::Variables;
 use crate::dialplan::{AGENT_KEYS, Backend, CacheBy, read_agent};
 use crate::document::{Keys, Surroundings, Table, Value};
+use crate::http::sign::Secret;
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
 use crate::realtime::{Dialect, Provider};
@@ -27,6 +28,7 @@ const LIVEKIT_SECRET: Named = Named { key: "api_secret", variable: "LIVEKIT_API_
 const OPENAI_URL: Named = Named { key: "url", variable: "OPENAI_BASE_URL" };
 const OPENAI_KEY: Named = Named { key: "api_key", variable: "OPENAI_API_KEY" };
 const BACKEND_URL: Named = Named { key: "url", variable: "DIALPLANE_CALL_CONFIG_URL" };
+const BACKEND_SECRET: &str = "DIALPLANE_CALL_CONFIG_SECRET";
 
 const LIVEKIT_ACCEPTED: &str =
     "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
@@ -99,12 +101,12 @@ pub(super) fn read_call_config(
         })
         .or_else(|| table.as_ref()?.get("cache_by").and_then(|value| read_cache_by(&value)));
     let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, Backend::parse_url);
-    let secret = variables.secret("DIALPLANE_CALL_CONFIG_SECRET");
+    let secret = read_backend_secret(variables);
     let backend = match (&table, url) {
         (Some(table), url) => Backend::read(table, url, surroundings),
         (None, Some(url)) => Some(Backend { url, secrets: Vec::new(), bearer: None }),
         (None, None) => {
-            if secret.is_some() && variables.get(BACKEND_URL.variable).is_none() {
+            if variables.get(BACKEND_SECRET).is_some() && variables.get(BACKEND_URL.variable).is_none() {
                 variables.report_missing(BACKEND_URL.variable, "the address that the secret is for");
             }
             None
@@ -115,6 +117,13 @@ pub(super) fn read_call_config(
         Some(_) | None => backend.secrets.clone(),
     };
     (backend.map(|backend| Backend { secrets: secrets(&backend), ..backend }), cache_by)
+}
+
+fn read_backend_secret(variables: &Variables<'_>) -> Option<Secret> {
+    let secret = Secret::parse(variables.secret(BACKEND_SECRET)?.reveal());
+    let report =
+        |error| variables.report(BACKEND_SECRET, format!("found {error}; accepted: {}", Secret::ACCEPTED));
+    secret.map_err(report).ok()
 }
 
 pub(super) fn read_default_agent(root: &Table<'_>) -> Agent {

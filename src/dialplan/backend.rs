@@ -1,8 +1,8 @@
 use url::Url;
 
 use super::Backend;
-use crate::document::{Surroundings, Table};
-use crate::pii::Redacted;
+use crate::document::{Surroundings, Table, Value};
+use crate::http::sign::Secret;
 
 impl Backend {
     /// What a backend's address must be, for error texts.
@@ -35,7 +35,7 @@ impl Backend {
     }
 }
 
-fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Vec<Redacted<String>>> {
+fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Vec<Secret>> {
     let Some(value) = table.get("secret") else { return Some(Vec::new()) };
     let references = value.one_or_more();
     if !(1..=2).contains(&references.len()) {
@@ -43,6 +43,11 @@ fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Ve
         value.report_found(&found, "one, or two while one replaces the other, the newer first");
         return None;
     }
-    let secrets: Vec<_> = references.iter().filter_map(|value| value.secret(surroundings)).collect();
+    let secrets: Vec<_> = references.iter().filter_map(|value| read_secret(value, surroundings)).collect();
     (secrets.len() == references.len()).then_some(secrets)
+}
+
+fn read_secret(value: &Value<'_>, surroundings: &dyn Surroundings) -> Option<Secret> {
+    let secret = Secret::parse(value.secret(surroundings)?.reveal());
+    secret.inspect_err(|error| value.report_found(&error.to_string(), Secret::ACCEPTED)).ok()
 }
