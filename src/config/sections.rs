@@ -46,8 +46,7 @@ pub(super) fn read_projects(
     refuse_ambiguous(variables, LIVEKIT_URL, "[[livekit]]", tables.len());
     let agent_names = variables.get("DIALPLANE_AGENT_NAME").map(|name| vec![Arc::from(name)]);
     let read = |layers: Layers<'_, '_>| {
-        let url = layers
-            .address(LIVEKIT_URL, LIVEKIT_ACCEPTED, |text| address(text, &["ws", "wss", "http", "https"]));
+        let url = layers.address(LIVEKIT_URL, LIVEKIT_ACCEPTED, &["ws", "wss", "http", "https"]);
         if matches!(url, Ok(None)) {
             layers.report_missing(LIVEKIT_URL, LIVEKIT_ACCEPTED, LIVEKIT_ACCEPTED);
         }
@@ -74,7 +73,7 @@ pub(super) fn read_providers(
     let tables = root.tables("provider", PROVIDER_KEYS);
     refuse_ambiguous(variables, OPENAI_URL, "[[provider]]", tables.len());
     let read = |layers: Layers<'_, '_>| {
-        let url = layers.address(OPENAI_URL, PROVIDER_ACCEPTED, |text| address(text, &["http", "https"]));
+        let url = layers.address(OPENAI_URL, PROVIDER_ACCEPTED, &["http", "https"]);
         let name = read_name(layers.table, "openai");
         let dialect = layers.table.map_or(Some(Dialect::OpenAiRealtime), read_dialect);
         let api_key = layers.secret(OPENAI_KEY, "the model server's API key");
@@ -100,7 +99,7 @@ pub(super) fn read_call_config(
             text.split(',').map(|name| CacheBy::from_name(name.trim())).collect()
         })
         .or_else(|| table.as_ref()?.get("cache_by").and_then(|value| read_cache_by(&value)));
-    let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, Backend::parse_url);
+    let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, &Backend::SCHEMES);
     let secret = read_backend_secret(variables);
     let backend = match (&table, url) {
         (Some(table), url) => Backend::read(table, url, surroundings),
@@ -222,13 +221,4 @@ fn cache_by_accepted(how: &str) -> String {
 
 fn filled(text: &str) -> Option<String> {
     (!text.trim().is_empty()).then(|| text.to_owned())
-}
-
-fn address(text: &str, schemes: &[&str]) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plausible = schemes.contains(&url.scheme())
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none();
-    plausible.then_some(url)
 }

@@ -8,15 +8,8 @@ impl Backend {
     /// What a backend's address must be, for error texts.
     pub const ACCEPTED: &str = "the http or https address of the webhook, without a user name or password";
 
-    /// An address in the shape that [`Backend::ACCEPTED`] names.
-    pub fn parse_url(text: &str) -> Option<Url> {
-        let url = Url::parse(text).ok()?;
-        let plausible = matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none();
-        plausible.then_some(url)
-    }
+    /// Of its address.
+    pub const SCHEMES: [&str; 2] = ["http", "https"];
 
     /// Reads `url`, `secret` and `token` of a `[backend]` or `[call_config]`; `url` beats the table's own. `None`
     /// when something is wrong, which is then noted.
@@ -25,7 +18,7 @@ impl Backend {
             None => table.require("url", Self::ACCEPTED),
             Some(_) => table.get("url"),
         };
-        let written = written.and_then(|value| value.address(Self::ACCEPTED, Self::parse_url));
+        let written = written.and_then(|value| value.address(Self::ACCEPTED, &Self::SCHEMES));
         let secrets = read_secrets(table, surroundings);
         let bearer = match table.get("token") {
             Some(value) => Some(value.secret(surroundings)?),

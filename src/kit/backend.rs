@@ -30,7 +30,7 @@ use self::contract::problem;
 use self::script::{Answer, Fault, Script};
 use self::signature::{key_of, verify};
 use super::journal::{Journal, TimedOut};
-use super::serving::Serving;
+use super::serving::{Serving, headers_of};
 
 /// The largest request that is read.
 const MAX_REQUEST: usize = 1024 * 1024;
@@ -210,9 +210,4 @@ fn json_response(status: StatusCode, body: Body) -> Response {
 
 fn refuse(status: StatusCode, reason: &str) -> Response {
     json_response(status, Body::from(json!({ "error": reason }).to_string()))
-}
-
-fn headers_of(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

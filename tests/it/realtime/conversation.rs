@@ -36,6 +36,15 @@ fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
     dialer().open(&provider, opening)
 }
 
+/// A call whose greeting does not end by itself, as it begins.
+async fn greeted() -> (ModelServer, ModelSession) {
+    let slow = Behaviour { greeting: Duration::from_secs(30), delta_gap: FRAME * 5, ..Behaviour::default() };
+    let server = ModelServer::start(Script::always(slow)).await.unwrap();
+    let mut session = call(&server, Greeting::FromPrompt);
+    until_configured(&mut session).await;
+    (server, session)
+}
+
 async fn log(server: &ModelServer, found: impl Fn(&SessionLog) -> bool) -> SessionLog {
     let seen = |sessions: &[SessionLog]| sessions.first().filter(|log| found(log)).cloned();
     server.wait_for(seen, PATIENCE).await.expect("the server sees it in time")
@@ -112,10 +121,7 @@ async fn each_greeting_is_spoken_in_the_calls_voice_and_nothing_we_send_is_refus
 
 #[tokio::test]
 async fn a_caller_who_breaks_in_stops_the_greeting_and_is_answered() {
-    let slow = Behaviour { greeting: Duration::from_secs(30), delta_gap: FRAME * 5, ..Behaviour::default() };
-    let server = ModelServer::start(Script::always(slow)).await.unwrap();
-    let mut session = call(&server, Greeting::FromPrompt);
-    until_configured(&mut session).await;
+    let (server, mut session) = greeted().await;
     let quiet = Arc::new(AtomicBool::new(false));
     let _caller = speak(session.commands.clone(), Arc::clone(&quiet));
     let mut playing = None;
@@ -146,10 +152,7 @@ async fn a_caller_who_breaks_in_stops_the_greeting_and_is_answered() {
 
 #[tokio::test]
 async fn our_own_stop_cancels_the_response_and_an_item_of_which_nothing_was_heard_is_cut_to_nothing() {
-    let slow = Behaviour { greeting: Duration::from_secs(30), delta_gap: FRAME * 5, ..Behaviour::default() };
-    let server = ModelServer::start(Script::always(slow)).await.unwrap();
-    let mut session = call(&server, Greeting::FromPrompt);
-    until_configured(&mut session).await;
+    let (server, mut session) = greeted().await;
     let item = loop {
         if let ModelEvent::AgentAudio { item, .. } = next(&mut session).await {
             break item;
