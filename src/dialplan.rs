@@ -20,6 +20,7 @@ pub use set::{Loaded, Source};
 
 use crate::call::{Number, Refusal};
 use crate::document::{Diagnostic, Placeholders, Surroundings};
+use crate::http::sign::Secret;
 use crate::pii::Redacted;
 use crate::tenant::{Agent, TenantId};
 
@@ -37,7 +38,7 @@ pub struct Tenant {
 pub struct Backend {
     pub url: url::Url,
     /// The webhook secrets, newest first; requests are signed with every one of them. Empty: unsigned.
-    pub secrets: Vec<Redacted<String>>,
+    pub secrets: Vec<Secret>,
     pub bearer: Option<Redacted<String>>,
 }
 

@@ -4,6 +4,7 @@
 //! place and reading goes on, so that one pass finds every error of a file. Errors of the syntax itself don't
 //! stop it either. [`read`] gives all of them in the order of the file.
 
+mod address;
 mod diagnostic;
 mod duration;
 mod secret;
@@ -24,13 +25,14 @@ use std::sync::Arc;
 use syntax::Legible;
 use toml::de::DeTable;
 
+pub use address::{parse_address, shown_address};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use duration::parse_duration;
 pub use secret::{SecretError, SecretRef};
 pub use spelling::nearest;
 pub use surroundings::{Given, Placeholders, Process, Surroundings};
 pub use table::{Keys, Table};
-pub use value::{Value, shown, shown_address};
+pub use value::{Value, shown};
 
 /// One file, parsed, and what has been found wrong in it so far.
 pub struct Document<'t> {

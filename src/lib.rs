@@ -45,7 +45,7 @@
 //! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
 //! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
-//! | `dialplan` | file, trunk, set, resolve | document, call, tenant | |
+//! | `dialplan` | file, trunk, set, resolve | document, http::sign, call, tenant | |
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
@@ -56,7 +56,7 @@
 //! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics` | telemetry | axum |
-//! | `config` | settings from file and environment | document, call, tenant, dialplan, lookup, realtime, livekit | |
+//! | `config` | settings from file and environment | document, http::sign, call, tenant, dialplan, lookup, realtime, livekit | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `cli` | commands | * | clap, anyhow |
 

@@ -186,10 +186,8 @@ impl Lookup {
             ladder::Step::Below(why) => ladder::below(routed, &self.default, why),
             ladder::Step::Ask(backend, owner) => {
                 let limit = self.budget.attempt.min(self.budget.whole);
-                let asked = webhook::ask(&self.client, backend, call, routed, now, limit).await;
-                let mut answer = ladder::merge(asked.outcome, owner, routed, &self.default);
-                answer.report.warnings.extend(asked.warnings);
-                answer
+                let outcome = webhook::ask(&self.client, backend, call, routed, now, limit).await;
+                ladder::merge(outcome, owner, routed, &self.default)
             }
         };
         answer.report.took = started.elapsed();
@@ -199,7 +197,7 @@ impl Lookup {
             tracing::warn!(call = %call.id, why = why.name(), status = why.status(), took_ms, "the backend did not serve");
         }
         for warning in &answer.report.warnings {
-            tracing::warn!(call = %call.id, warning, "the backend or its answer has a fault");
+            tracing::warn!(call = %call.id, warning, "the backend's answer has a fault");
         }
         answer
     }

@@ -25,14 +25,14 @@ impl Layers<'_, '_> {
         &self,
         named: Named,
         accepted: &str,
-        parse: impl Fn(&str) -> Option<Url>,
+        schemes: &[&str],
     ) -> Result<Option<Url>, Noted> {
         // Both are looked at, so that what is wrong in the file is found even where a variable hides it.
         let written = self.table.and_then(|table| table.get(named.key));
-        let written = written.map(|value| value.address(accepted, &parse).ok_or(Noted)).transpose();
+        let written = written.map(|value| value.address(accepted, schemes).ok_or(Noted)).transpose();
         let set = self.variables.filter(|variables| variables.get(named.variable).is_some());
         match set {
-            Some(variables) => variables.address(named.variable, accepted, &parse).ok_or(Noted).map(Some),
+            Some(variables) => variables.address(named.variable, accepted, schemes).ok_or(Noted).map(Some),
             None => written,
         }
     }

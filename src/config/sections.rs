@@ -10,6 +10,7 @@ use super::layers::{Layers, Named};
 use super::variables::Variables;
 use crate::dialplan::{AGENT_KEYS, Backend, CacheBy, read_agent};
 use crate::document::{Keys, Surroundings, Table, Value};
+use crate::http::sign::Secret;
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
 use crate::realtime::{Dialect, Provider};
@@ -27,6 +28,7 @@ const LIVEKIT_SECRET: Named = Named { key: "api_secret", variable: "LIVEKIT_API_
 const OPENAI_URL: Named = Named { key: "url", variable: "OPENAI_BASE_URL" };
 const OPENAI_KEY: Named = Named { key: "api_key", variable: "OPENAI_API_KEY" };
 const BACKEND_URL: Named = Named { key: "url", variable: "DIALPLANE_CALL_CONFIG_URL" };
+const BACKEND_SECRET: &str = "DIALPLANE_CALL_CONFIG_SECRET";
 
 const LIVEKIT_ACCEPTED: &str =
     "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
@@ -44,8 +46,7 @@ pub(super) fn read_projects(
     refuse_ambiguous(variables, LIVEKIT_URL, "[[livekit]]", tables.len());
     let agent_names = variables.get("DIALPLANE_AGENT_NAME").map(|name| vec![Arc::from(name)]);
     let read = |layers: Layers<'_, '_>| {
-        let url = layers
-            .address(LIVEKIT_URL, LIVEKIT_ACCEPTED, |text| address(text, &["ws", "wss", "http", "https"]));
+        let url = layers.address(LIVEKIT_URL, LIVEKIT_ACCEPTED, &["ws", "wss", "http", "https"]);
         if matches!(url, Ok(None)) {
             layers.report_missing(LIVEKIT_URL, LIVEKIT_ACCEPTED, LIVEKIT_ACCEPTED);
         }
@@ -72,7 +73,7 @@ pub(super) fn read_providers(
     let tables = root.tables("provider", PROVIDER_KEYS);
     refuse_ambiguous(variables, OPENAI_URL, "[[provider]]", tables.len());
     let read = |layers: Layers<'_, '_>| {
-        let url = layers.address(OPENAI_URL, PROVIDER_ACCEPTED, |text| address(text, &["http", "https"]));
+        let url = layers.address(OPENAI_URL, PROVIDER_ACCEPTED, &["http", "https"]);
         let name = read_name(layers.table, "openai");
         let dialect = layers.table.map_or(Some(Dialect::OpenAiRealtime), read_dialect);
         let api_key = layers.secret(OPENAI_KEY, "the model server's API key");
@@ -98,13 +99,13 @@ pub(super) fn read_call_config(
             text.split(',').map(|name| CacheBy::from_name(name.trim())).collect()
         })
         .or_else(|| table.as_ref()?.get("cache_by").and_then(|value| read_cache_by(&value)));
-    let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, Backend::parse_url);
-    let secret = variables.secret("DIALPLANE_CALL_CONFIG_SECRET");
+    let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, &Backend::SCHEMES);
+    let secret = read_backend_secret(variables);
     let backend = match (&table, url) {
         (Some(table), url) => Backend::read(table, url, surroundings),
         (None, Some(url)) => Some(Backend { url, secrets: Vec::new(), bearer: None }),
         (None, None) => {
-            if secret.is_some() && variables.get(BACKEND_URL.variable).is_none() {
+            if variables.get(BACKEND_SECRET).is_some() && variables.get(BACKEND_URL.variable).is_none() {
                 variables.report_missing(BACKEND_URL.variable, "the address that the secret is for");
             }
             None
@@ -115,6 +116,13 @@ pub(super) fn read_call_config(
         Some(_) | None => backend.secrets.clone(),
     };
     (backend.map(|backend| Backend { secrets: secrets(&backend), ..backend }), cache_by)
+}
+
+fn read_backend_secret(variables: &Variables<'_>) -> Option<Secret> {
+    let secret = Secret::parse(variables.secret(BACKEND_SECRET)?.reveal());
+    let report =
+        |error| variables.report(BACKEND_SECRET, format!("found {error}; accepted: {}", Secret::ACCEPTED));
+    secret.map_err(report).ok()
 }
 
 pub(super) fn read_default_agent(root: &Table<'_>) -> Agent {
@@ -213,13 +221,4 @@ fn cache_by_accepted(how: &str) -> String {
 
 fn filled(text: &str) -> Option<String> {
     (!text.trim().is_empty()).then(|| text.to_owned())
-}
-
-fn address(text: &str, schemes: &[&str]) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plausible = schemes.contains(&url.scheme())
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none();
-    plausible.then_some(url)
 }

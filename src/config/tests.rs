@@ -1,6 +1,7 @@
 use super::*;
 use crate::call::Country;
 use crate::document::Given;
+use crate::http::sign::Secret;
 use crate::realtime::Dialect;
 use crate::tenant::Choice;
 
@@ -16,6 +17,10 @@ fn with(more: &[(&str, &str)]) -> Given {
     let mut given = Given::variables(ENOUGH);
     given.variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     given
+}
+
+fn secrets<const N: usize>(texts: [&str; N]) -> [Secret; N] {
+    texts.map(|text| Secret::parse(text).expect("a secret"))
 }
 
 fn read(file: Option<&str>, given: &Given) -> Result<Settings, Vec<String>> {
@@ -56,7 +61,7 @@ fn every_variable_is_read() {
         ("OPENAI_BASE_URL", "http://127.0.0.1:9000/v1"),
         ("DIALPLANE_AGENT_NAME", "night-shift"),
         ("DIALPLANE_CALL_CONFIG_URL", "https://backend.example/call-config"),
-        ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_x"),
+        ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
         ("DIALPLANE_CALL_CONFIG_CACHE_BY", "called, trunk"),
         ("DIALPLANE_DIALPLANS", "dialplans"),
         ("DIALPLANE_RECORDS", "calls.jsonl"),
@@ -72,7 +77,7 @@ fn every_variable_is_read() {
     assert_eq!(first(&settings), ("night-shift".to_owned(), "http://127.0.0.1:9000/v1".to_owned()));
     let backend = settings.backend.expect("a backend");
     assert_eq!(backend.url.as_str(), "https://backend.example/call-config");
-    assert_eq!(backend.secrets, ["whsec_x".into()]);
+    assert_eq!(backend.secrets, secrets(["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]));
     assert_eq!(settings.cache_by, Some(vec![CacheBy::Called, CacheBy::Trunk]));
     assert_eq!(settings.dialplans, Some("dialplans".into()));
     assert_eq!(settings.records, Some("calls.jsonl".into()));
@@ -123,9 +128,14 @@ fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
         let found = read(None, &with(&[(name, value)])).expect_err(name);
         assert_eq!(found, [format!("{name}: {expected}")]);
     }
-    let secret_alone = read(None, &with(&[("DIALPLANE_CALL_CONFIG_SECRET", "whsec_x")]));
-    let expected = "DIALPLANE_CALL_CONFIG_URL: found nothing; accepted: the address that the secret is for";
-    assert_eq!(secret_alone.expect_err("a secret for nobody"), [expected]);
+    let secret_alone =
+        read(None, &with(&[("DIALPLANE_CALL_CONFIG_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]));
+    let no_url = "DIALPLANE_CALL_CONFIG_URL: found nothing; accepted: the address that the secret is for";
+    assert_eq!(secret_alone.expect_err("a secret for nobody"), [no_url]);
+    let bad_alone = read(None, &with(&[("DIALPLANE_CALL_CONFIG_SECRET", "whsec_hunter2!")]));
+    let bad = "DIALPLANE_CALL_CONFIG_SECRET: found a secret that cannot sign (not shown); accepted: whsec_ and base64, \
+               or any other text";
+    assert_eq!(bad_alone.expect_err("no secret, and for nobody"), [bad, no_url]);
 }
 
 const FILE: &str = r#"
@@ -178,7 +188,7 @@ fn the_file_is_read_and_variables_lie_over_it() {
     assert_eq!((&*trunk.name, trunk.country), ("acme-sip", Country::parse("US")));
     assert_eq!(settings.trunks.of("ST_x"), None);
     assert_eq!(settings.providers[0].model, "gpt-realtime-2.1-mini");
-    assert_eq!(settings.backend.as_ref().expect("a backend").secrets, ["cloud".into(), "sk-secret".into()]);
+    assert_eq!(settings.backend.as_ref().expect("a backend").secrets, secrets(["cloud", "sk-secret"]));
     assert_eq!(settings.cache_by, Some(vec![CacheBy::Called]));
     assert_eq!(settings.default_agent.prompt, Choice::This("Say where to call instead.".into()));
     assert!(matches!(settings.default_agent.start_message, Choice::This(_)), "the built-in greeting stays");
@@ -211,12 +221,15 @@ fn a_section_of_the_file_leaves_to_the_variables_what_it_does_not_say() {
                 [call_config]\n";
     let given = with(&[
         ("DIALPLANE_CALL_CONFIG_URL", "https://backend.example/"),
-        ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_x"),
+        ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
     ]);
     let settings = read(Some(file), &given).expect("settings");
     assert_eq!(settings.projects[0].api_secret.reveal(), "lk-secret");
     assert_eq!(settings.providers[0].api_key.reveal(), "sk-secret");
-    assert_eq!(settings.backend.expect("a backend").secrets, ["whsec_x".into()]);
+    assert_eq!(
+        settings.backend.expect("a backend").secrets,
+        secrets(["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"])
+    );
 }
 
 #[test]

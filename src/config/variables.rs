@@ -1,7 +1,9 @@
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
-use crate::document::{Diagnostic, Place, Surroundings, shown, shown_address};
+use url::Url;
+
+use crate::document::{Diagnostic, Place, Surroundings, parse_address, shown, shown_address};
 use crate::pii::Redacted;
 
 /// The environment, and what has been found wrong in it so far.
@@ -43,25 +45,25 @@ impl<'s> Variables<'s> {
         accepted: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let text = self.get(name)?;
-        let parsed = parse(&text);
-        if parsed.is_none() {
-            self.report(name, format!("found {}; accepted: {accepted}", shown(&text)));
-        }
-        parsed
+        self.parsed_or_shown(name, accepted, parse, shown)
     }
 
-    /// An address: what it holds beside host and path is not shown.
-    pub(super) fn address<T>(
+    /// As [`parse_address`]. What it holds beside host and path is not shown.
+    pub(super) fn address(&self, name: &'static str, accepted: &str, schemes: &[&str]) -> Option<Url> {
+        self.parsed_or_shown(name, accepted, |text| parse_address(text, schemes), shown_address)
+    }
+
+    fn parsed_or_shown<T>(
         &self,
         name: &'static str,
         accepted: &str,
         parse: impl FnOnce(&str) -> Option<T>,
+        shown: fn(&str) -> String,
     ) -> Option<T> {
         let text = self.get(name)?;
         let parsed = parse(&text);
         if parsed.is_none() {
-            self.report(name, format!("found {}; accepted: {accepted}", shown_address(&text)));
+            self.report(name, format!("found {}; accepted: {accepted}", shown(&text)));
         }
         parsed
     }

@@ -1,22 +1,15 @@
 use url::Url;
 
 use super::Backend;
-use crate::document::{Surroundings, Table};
-use crate::pii::Redacted;
+use crate::document::{Surroundings, Table, Value};
+use crate::http::sign::Secret;
 
 impl Backend {
     /// What a backend's address must be, for error texts.
     pub const ACCEPTED: &str = "the http or https address of the webhook, without a user name or password";
 
-    /// An address in the shape that [`Backend::ACCEPTED`] names.
-    pub fn parse_url(text: &str) -> Option<Url> {
-        let url = Url::parse(text).ok()?;
-        let plausible = matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none();
-        plausible.then_some(url)
-    }
+    /// Of its address.
+    pub const SCHEMES: [&str; 2] = ["http", "https"];
 
     /// Reads `url`, `secret` and `token` of a `[backend]` or `[call_config]`; `url` beats the table's own. `None`
     /// when something is wrong, which is then noted.
@@ -25,7 +18,7 @@ impl Backend {
             None => table.require("url", Self::ACCEPTED),
             Some(_) => table.get("url"),
         };
-        let written = written.and_then(|value| value.address(Self::ACCEPTED, Self::parse_url));
+        let written = written.and_then(|value| value.address(Self::ACCEPTED, &Self::SCHEMES));
         let secrets = read_secrets(table, surroundings);
         let bearer = match table.get("token") {
             Some(value) => Some(value.secret(surroundings)?),
@@ -35,7 +28,7 @@ impl Backend {
     }
 }
 
-fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Vec<Redacted<String>>> {
+fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Vec<Secret>> {
     let Some(value) = table.get("secret") else { return Some(Vec::new()) };
     let references = value.one_or_more();
     if !(1..=2).contains(&references.len()) {
@@ -43,6 +36,11 @@ fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Ve
         value.report_found(&found, "one, or two while one replaces the other, the newer first");
         return None;
     }
-    let secrets: Vec<_> = references.iter().filter_map(|value| value.secret(surroundings)).collect();
+    let secrets: Vec<_> = references.iter().filter_map(|value| read_secret(value, surroundings)).collect();
     (secrets.len() == references.len()).then_some(secrets)
+}
+
+fn read_secret(value: &Value<'_>, surroundings: &dyn Surroundings) -> Option<Secret> {
+    let secret = Secret::parse(value.secret(surroundings)?.reveal());
+    secret.inspect_err(|error| value.report_found(&error.to_string(), Secret::ACCEPTED)).ok()
 }

@@ -113,8 +113,7 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
     assert_eq!(front_desk.tenant.tier.as_deref(), Some("pro"));
     let backend = front_desk.tenant.backend.as_ref().expect("a backend");
     assert_eq!(backend.url.as_str(), "https://api.acme.example/call-config");
-    let revealed: Vec<&str> = backend.secrets.iter().map(|secret| secret.reveal().as_str()).collect();
-    assert_eq!(revealed, ["new", "old"]);
+    assert_eq!(backend.secrets, ["new", "old"].map(|text| Secret::parse(text).expect("a secret")));
     assert_eq!(backend.bearer.as_ref().map(|token| token.reveal().as_str()), Some("token"));
 
     let half_an_hour = Choice::This(Duration::from_secs(1800));
@@ -306,6 +305,18 @@ fn a_folder_is_read_by_name_and_what_cannot_be_read_is_named() {
     assert_eq!(check(&folder).len(), 2);
     std::fs::remove_dir_all(&folder).expect("the folder goes");
     assert_eq!(lines(&Dialplan::load(&folder, &secrets())).len(), 1, "no folder is an error too");
+}
+
+#[test]
+fn a_webhook_secret_that_cannot_sign_is_named_and_not_shown() {
+    let rest = "[backend]\nurl = 'https://backend.example'\nsecret = ['env:NEW_SECRET', 'env:BAD']\n";
+    let mut given = secrets();
+    given.variables.insert("BAD".into(), "whsec_hunter2!".into());
+    let loaded = Dialplan::compile(&[source("a.toml", 0, &tenant_file("a", "+15550000001", rest))], &given);
+    let expected = "a.toml:4:29: secret: found a secret that cannot sign (not shown); accepted: whsec_ and base64, \
+                    or any other text";
+    assert_eq!(lines(&loaded), [expected]);
+    assert_eq!(loaded.dialplan.tenants(), 0);
 }
 
 #[test]

@@ -3,8 +3,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeValue;
+use url::Url;
 
-use super::{Document, Keys, Place, SecretRef, Severity, Surroundings, Table, nearest, parse_duration};
+use super::{
+    Document, Keys, Place, SecretRef, Severity, Surroundings, Table, nearest, parse_address, parse_duration,
+    shown_address,
+};
 use crate::pii::Redacted;
 
 /// A value of a [`Document`]. Every reading method notes what is wrong and then gives `None`.
@@ -42,20 +46,24 @@ impl<'d> Value<'d> {
     /// Text that `parse` takes. The message shows the text that it does not, so it must be nobody's number, prompt
     /// or key.
     pub fn parsed<T>(&self, accepted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.parsed_or_shown(accepted, parse, shown)
+    }
+
+    /// As [`parse_address`]. What it holds beside host and path is not shown.
+    pub fn address(&self, accepted: &str, schemes: &[&str]) -> Option<Url> {
+        self.parsed_or_shown(accepted, |text| parse_address(text, schemes), shown_address)
+    }
+
+    fn parsed_or_shown<T>(
+        &self,
+        accepted: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        shown: fn(&str) -> String,
+    ) -> Option<T> {
         let text = self.text(accepted)?;
         let parsed = parse(text);
         if parsed.is_none() {
             self.report_found(&shown(text), accepted);
-        }
-        parsed
-    }
-
-    /// As [`Value::parsed`], for an address: what it holds beside host and path is not shown.
-    pub fn address<T>(&self, accepted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let text = self.text(accepted)?;
-        let parsed = parse(text);
-        if parsed.is_none() {
-            self.report_found(&shown_address(text), accepted);
         }
         parsed
     }
@@ -188,16 +196,4 @@ pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     let short: String = text.chars().take(LONGEST).collect();
     if short.len() == text.len() { format!("{text:?}") } else { format!("{short:?}...") }
-}
-
-/// An address as messages show it. User names, passwords and queries hold keys, so then nothing is shown; and
-/// what is no address at all may be a key that was put in the wrong place.
-pub fn shown_address(text: &str) -> String {
-    if !text.contains("://") {
-        "something that is no address (not shown)".to_owned()
-    } else if text.contains(['@', '?', '#']) {
-        "an address with more than host and path (not shown)".to_owned()
-    } else {
-        shown(text)
-    }
 }

@@ -12,6 +12,8 @@ use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::pii::Redacted;
+
 pub const ID: &str = "webhook-id";
 pub const TIMESTAMP: &str = "webhook-timestamp";
 pub const SIGNATURE: &str = "webhook-signature";
@@ -26,13 +28,13 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A key that signs and verifies.
-#[derive(Clone)]
-pub struct Secret(hmac::Key);
+/// The bytes of a key that signs and verifies: at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret(Redacted<Vec<u8>>);
 
 /// The secret is empty, or starts with `whsec_` and the rest is not base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected `whsec_` and base64, or any other text")]
+#[error("a secret that cannot sign (not shown)")]
 pub struct InvalidSecret;
 
 /// Why a request does not verify.
@@ -55,6 +57,9 @@ pub struct Signed<'a> {
 }
 
 impl Secret {
+    /// What a secret must be, for error texts.
+    pub const ACCEPTED: &str = "whsec_ and base64, or any other text";
+
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let key = match text.strip_prefix(PREFIX) {
             Some(encoded) => LENIENT.decode(encoded).map_err(|_| InvalidSecret)?,
@@ -63,7 +68,11 @@ impl Secret {
         if key.is_empty() {
             return Err(InvalidSecret);
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+        Ok(Self(Redacted::new(key)))
+    }
+
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.0.reveal())
     }
 }
 
@@ -72,7 +81,7 @@ impl Secret {
 pub fn sign(secrets: &[Secret], id: &str, timestamp: i64, body: &[u8]) -> String {
     let timestamp = timestamp.to_string();
     let one = |secret: &Secret| {
-        let mut context = hmac::Context::with_key(&secret.0);
+        let mut context = hmac::Context::with_key(&secret.key());
         for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
             context.update(part);
         }
@@ -97,7 +106,7 @@ pub fn verify(
     let message = [signed.id.as_bytes(), b".", signed.timestamp.as_bytes(), b".", body].concat();
     let matches = |encoded: &str| {
         let Ok(tag) = STANDARD.decode(encoded) else { return false };
-        secrets.iter().any(|secret| hmac::verify(&secret.0, &message, &tag).is_ok())
+        secrets.iter().any(|secret| hmac::verify(&secret.key(), &message, &tag).is_ok())
     };
     let mut candidates = signed.signature.split(' ').filter_map(|s| s.strip_prefix("v1,"));
     if candidates.any(matches) { Ok(()) } else { Err(VerifyError::NoMatch) }

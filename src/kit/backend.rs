@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -27,9 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::contract::problem;
 use self::script::{Answer, Fault, Script};
-use self::signature::verify;
+use self::signature::{key_of, verify};
 use super::journal::{Journal, TimedOut};
-use super::serving::Serving;
+use super::serving::{Serving, headers_of};
 
 /// The largest request that is read.
 const MAX_REQUEST: usize = 1024 * 1024;
@@ -57,18 +58,21 @@ pub struct Received {
 #[derive(Debug, Clone)]
 struct Shared {
     script: Arc<Script>,
+    keys: Arc<[hmac::Key]>,
     journal: Arc<Journal<Received>>,
     stop: CancellationToken,
 }
 
 impl Backend {
-    /// Listens from now on.
+    /// Listens from now on. A secret that cannot be a key is an error.
     pub async fn start(script: Script) -> io::Result<Self> {
         let (addr, path) = (script.addr, script.path.clone());
+        let keys: Result<Arc<[_]>, _> = script.secrets.iter().map(|secret| key_of(secret)).collect();
+        let keys = keys.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let journal = Arc::new(Journal::new());
         let script = Arc::new(script);
         let serving = Serving::start(addr, |stopping| {
-            let shared = Shared { script, journal: Arc::clone(&journal), stop: stopping.stop };
+            let shared = Shared { script, keys, journal: Arc::clone(&journal), stop: stopping.stop };
             Router::new().route(&path, post(call_config)).with_state(shared)
         })
         .await?;
@@ -111,7 +115,7 @@ async fn call_config(State(shared): State<Shared>, request: Request) -> Response
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off");
     };
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let verdict = judge(&shared.script, &parts.headers, &bytes, &body);
+    let verdict = judge(&shared, &parts.headers, &bytes, &body);
     let received = Received {
         at,
         headers: headers_of(&parts.headers),
@@ -126,19 +130,19 @@ async fn call_config(State(shared): State<Shared>, request: Request) -> Response
 }
 
 fn judge(
-    script: &Script,
+    shared: &Shared,
     headers: &HeaderMap,
     bytes: &[u8],
     body: &Value,
 ) -> Result<(), (StatusCode, String)> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if let Some(bearer) = &script.bearer
+    if let Some(bearer) = &shared.script.bearer
         && text("authorization") != format!("Bearer {bearer}")
     {
         return Err((StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong".to_owned()));
     }
-    if !script.secrets.is_empty() {
-        verify(&script.secrets, text, bytes, Timestamp::now())
+    if !shared.keys.is_empty() {
+        verify(&shared.keys, text, bytes, Timestamp::now())
             .map_err(|error| (StatusCode::UNAUTHORIZED, error.to_string()))?;
     }
     if text("content-type") != "application/json" {
@@ -206,9 +210,4 @@ fn json_response(status: StatusCode, body: Body) -> Response {
 
 fn refuse(status: StatusCode, reason: &str) -> Response {
     json_response(status, Body::from(json!({ "error": reason }).to_string()))
-}
-
-fn headers_of(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

@@ -37,7 +37,7 @@ use self::log::SessionLog;
 use self::script::{Fault, Script};
 use self::session::Session;
 use super::journal::{Journal, TimedOut};
-use super::serving::{Serving, Stopping};
+use super::serving::{Serving, Stopping, headers_of};
 
 /// How old a session may become, as in the service; [`Fault::ExpireAfter`] ends one earlier.
 const MAX_AGE_SECONDS: i64 = 3_600;
@@ -162,11 +162,6 @@ fn knows(keys: &[String], headers: &HeaderMap) -> bool {
 
 fn query_of(query: &str) -> BTreeMap<String, String> {
     url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
-}
-
-fn headers_of(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Response {

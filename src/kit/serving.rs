@@ -1,10 +1,12 @@
 //! A router served on a loopback port until it is stopped.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{HeaderMap, HeaderValue};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -63,4 +65,10 @@ impl Drop for Serving {
         self.stop.cancel();
         self.accept.abort();
     }
+}
+
+/// By lower-case name.
+pub(super) fn headers_of(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

@@ -7,19 +7,12 @@ use super::Why;
 use super::wire::Request;
 use crate::call::Call;
 use crate::dialplan::{Backend, Routed};
-use crate::http::sign::{self, Secret};
+use crate::http::sign;
 use crate::http::{Client, HttpError, Reply};
 use crate::tenant::wire::BackendAnswer;
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
-
-/// What came of one request.
-pub(super) struct Asked {
-    pub(super) outcome: Result<BackendAnswer, Why>,
-    /// Faults of the backend's settings.
-    pub(super) warnings: Vec<String>,
-}
 
 /// One signed request to a call's backend, and its whole answer within `limit`.
 pub(super) async fn ask(
@@ -29,50 +22,40 @@ pub(super) async fn ask(
     routed: Option<&Routed>,
     now: Timestamp,
     limit: Duration,
-) -> Asked {
+) -> Result<BackendAnswer, Why> {
     let id = format!("cfg_{}", call.id);
     let body = serde_json::to_vec(&Request::new(call, routed, &id, 1, limit))
         .expect("a request is strings, numbers and maps with string keys");
-    let (headers, warnings) = headers(backend, call, &id, now, &body);
+    let headers = headers(backend, call, &id, now, &body);
     let exchange = async {
         let reply = client.post(&backend.url, &headers, body).await.map_err(why)?;
         read(reply).await
     };
-    let outcome = timeout(limit, exchange).await.unwrap_or(Err(Why::Timeout));
-    Asked { outcome, warnings }
+    timeout(limit, exchange).await.unwrap_or(Err(Why::Timeout))
 }
 
-/// The headers of a request, and a warning for each secret that cannot sign.
 fn headers(
     backend: &Backend,
     call: &Call,
     id: &str,
     now: Timestamp,
     body: &[u8],
-) -> (Vec<(&'static str, String)>, Vec<String>) {
+) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),
         ("accept", "application/json".to_owned()),
         ("traceparent", traceparent(call)),
     ];
-    let mut secrets = Vec::new();
-    let mut warnings = Vec::new();
-    for (at, secret) in backend.secrets.iter().enumerate() {
-        match Secret::parse(secret.reveal()) {
-            Ok(secret) => secrets.push(secret),
-            Err(e) => warnings.push(format!("secret {}: {e}; the request is not signed with it", at + 1)),
-        }
-    }
-    if !secrets.is_empty() {
+    if !backend.secrets.is_empty() {
         let timestamp = now.as_second();
         headers.push((sign::ID, id.to_owned()));
         headers.push((sign::TIMESTAMP, timestamp.to_string()));
-        headers.push((sign::SIGNATURE, sign::sign(&secrets, id, timestamp, body)));
+        headers.push((sign::SIGNATURE, sign::sign(&backend.secrets, id, timestamp, body)));
     }
     if let Some(bearer) = &backend.bearer {
         headers.push(("authorization", format!("Bearer {}", bearer.reveal())));
     }
-    (headers, warnings)
+    headers
 }
 
 /// W3C Trace Context: the trace is the call, sampled, so that a backend's own sampler is not overruled to

@@ -21,9 +21,23 @@ pub(super) enum BadSignature {
     Mismatch,
 }
 
-/// Checks that one of the signatures was made by one of the secrets. `header` gives a header's text, or "".
+/// An empty secret, or `whsec_` without base64 behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a secret is whsec_ and base64, or any other text")]
+pub(super) struct BadSecret;
+
+/// `whsec_` is followed by base64; any other secret is its own bytes.
+pub(super) fn key_of(secret: &str) -> Result<hmac::Key, BadSecret> {
+    let bytes = match secret.strip_prefix("whsec_") {
+        Some(encoded) => STANDARD.decode(encoded).map_err(|_| BadSecret)?,
+        None => secret.as_bytes().to_vec(),
+    };
+    if bytes.is_empty() { Err(BadSecret) } else { Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)) }
+}
+
+/// Checks that one of the signatures was made by one of the keys. `header` gives a header's text, or "".
 pub(super) fn verify<'a>(
-    secrets: &[String],
+    keys: &[hmac::Key],
     header: impl Fn(&'static str) -> &'a str,
     body: &[u8],
     now: Timestamp,
@@ -42,17 +56,8 @@ pub(super) fn verify<'a>(
         .filter_map(|signature| signature.strip_prefix("v1,"))
         .filter_map(|tag| STANDARD.decode(tag).ok())
         .collect();
-    let holds = secrets.iter().any(|secret| {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &key_of(secret));
-        tags.iter().any(|tag| hmac::verify(&key, &signed, tag).is_ok())
-    });
+    let holds = keys.iter().any(|key| tags.iter().any(|tag| hmac::verify(key, &signed, tag).is_ok()));
     if holds { Ok(()) } else { Err(BadSignature::Mismatch) }
-}
-
-/// `whsec_` is followed by base64; any other secret is its own bytes.
-fn key_of(secret: &str) -> Vec<u8> {
-    let encoded = secret.strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
-    encoded.unwrap_or_else(|| secret.as_bytes().to_vec())
 }
 
 #[cfg(test)]
@@ -67,13 +72,13 @@ mod tests {
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
     fn check(secrets: &[&str], id: &str, at: &str, signature: &str, now: i64) -> Result<(), BadSignature> {
-        let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        let keys: Vec<_> = secrets.iter().map(|secret| key_of(secret).unwrap()).collect();
         let header = |name: &'static str| match name {
             "webhook-id" => id,
             "webhook-timestamp" => at,
             _ => signature,
         };
-        verify(&secrets, header, BODY, Timestamp::from_second(now).unwrap())
+        verify(&keys, header, BODY, Timestamp::from_second(now).unwrap())
     }
 
     #[test]

@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::call::{Call, Caller, Ending, Number, Origin};
-use crate::record::Timing;
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -49,20 +48,8 @@ fn id(number: u128) -> String {
 }
 
 fn record(number: u128) -> CallRecord {
-    CallRecord {
-        id: CallId::from_u128(number),
-        offered_at: Timestamp::UNIX_EPOCH,
-        call: None,
-        tenant: None,
-        route: None,
-        config: None,
-        model: None,
-        timing: Timing::default(),
-        barge_ins: 0,
-        metadata: BTreeMap::new(),
-        ending: Ending::CallerHungUp,
-        ended_at: Timestamp::UNIX_EPOCH,
-    }
+    let begun = CallRecord::begun(CallId::from_u128(number), Timestamp::UNIX_EPOCH);
+    CallRecord { ending: Ending::CallerHungUp, ..begun }
 }
 
 /// A call whose mark is about this many bytes long.

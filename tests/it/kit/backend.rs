@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -96,6 +97,14 @@ async fn a_signature_and_a_token_are_asked_for() {
     assert_eq!(signed("secret", "other").send().await.unwrap().status(), 401);
     let unsigned = post(&backend, &request()).header("authorization", "Bearer token");
     assert_eq!(unsigned.send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_backend_with_a_secret_that_is_no_key_does_not_start() {
+    for secret in ["whsec_not base64", "whsec_", ""] {
+        let script = Script::always(Answer::status(204)).signed_by("a good one").signed_by(secret);
+        assert_eq!(Backend::start(script).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{secret}");
+    }
 }
 
 #[tokio::test]

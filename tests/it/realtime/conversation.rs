@@ -1,7 +1,10 @@
 //! Whole conversations with the scripted model, which refuses what the service would refuse.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::log::{Closing, SessionLog};
@@ -33,9 +36,29 @@ fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
     dialer().open(&provider, opening)
 }
 
+/// A call whose greeting does not end by itself, as it begins.
+async fn greeted() -> (ModelServer, ModelSession) {
+    let slow = Behaviour { greeting: Duration::from_secs(30), delta_gap: FRAME * 5, ..Behaviour::default() };
+    let server = ModelServer::start(Script::always(slow)).await.unwrap();
+    let mut session = call(&server, Greeting::FromPrompt);
+    until_configured(&mut session).await;
+    (server, session)
+}
+
 async fn log(server: &ModelServer, found: impl Fn(&SessionLog) -> bool) -> SessionLog {
     let seen = |sessions: &[SessionLog]| sessions.first().filter(|log| found(log)).cloned();
     server.wait_for(seen, PATIENCE).await.expect("the server sees it in time")
+}
+
+/// Nothing that we sent was refused. It goes to a file of this test run, for `tests/peers/run events` to judge as well.
+fn assert_taken(log: &SessionLog) {
+    static SENT: LazyLock<Mutex<File>> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client-events.jsonl");
+        Mutex::new(File::create(path).unwrap())
+    });
+    assert!(log.refused.is_empty(), "{:?}", log.refused);
+    let lines: String = log.events.iter().map(|event| format!("{}\n", event.value)).collect();
+    SENT.lock().unwrap().write_all(lines.as_bytes()).unwrap();
 }
 
 /// Speaks to the model in real time, 20 ms by 20 ms, until it is dropped: a tone until told to be quiet.
@@ -88,7 +111,7 @@ async fn each_greeting_is_spoken_in_the_calls_voice_and_nothing_we_send_is_refus
         session.commands.send(ModelCommand::Close).await.unwrap();
         assert_eq!(closed(&mut session).await, Closed::Asked);
         let log = log(&server, |log| log.closed.is_some()).await;
-        assert!(log.refused.is_empty(), "{:?}", log.refused);
+        assert_taken(&log);
         assert_eq!(log.closed.unwrap().1, Closing::Client { code: Some(1000) });
         assert_eq!(log.session["instructions"], "You answer the phone.");
         let words = log.responses[0].asked["instructions"].as_str().unwrap_or_default().to_owned();
@@ -98,10 +121,7 @@ async fn each_greeting_is_spoken_in_the_calls_voice_and_nothing_we_send_is_refus
 
 #[tokio::test]
 async fn a_caller_who_breaks_in_stops_the_greeting_and_is_answered() {
-    let slow = Behaviour { greeting: Duration::from_secs(30), delta_gap: FRAME * 5, ..Behaviour::default() };
-    let server = ModelServer::start(Script::always(slow)).await.unwrap();
-    let mut session = call(&server, Greeting::FromPrompt);
-    until_configured(&mut session).await;
+    let (server, mut session) = greeted().await;
     let quiet = Arc::new(AtomicBool::new(false));
     let _caller = speak(session.commands.clone(), Arc::clone(&quiet));
     let mut playing = None;
@@ -127,15 +147,12 @@ async fn a_caller_who_breaks_in_stops_the_greeting_and_is_answered() {
     assert_eq!(answer.len(), MODEL_RATE as usize * 3 / 2, "the reply, whole");
     let log = log(&server, |log| log.utterances.first().is_some_and(|said| said.stopped.is_some())).await;
     assert!((log.utterances[0].tone_hz.unwrap() - 600.0).abs() < 30.0);
-    assert!(log.refused.is_empty(), "{:?}", log.refused);
+    assert_taken(&log);
 }
 
 #[tokio::test]
 async fn our_own_stop_cancels_the_response_and_an_item_of_which_nothing_was_heard_is_cut_to_nothing() {
-    let slow = Behaviour { greeting: Duration::from_secs(30), delta_gap: FRAME * 5, ..Behaviour::default() };
-    let server = ModelServer::start(Script::always(slow)).await.unwrap();
-    let mut session = call(&server, Greeting::FromPrompt);
-    until_configured(&mut session).await;
+    let (server, mut session) = greeted().await;
     let item = loop {
         if let ModelEvent::AgentAudio { item, .. } = next(&mut session).await {
             break item;
@@ -147,7 +164,7 @@ async fn our_own_stop_cancels_the_response_and_an_item_of_which_nothing_was_hear
     assert_eq!(response(&mut session).await.1, ResponseOutcome::Cancelled);
     let log = log(&server, |log| !log.truncations.is_empty()).await;
     assert_eq!(log.truncations[0].audio_end, Duration::ZERO);
-    assert!(log.refused.is_empty(), "{:?}", log.refused);
+    assert_taken(&log);
 }
 
 #[tokio::test]
