@@ -31,6 +31,10 @@ const REORDER_WAIT: Duration = Duration::from_millis(60);
 const RECEIVING_MAX: usize = 4;
 /// Offers made only because the server asked: beyond as many, it is not understood and not followed.
 const OFFERS_MAX: u32 = 8;
+/// str0m's ICE does one thing per turn and takes a turn every 50 ms. The path of a first check, request, answer and
+/// nomination, is a few such turns, while a caller hears ringing; so each input before the connection stands gets this
+/// many turns at once.
+const TURNS: u8 = 4;
 /// The stream our track belongs to, the first half of `a=msid`.
 const STREAM: &str = "agent";
 
@@ -50,6 +54,8 @@ pub struct Peer {
     audible: BTreeSet<String>,
     last_heard: Option<u64>,
     ice_lost_since: Option<Instant>,
+    /// Turns of ICE still to be taken now; `None` once the connection stands.
+    turns: Option<u8>,
 }
 
 /// Builds a connection and throws it away: the first one of a process initialises the cryptography, which takes
@@ -149,6 +155,7 @@ impl Peer {
             audible: BTreeSet::new(),
             last_heard: None,
             ice_lost_since: None,
+            turns: Some(TURNS),
         };
         Ok((peer, offer))
     }
@@ -226,6 +233,7 @@ impl Peer {
             .ok_or(PeerError::NoOffer)?;
         let sdp = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|_| PeerError::Sdp)?;
         self.rtc.sdp_api().accept_answer(pending, sdp)?;
+        self.hurry();
         self.track_of_mid.extend(answer.track_of_mid);
         if let Publication::Offered(mid) = self.publication {
             self.publication = Publication::Live(mid);
@@ -240,6 +248,7 @@ impl Peer {
             && candidate.addr().is_ipv4() == self.local.is_ipv4()
         {
             self.rtc.add_remote_candidate(candidate);
+            self.hurry();
         }
     }
 
@@ -252,6 +261,7 @@ impl Peer {
     ) -> Result<(), PeerError> {
         let Ok(contents) = datagram.try_into() else { return Ok(()) };
         let receive = Receive { proto: Protocol::Udp, source, destination: self.local, contents };
+        self.hurry();
         Ok(self.rtc.handle_input(Input::Receive(now, receive))?)
     }
 
@@ -294,9 +304,25 @@ impl Peer {
                         return Ok(Out::Event(event));
                     }
                 }
-                Output::Timeout(at) if at <= now => self.rtc.handle_input(Input::Timeout(now))?,
+                Output::Timeout(at) if at <= now || self.takes_turn() => {
+                    self.rtc.handle_input(Input::Timeout(now))?;
+                }
                 Output::Timeout(at) => return Ok(self.wait(at, now)),
             }
+        }
+    }
+
+    fn hurry(&mut self) {
+        self.turns = self.turns.map(|_| TURNS);
+    }
+
+    fn takes_turn(&mut self) -> bool {
+        match &mut self.turns {
+            Some(left @ 1..) => {
+                *left -= 1;
+                true
+            }
+            Some(0) | None => false,
         }
     }
 
@@ -313,7 +339,10 @@ impl Peer {
 
     fn event(&mut self, event: Event, now: Instant) -> Option<PeerEvent> {
         match event {
-            Event::Connected => Some(PeerEvent::Connected),
+            Event::Connected => {
+                self.turns = None;
+                Some(PeerEvent::Connected)
+            }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.ice_lost_since.get_or_insert(now);
                 None

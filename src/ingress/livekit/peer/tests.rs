@@ -26,11 +26,19 @@ fn address(text: &str) -> SocketAddr {
 
 impl Rig {
     fn joined() -> Self {
+        let (mut rig, offer) = Self::offered();
+        rig.server.add_local_candidate(Candidate::host(address(THEIRS), "udp").expect("a candidate"));
+        rig.answer(&offer);
+        rig.run(Duration::from_secs(1));
+        assert!(rig.events.contains(&PeerEvent::Connected));
+        rig
+    }
+
+    fn offered() -> (Self, Offer) {
         let now = tokio::time::Instant::now().into_std();
         let (peer, offer) = Peer::new(now, address(OURS)).expect("a peer");
-        let mut server = Rtc::builder().clear_codecs().enable_opus(true, false).build(now);
-        server.add_local_candidate(Candidate::host(address(THEIRS), "udp").expect("a candidate"));
-        let mut rig = Self {
+        let server = Rtc::builder().clear_codecs().enable_opus(true, false).build(now);
+        let rig = Self {
             now,
             peer,
             server,
@@ -40,10 +48,7 @@ impl Rig {
             reliable: None,
             server_mids: Vec::new(),
         };
-        rig.answer(&offer);
-        rig.run(Duration::from_secs(1));
-        assert!(rig.events.contains(&PeerEvent::Connected));
-        rig
+        (rig, offer)
     }
 
     fn answer(&mut self, offer: &Offer) {
@@ -134,6 +139,38 @@ fn the_first_offer_sends_nothing_and_the_published_one_names_its_track() {
     let (announced, offer) = rig.peer.next_offer().expect("an offer");
     assert_eq!((announced.as_deref(), offer.id), (Some("cid-1"), 2));
     assert!(offer.sdp.contains("a=msid:agent cid-1"), "the server finds the track by its msid");
+}
+
+#[test]
+fn the_answer_is_acted_upon_at_once_and_not_at_ices_next_turn() {
+    let (mut rig, offer) = Rig::offered();
+    let sdp = SdpOffer::from_sdp_string(&offer.sdp).expect("an offer");
+    let answer = rig.server.sdp_api().accept_offer(sdp).expect("an answer").to_sdp_string();
+    // As livekit-server does it: its checks come before the answer, its candidate after.
+    let candidate = Candidate::host(address(THEIRS), "udp").expect("a candidate");
+    rig.server.add_local_candidate(candidate.clone());
+    let check = loop {
+        match rig.server.poll_output().expect("the server is well") {
+            Output::Transmit(transmit) => break transmit.contents,
+            Output::Timeout(_) => {
+                rig.server.handle_input(Input::Timeout(rig.now)).expect("the server is well")
+            }
+            Output::Event(_) => {}
+        }
+    };
+    rig.exchange();
+    for _ in 0..3 {
+        rig.peer.handle_datagram(rig.now, address(THEIRS), &check).expect("the peer is well");
+    }
+    rig.now += STEP;
+    let answer = Answer { id: offer.id, sdp: answer, track_of_mid: HashMap::new() };
+    rig.peer.accept_answer(answer).expect("accepted");
+    rig.peer.add_candidate(&candidate.to_sdp_string());
+    let mut sent = 0;
+    while let Out::Transmit(_) = rig.peer.poll(rig.now).expect("the peer is well") {
+        sent += 1;
+    }
+    assert_eq!(sent, 4, "three answers to its checks and a check of our own");
 }
 
 #[test]
