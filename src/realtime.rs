@@ -164,6 +164,17 @@ pub enum Closed {
     Refused { code: String },
 }
 
+impl Closed {
+    /// The name in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Lost { .. } => "lost",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
 /// Tokens of one response or of a whole call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::admission::Slot;
 use crate::call::{Call, CallId, Fault, Refusal};
@@ -20,6 +21,8 @@ pub const COMMAND_QUEUE: usize = 32;
 #[derive(Debug)]
 pub struct Incoming {
     pub id: CallId,
+    /// When it was offered, and what the wall's clock said then.
+    pub offered: Instant,
     pub offered_at: Timestamp,
     pub leg: Leg,
     /// Held until the call's record is written.

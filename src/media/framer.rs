@@ -1,9 +1,8 @@
 //! Pieces of speech of any length in, whole frames out.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use super::{FRAME_SAMPLES, MODEL_RATE, PcmFrame};
+use super::{FRAME_SAMPLES, PcmFrame};
 
 /// Cuts a stream of PCM into frames. What it holds is bounded by what its owner pushes before taking.
 #[derive(Debug, Default)]
@@ -30,12 +29,6 @@ impl Framer {
     /// Forgets what is held: nobody will hear it.
     pub fn clear(&mut self) {
         self.held.clear();
-    }
-
-    /// How long what is held would play.
-    pub fn held(&self) -> Duration {
-        let samples = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
-        Duration::from_micros(samples.saturating_mul(1_000_000) / u64::from(MODEL_RATE))
     }
 
     fn take_padded(&mut self) -> PcmFrame {
@@ -73,15 +66,14 @@ mod tests {
             let (speech, padding) = out.split_at(input.len());
             prop_assert_eq!(speech, &input[..]);
             prop_assert!(padding.iter().all(|sample| *sample == 0));
-            prop_assert_eq!(framer.held(), Duration::ZERO);
+            prop_assert_eq!(framer.finish(), None);
         }
     }
 
     #[test]
-    fn held_speech_is_counted_and_forgotten_on_request() {
+    fn held_speech_is_forgotten_on_request() {
         let mut framer = Framer::default();
         framer.push(&[1; 1200]);
-        assert_eq!(framer.held(), Duration::from_millis(50));
         framer.clear();
         assert_eq!(framer.finish(), None);
     }

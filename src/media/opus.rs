@@ -43,6 +43,12 @@ impl Encoder {
         Self { codec, silent: 0, silence: SILENCE.into() }
     }
 
+    /// Forgets what was encoded: the next frame stands at the beginning of a stream.
+    pub fn restart(&mut self) {
+        self.codec.reset_state().expect("a reset has nothing to refuse");
+        self.silent = 0;
+    }
+
     /// One frame, encoded. There is no DTX: every frame has its packet. Lasting silence costs nothing: it is
     /// [`SILENCE`] until a sound comes, and the codec starts anew with it, as the receiver's does.
     pub fn encode(&mut self, frame: &PcmFrame) -> Arc<[u8]> {
@@ -50,7 +56,7 @@ impl Encoder {
             self.silent = self.silent.saturating_add(1);
         } else {
             if self.silent > FADE_FRAMES {
-                self.codec.reset_state().expect("a reset has nothing to refuse");
+                self.restart();
             }
             self.silent = 0;
         }

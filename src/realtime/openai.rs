@@ -99,6 +99,11 @@ impl OpenAi {
         }
     }
 
+    /// Whether a response is being made: its end, with what it cost, is yet to come.
+    pub fn is_responding(&self) -> bool {
+        self.stage == Stage::Configured && self.speech.is_open()
+    }
+
     fn apply(&mut self, event: ServerEvent<'_>, reaction: &mut Reaction) -> Result<(), Unreadable> {
         let events = &mut reaction.events;
         match event {

@@ -87,6 +87,7 @@ impl Pump {
                 self.close().await;
             }
             Stop::Asked => {
+                self.wind_up().await;
                 self.close().await;
                 self.waiting.push_back(ModelEvent::Closed(Closed::Asked));
                 self.deliver().await;
@@ -185,6 +186,28 @@ impl Pump {
             self.flushed_by = Some(Instant::now() + self.timing.heartbeat);
         }
         Ok(())
+    }
+
+    /// A response in the making is stopped and its end awaited a little: it says what it cost.
+    async fn wind_up(&mut self) {
+        let Some(cancel) = self.dialect.on_command(&ModelCommand::StopSpeaking) else { return };
+        let limit = self.timing.goodbye;
+        let over = async {
+            self.sink.send(Message::text(cancel)).await?;
+            while self.dialect.is_responding()
+                && let Some(message) = self.stream.next().await
+            {
+                if let Message::Text(text) = message? {
+                    let events = self.dialect.on_server(text.as_str()).events;
+                    self.waiting
+                        .extend(events.into_iter().filter(|e| matches!(e, ModelEvent::AgentDone { .. })));
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        if !matches!(timeout(limit, over).await, Ok(Ok(()))) {
+            tracing::debug!("a response was left without its end");
+        }
     }
 
     async fn deliver(&mut self) {

@@ -6,7 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::Dialer;
 use super::openai::OpenAi;
 use super::pump::Pump;
-use super::{Capabilities, Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider};
+use super::{Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider};
 
 /// Commands waiting for the socket: more than a second of audio.
 const COMMAND_QUEUE: usize = 64;
@@ -20,7 +20,6 @@ pub struct ModelSession {
     pub commands: mpsc::Sender<ModelCommand>,
     /// [`ModelEvent::Closed`] is the last, and always comes.
     pub events: mpsc::Receiver<ModelEvent>,
-    pub capabilities: Capabilities,
     /// The session's task.
     pub task: AbortOnDropHandle<()>,
 }
@@ -30,11 +29,10 @@ impl Dialer {
     pub fn open(&self, provider: &Provider, opening: Opening) -> ModelSession {
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (event_queue, events) = mpsc::channel(EVENT_QUEUE);
-        let capabilities = provider.dialect.capabilities();
         let session = run(self.clone(), provider.clone(), opening, command_queue, event_queue);
         #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
         let task = AbortOnDropHandle::new(tokio::spawn(session));
-        ModelSession { commands, events, capabilities, task }
+        ModelSession { commands, events, task }
     }
 }
 

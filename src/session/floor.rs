@@ -12,7 +12,7 @@ use super::timings::Timings;
 use crate::ingress::leg::{Frame, LegCommand};
 use crate::media::FRAME;
 use crate::media::pacer::Pacer;
-use crate::realtime::{ItemId, ModelCommand, ResponseOutcome};
+use crate::realtime::{ItemId, ModelCommand, ResponseId, ResponseOutcome};
 
 /// Speech that may wait: 4 minutes, more than a response of 4096 tokens lasts. About 1 MB of Opus.
 const QUEUE_LIMIT: usize = 12_000;
@@ -37,6 +37,10 @@ pub struct Floor {
     cut: VecDeque<ItemId>,
     /// Since when the model owes the caller speech.
     owed: Option<Instant>,
+    /// The response that is to pay it, once one has begun, and whether it has said anything.
+    payer: Option<(ResponseId, bool)>,
+    /// Between the start and the end of the caller's turn nobody waits for us.
+    caller_speaks: bool,
     /// When the caller last heard anything of ours.
     sounded: Option<Instant>,
     /// When the model last showed a sign of life.
@@ -71,6 +75,8 @@ impl Floor {
             begun: false,
             cut: VecDeque::new(),
             owed: None,
+            payer: None,
+            caller_speaks: false,
             sounded: None,
             heard_of_model: None,
             first_speech: None,
@@ -97,6 +103,9 @@ impl Floor {
     /// 20 ms of speech. An item that grows past the bound is cut short, and the model is told so.
     pub fn speech(&mut self, item: ItemId, frame: Frame, now: Instant) -> Vec<Action> {
         self.heard_of_model = Some(now);
+        if let Some((_, spoke)) = &mut self.payer {
+            *spoke = true;
+        }
         if self.cut.contains(&item) {
             return Vec::new();
         }
@@ -124,27 +133,35 @@ impl Floor {
     }
 
     /// A response begins.
-    pub fn agent_started(&mut self, now: Instant) {
+    pub fn agent_started(&mut self, response: ResponseId, now: Instant) {
         self.begun = true;
+        self.payer = Some((response, false));
         self.owe(now);
     }
 
-    /// A response is over. One that failed leaves the debt standing; one cancelled was paid off by the caller's
-    /// own voice, and a newer debt is not its business.
-    pub fn agent_done(&mut self, outcome: &ResponseOutcome) {
-        match outcome {
-            ResponseOutcome::Completed | ResponseOutcome::Incomplete { .. } => self.owed = None,
-            ResponseOutcome::Cancelled | ResponseOutcome::Failed { .. } => {}
+    /// A response is over. What it owed is paid if it said what it wanted; one that failed, or was cut off before a
+    /// word, leaves the debt standing. A late word on an older response changes nothing.
+    pub fn agent_done(&mut self, response: &ResponseId, outcome: &ResponseOutcome) {
+        let Some((_, spoke)) = self.payer.take_if(|(payer, _)| payer == response) else { return };
+        let paid = match outcome {
+            ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
+            ResponseOutcome::Incomplete { .. } => spoke,
+            ResponseOutcome::Failed { .. } => false,
+        };
+        if paid {
+            self.owed = None;
         }
     }
 
     /// The caller has finished a turn: the model owes an answer.
     pub fn caller_stopped(&mut self, now: Instant) {
+        self.caller_speaks = false;
         self.owe(now);
     }
 
     /// The caller speaks: whatever we were saying stops now, and the model is told what was heard of it.
     pub fn caller_started(&mut self) -> Vec<Action> {
+        self.caller_speaks = true;
         self.owed = None;
         let playing = self.playing.take();
         let queued = std::mem::take(&mut self.queue);
@@ -201,7 +218,7 @@ impl Floor {
     }
 
     fn owe(&mut self, now: Instant) {
-        if self.owed.is_none() {
+        if self.owed.is_none() && !self.caller_speaks {
             self.owed = Some(now);
         }
         self.heard_of_model = Some(now);

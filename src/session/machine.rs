@@ -173,11 +173,11 @@ impl Machine {
         let step = self.setup.model(&event, now, &self.context.timings);
         let mut actions = self.take(step, now);
         match event {
-            ModelEvent::CallerStarted => actions.extend(self.floor.caller_started()),
+            ModelEvent::CallerStarted => actions.extend(self.barge_in()),
             ModelEvent::CallerStopped => self.floor.caller_stopped(now),
-            ModelEvent::AgentStarted { .. } => self.floor.agent_started(now),
+            ModelEvent::AgentStarted { response } => self.floor.agent_started(response, now),
             ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item),
-            ModelEvent::AgentDone { outcome, .. } => self.floor.agent_done(&outcome),
+            ModelEvent::AgentDone { response, outcome, .. } => self.floor.agent_done(&response, &outcome),
             ModelEvent::Closed(_) => actions.extend(self.end(Ending::Failed(Fault::ModelLost), now)),
             // Audio arrives as `Event::Speech`; the rest is only noted.
             ModelEvent::AgentAudio { .. }
@@ -200,9 +200,15 @@ impl Machine {
         }
     }
 
-    /// The caller's voice reaches the model once the caller can expect to be heard.
+    fn barge_in(&mut self) -> Vec<Action> {
+        let told = self.floor.caller_started();
+        if self.context.capabilities.truncate { told } else { Vec::new() }
+    }
+
+    /// The caller's voice reaches the model once the caller hears ours: what a carrier sends before the answer, noise
+    /// or ringback, would only talk the greeting down.
     fn audio(&self, pcm: Pcm) -> Vec<Action> {
-        let heard = self.setup.is_answered() && self.model_is_open;
+        let heard = self.setup.is_up() && self.model_is_open;
         heard.then_some(Action::Model(ModelCommand::Audio(pcm))).into_iter().collect()
     }
 
@@ -252,7 +258,7 @@ impl Machine {
 
     fn ending_of(&self, end: LegEnd) -> Ending {
         match end {
-            LegEnd::Caller if self.setup.is_up() => Ending::CallerHungUp,
+            LegEnd::Caller if self.setup.is_being_answered() => Ending::CallerHungUp,
             LegEnd::Caller => Ending::CallerCancelled,
             LegEnd::Failed(fault) => Ending::Failed(fault),
             // We had not asked: somebody else ended the leg with our means, and that is the room's doing.

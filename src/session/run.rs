@@ -17,10 +17,10 @@ use super::sounds::Sounds;
 use super::timings::Timings;
 use super::voice::Voice;
 use super::{Action, Event};
-use crate::call::{CallId, Fault};
+use crate::call::Fault;
 use crate::dialplan::Dialplan;
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
-use crate::lookup::{Answer, Lookup};
+use crate::lookup::{Answer, Lookup, Why};
 use crate::realtime::connect::Dialer;
 use crate::realtime::session::ModelSession;
 use crate::realtime::{Closed, ModelCommand, ModelEvent, Provider};
@@ -28,8 +28,12 @@ use crate::record::CallRecord;
 use crate::store::journal::Journal;
 use crate::telemetry::{Metrics, call_span};
 
-/// The longest wait for a place in a leg's or a model's command queue, and for a model to close.
+/// The longest wait for a place in a leg's command queue.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait for a model to close: its own goodbye, and a little.
+const CLOSE: Duration = Duration::from_millis(2500);
+/// Places in a model's command queue that audio leaves free.
+const RESERVED: usize = 8;
 
 /// What every call of this router shares.
 pub struct Shared {
@@ -45,11 +49,13 @@ pub struct Shared {
 
 /// Runs one call to its end and writes its record, whatever happens. `drain` lets the caller go.
 pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationToken) {
-    let Incoming { id, offered_at, leg, slot } = incoming;
+    let Incoming { id, offered, offered_at, leg, slot } = incoming;
     let span = call_span(&id);
     let counted = shared.metrics.call_offered();
     let known = OnceLock::new();
-    let call = converse(id, offered_at, leg, &shared, &drain, &known).instrument(span.clone());
+    let context = context(&shared);
+    let machine = Machine::new(id, offered_at, offered, context);
+    let call = Shell::new(&shared, &known, machine, leg).run(&drain).instrument(span.clone());
     let record = match AssertUnwindSafe(call).catch_unwind().await {
         Ok(record) => record,
         Err(_panic) => panicked(known.into_inner().unwrap_or_else(|| CallRecord::begun(id, offered_at))),
@@ -64,6 +70,9 @@ async fn close(record: &CallRecord, shared: &Shared) {
     let seconds = record.timing.ended.as_secs_f64();
     tracing::info!(ending, detail, by = record.ending.side().name(), seconds, "call ended");
     shared.metrics.call_ended(ending, detail);
+    if let Some(config) = &record.config {
+        shared.metrics.config_found(config.source.name(), config.why.map(Why::name), config.took);
+    }
     if let Some(active) = record.timing.active {
         shared.metrics.call_answered(active);
     }
@@ -83,36 +92,15 @@ fn panicked(known: CallRecord) -> CallRecord {
     record
 }
 
-async fn converse(
-    id: CallId,
-    offered_at: Timestamp,
-    leg: Leg,
-    shared: &Arc<Shared>,
-    drain: &CancellationToken,
-    known: &OnceLock<CallRecord>,
-) -> CallRecord {
-    let context = Context {
+fn context(shared: &Shared) -> Context {
+    Context {
         dialplan: Arc::clone(&shared.dialplan.borrow()),
         provider: Arc::clone(&shared.provider),
         capabilities: shared.provider.dialect.capabilities(),
         timings: shared.timings,
         sounds: shared.sounds.clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
-    };
-    let machine = Machine::new(id, offered_at, Instant::now(), context);
-    let shell = Shell {
-        shared,
-        known,
-        machine,
-        leg,
-        leg_is_open: true,
-        model: None,
-        voice: Voice::default(),
-        lookups: JoinSet::new(),
-        marks: JoinSet::new(),
-        record: None,
-    };
-    shell.run(drain).await
+    }
 }
 
 struct Shell<'call> {
@@ -136,13 +124,32 @@ enum Wake {
     Model(ModelEvent),
 }
 
-impl Shell<'_> {
+impl<'call> Shell<'call> {
+    fn new(
+        shared: &'call Arc<Shared>,
+        known: &'call OnceLock<CallRecord>,
+        machine: Machine,
+        leg: Leg,
+    ) -> Self {
+        Self {
+            shared,
+            known,
+            machine,
+            leg,
+            leg_is_open: true,
+            model: None,
+            voice: Voice::default(),
+            lookups: JoinSet::new(),
+            marks: JoinSet::new(),
+            record: None,
+        }
+    }
+
     async fn run(mut self, drain: &CancellationToken) -> CallRecord {
         let mut draining = false;
         loop {
             if let Some(record) = self.record.take() {
-                self.finish().await;
-                return *record;
+                return self.finish(*record).await;
             }
             let wake = self.next(drain, draining).await;
             draining |= matches!(wake, Wake::Event(Event::Drain));
@@ -179,6 +186,7 @@ impl Shell<'_> {
             Wake::Time => self.machine.on_time(now),
             Wake::Event(event) => self.machine.handle(event, now),
             Wake::Model(event) => {
+                count_closed(&self.shared.metrics, &event);
                 let events = self.voiced(event);
                 events.into_iter().flat_map(|event| self.machine.handle(event, now)).collect()
             }
@@ -189,11 +197,11 @@ impl Shell<'_> {
     fn voiced(&mut self, event: ModelEvent) -> Vec<Event> {
         match event {
             ModelEvent::AgentAudio { item, pcm, .. } => {
-                let frames = self.voice.push(&pcm);
+                let frames = self.voice.push(&item, &pcm);
                 frames.into_iter().map(|frame| Event::Speech { item: item.clone(), frame }).collect()
             }
             ModelEvent::AgentAudioDone { item } => {
-                let rest = self.voice.finish().map(|frame| Event::Speech { item: item.clone(), frame });
+                let rest = self.voice.finish(&item).map(|frame| Event::Speech { item: item.clone(), frame });
                 rest.into_iter().chain([Event::Model(ModelEvent::AgentAudioDone { item })]).collect()
             }
             event => vec![Event::Model(event)],
@@ -217,14 +225,17 @@ impl Shell<'_> {
                 let _ = self.leg.commands.try_send(LegCommand::Frame(frame));
             }
             Action::Leg(command) => {
+                if command == LegCommand::Answer {
+                    self.marked().await;
+                }
                 let _ = timeout(PATIENCE, self.leg.commands.send(command)).await;
             }
-            Action::Model(command) => self.tell_model(command).await,
+            Action::Model(command) => self.tell_model(command),
             Action::Record(record) => self.record = Some(record),
         }
     }
 
-    /// The mark is written beside the lookup; the journal keeps their order, so it is there before the record.
+    /// The mark is written beside the lookup, and waited for before the call is answered.
     fn mark(&mut self, record: CallRecord) {
         tracing::info!("call arrived");
         let (shared, marked) = (Arc::clone(self.shared), record.clone());
@@ -236,25 +247,42 @@ impl Shell<'_> {
         let _ = self.known.set(record);
     }
 
-    async fn tell_model(&mut self, command: ModelCommand) {
+    async fn marked(&mut self) {
+        while self.marks.join_next().await.is_some() {}
+    }
+
+    /// The run loop never waits for a model. One that does not keep up misses some of the caller's audio, and what it
+    /// must know has places that audio leaves free.
+    fn tell_model(&self, command: ModelCommand) {
         let Some(model) = &self.model else { return };
-        match command {
-            // Old audio is of no use to a model that does not keep up.
-            ModelCommand::Audio(_) => {
-                let _ = model.commands.try_send(command);
-            }
-            command => {
-                let _ = timeout(PATIENCE, model.commands.send(command)).await;
-            }
+        let is_audio = matches!(command, ModelCommand::Audio(_));
+        if !is_audio || model.commands.capacity() > RESERVED {
+            let _ = model.commands.try_send(command);
         }
     }
 
-    /// The mark is to be on its way before the record, and the model's socket gets a moment to close properly.
-    async fn finish(&mut self) {
-        while self.marks.join_next().await.is_some() {}
-        let Some(model) = &mut self.model else { return };
-        let closed = async { while model.events.recv().await.is_some() {} };
-        let _ = timeout(PATIENCE, closed).await;
+    /// The mark stands before its record, and the model's session gets a moment to close properly: it may still tell
+    /// what the last response cost.
+    async fn finish(mut self, mut record: CallRecord) -> CallRecord {
+        self.marked().await;
+        let Self { shared, model, .. } = self;
+        let Some(mut model) = model else { return record };
+        let told = async {
+            while let Some(event) = model.events.recv().await {
+                count_closed(&shared.metrics, &event);
+                if let Some(usage) = &mut record.model {
+                    usage.note(&event);
+                }
+            }
+        };
+        let _ = timeout(CLOSE, told).await;
+        record
+    }
+}
+
+fn count_closed(metrics: &Metrics, event: &ModelEvent) {
+    if let ModelEvent::Closed(closed) = event {
+        metrics.model_closed(closed.name());
     }
 }
 

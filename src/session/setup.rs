@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::timings::Timings;
 use crate::call::{Ending, Fault};
 use crate::lookup::{Answer, Decision};
-use crate::realtime::{ModelEvent, ResponseOutcome};
+use crate::realtime::ModelEvent;
 use crate::tenant::{CallConfig, Greeting};
 
 /// Speech that must be here before the answer, for a model that speaks faster than real time: 200 ms.
@@ -90,13 +90,8 @@ impl Setup {
             (Stage::Greeting, ModelEvent::AgentAudioDone { .. }) if self.frames > 0 => {
                 Some(self.publish(now, timings))
             }
-            // The greeting came to nothing: this model cannot serve the call.
-            (Stage::Greeting, ModelEvent::AgentDone { outcome, .. }) if self.frames == 0 => match outcome {
-                ResponseOutcome::Completed | ResponseOutcome::Incomplete { .. } => {
-                    Some(self.publish(now, timings))
-                }
-                ResponseOutcome::Cancelled | ResponseOutcome::Failed { .. } => Some(MODEL_UNAVAILABLE),
-            },
+            // The greeting came to nothing, whatever the model calls it: a caller would hear nothing.
+            (Stage::Greeting, ModelEvent::AgentDone { .. }) if self.frames == 0 => Some(MODEL_UNAVAILABLE),
             (stage, ModelEvent::Closed(_)) if stage < Stage::Up => Some(MODEL_UNAVAILABLE),
             _ => None,
         }
@@ -122,6 +117,11 @@ impl Setup {
     /// Whether the gate is open: the carrier has, or is about to have, its 200 OK.
     pub fn is_answered(&self) -> bool {
         self.stage >= Stage::Publishing
+    }
+
+    /// The bridge has our voice: the INVITE is answered, or as good as.
+    pub fn is_being_answered(&self) -> bool {
+        self.stage >= Stage::Answering
     }
 
     pub fn is_up(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The journal: a file with one JSON line per ended call, and beside it, in `FILE.open`, a mark for each call
 //! that is up.
 //!
-//! A mark is on the disk before its call goes on, a record before the call's permit is given back. A mark
+//! A mark is on the disk before its call is answered, a record before the call's permit is given back. A mark
 //! without a record is a call whose router died: the next start writes its record, as `interrupted`. A
 //! thread of its own writes, so that a slow disk stalls no call's audio; everything that waits for the disk
 //! at one time shares one fsync. A failure is logged and counted, and never ends a call.

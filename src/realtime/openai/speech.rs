@@ -129,6 +129,10 @@ impl Speech {
         active
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// How many milliseconds of the item to keep: never more than it had, for the server would refuse that.
     /// `None` for an item without audio, which can't be cut.
     pub(super) fn heard(&self, item: &ItemId, heard: Duration) -> Option<u64> {

@@ -44,6 +44,10 @@ fn item(name: &str) -> ItemId {
     ItemId(name.into())
 }
 
+fn response(name: &str) -> ResponseId {
+    ResponseId(name.into())
+}
+
 /// What the model is told, as item and milliseconds.
 fn told(actions: Vec<Action>) -> Vec<(String, u128)> {
     let told = |action| match action {
@@ -104,25 +108,48 @@ fn a_model_that_lets_the_caller_wait_is_covered_by_comfort_and_then_given_up() {
 }
 
 #[test]
-fn nothing_is_owed_once_a_response_is_complete_and_everything_while_it_failed() {
-    for (outcome, comfort) in
-        [(ResponseOutcome::Completed, false), (ResponseOutcome::Failed { code: "x".into() }, true)]
-    {
+fn a_debt_is_paid_by_the_response_that_took_it_on_unless_it_failed_or_said_nothing() {
+    let failed = || ResponseOutcome::Failed { code: "x".into() };
+    let filtered = || ResponseOutcome::Incomplete { reason: "content_filter".into() };
+    for (words, outcome, comfort) in [
+        (0, ResponseOutcome::Completed, false),
+        (0, ResponseOutcome::Cancelled, false),
+        (0, filtered(), true),
+        (1, filtered(), false),
+        (1, failed(), true),
+    ] {
         let mut talk = Talk::new();
-        talk.floor.agent_started(talk.now);
-        talk.floor.agent_done(&outcome);
-        assert_eq!(talk.run(100).contains(&COMFORT), comfort, "{outcome:?}");
+        talk.floor.agent_started(response("r"), talk.now);
+        talk.speech("answer", words);
+        talk.floor.agent_done(&response("r"), &outcome);
+        assert_eq!(talk.run(100).contains(&COMFORT), comfort, "{outcome:?} after {words} frames");
     }
+    let mut talk = Talk::new();
+    talk.floor.caller_stopped(talk.now);
+    talk.floor.agent_started(response("new"), talk.now);
+    talk.floor.agent_done(&response("old"), &ResponseOutcome::Completed);
+    assert!(talk.run(100).contains(&COMFORT), "an older response pays nothing");
+}
+
+#[test]
+fn a_caller_who_speaks_is_owed_nothing_meanwhile() {
+    let mut talk = Talk::new();
+    talk.floor.caller_started();
+    talk.floor.agent_started(response("late"), talk.now);
+    assert!(!talk.run(600).contains(&COMFORT), "12 s of the caller's own voice");
+    assert!(!talk.floor.is_abandoned(talk.now, &talk.timings));
+    talk.floor.caller_stopped(talk.now);
+    assert!(talk.run(100).contains(&COMFORT));
 }
 
 #[test]
 fn a_greeting_that_was_made_before_the_caller_hears_us_is_owed_no_more() {
     let mut talk = Talk::new();
     talk.floor.open = false;
-    talk.floor.agent_started(talk.now);
+    talk.floor.agent_started(response("r"), talk.now);
     talk.speech("greeting", 10);
     talk.floor.speech_done(item("greeting"));
-    talk.floor.agent_done(&ResponseOutcome::Completed);
+    talk.floor.agent_done(&response("r"), &ResponseOutcome::Completed);
     talk.floor.open(true, talk.now);
     assert!(!talk.run(100).contains(&COMFORT));
     talk.run(500);

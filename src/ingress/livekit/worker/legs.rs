@@ -78,7 +78,7 @@ impl Legs {
         self.stops.insert(job, terminated);
 
         let leg = Leg { commands: command_sender, events: event_receiver };
-        if self.site.calls.try_send(Incoming { id, offered_at, leg, slot }).is_err() {
+        if self.site.calls.try_send(Incoming { id, offered, offered_at, leg, slot }).is_err() {
             tracing::error!(call = %id, "call not taken by the router");
         }
     }

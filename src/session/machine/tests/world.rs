@@ -1,6 +1,6 @@
 //! A call's surroundings in virtual time: a leg, a backend, a model and a caller, each with its moods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::*;
 
@@ -29,6 +29,8 @@ pub(super) enum Trouble {
     ModelNeverGreets,
     ModelCloses,
     ModelFallsSilent,
+    /// Responses fail, are filtered, are cancelled, or say nothing.
+    ModelStumbles,
     NeverSubscribed,
     NeverActive,
     LegHangsAtTheEnd,
@@ -37,7 +39,7 @@ pub(super) enum Trouble {
     Noise,
 }
 
-pub(super) const TROUBLES: [Trouble; 14] = [
+pub(super) const TROUBLES: [Trouble; 15] = [
     Trouble::None,
     Trouble::NeverArrives,
     Trouble::BackendRefuses,
@@ -46,6 +48,7 @@ pub(super) const TROUBLES: [Trouble; 14] = [
     Trouble::ModelNeverGreets,
     Trouble::ModelCloses,
     Trouble::ModelFallsSilent,
+    Trouble::ModelStumbles,
     Trouble::NeverSubscribed,
     Trouble::NeverActive,
     Trouble::LegHangsAtTheEnd,
@@ -62,6 +65,7 @@ pub(super) struct Seen {
     pub(super) answers: u32,
     pub(super) opened: u32,
     pub(super) closes: u32,
+    pub(super) model_closed: u32,
     pub(super) hang_ups: u32,
     pub(super) frames: u32,
     pub(super) first_frame: Option<Instant>,
@@ -69,6 +73,8 @@ pub(super) struct Seen {
     pub(super) audible: u32,
     /// By item: frames sent, and whether the model was told of an interruption.
     pub(super) sent: HashMap<u8, (u32, bool)>,
+    pub(super) caller_speaks: bool,
+    pub(super) spoke: HashSet<String>,
     pub(super) owed_since: Option<Instant>,
     pub(super) last_sound: Option<Instant>,
     pub(super) worst_silence: Duration,
@@ -160,15 +166,27 @@ impl World {
     fn say(&mut self, at: u64, number: u8) {
         let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string()));
         self.at(at, Event::Model(ModelEvent::AgentStarted { response: response.clone() }));
-        let frames = self.rng.random_range(1..500);
+        let (frames, outcome) = match self.trouble {
+            Trouble::ModelStumbles => (self.rng.random_range(0..2) * 100, self.mishap()),
+            _ => (self.rng.random_range(1..500), ResponseOutcome::Completed),
+        };
         for n in 0..frames {
             let frame = Frame::from([SPEECH, number]);
             self.at(at + 100 + n * 4, Event::Speech { item: item.clone(), frame });
         }
         let end = at + 100 + frames * 4;
         self.at(end, Event::Model(ModelEvent::AgentAudioDone { item }));
-        let (outcome, usage) = (ResponseOutcome::Completed, Usage::default());
+        let usage = Usage::default();
         self.at(end, Event::Model(ModelEvent::AgentDone { response, outcome, usage }));
+    }
+
+    fn mishap(&mut self) -> ResponseOutcome {
+        match self.rng.random_range(0..4) {
+            0 => ResponseOutcome::Completed,
+            1 => ResponseOutcome::Cancelled,
+            2 => ResponseOutcome::Failed { code: "server_error".into() },
+            _ => ResponseOutcome::Incomplete { reason: "content_filter".into() },
+        }
     }
 
     fn noise(&mut self) -> Event {
@@ -237,13 +255,25 @@ impl World {
         match event {
             Event::Leg(LegEvent::Active) if seen.answers == 1 && !seen.up => {
                 seen.up = true;
-                seen.owed_since = (seen.greeting && !seen.greeted).then_some(self.now);
+                seen.owed_since = (seen.greeting && !seen.greeted && !seen.caller_speaks).then_some(self.now);
             }
-            Event::Model(ModelEvent::CallerStarted) => seen.owed_since = None,
-            Event::Model(ModelEvent::CallerStopped) if seen.up => seen.owed_since = Some(self.now),
-            Event::Model(ModelEvent::AgentDone { .. }) => {
+            Event::Model(ModelEvent::CallerStarted) => (seen.caller_speaks, seen.owed_since) = (true, None),
+            Event::Model(ModelEvent::CallerStopped) => {
+                seen.caller_speaks = false;
+                seen.owed_since = seen.up.then_some(self.now);
+            }
+            Event::Speech { item, .. } => _ = seen.spoke.insert(item.0.clone()),
+            Event::Model(ModelEvent::AgentDone { response, outcome, .. }) => {
                 seen.greeted = true;
-                seen.owed_since = None;
+                let paid = match outcome {
+                    ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
+                    ResponseOutcome::Incomplete { .. } => seen.spoke.contains(&response.0),
+                    ResponseOutcome::Failed { .. } => false,
+                };
+                seen.owed_since = seen.owed_since.filter(|_| !paid);
+            }
+            Event::Model(ModelEvent::Closed(_)) if seen.closes == 0 && seen.opened > seen.model_closed => {
+                seen.model_closed += 1;
             }
             _ => {}
         }
@@ -354,33 +384,5 @@ impl World {
         let at = self.start + Duration::from_millis(ms);
         self.future.insert((at, self.planned), event);
         self.planned += 1;
-    }
-}
-
-fn provider() -> Provider {
-    Provider {
-        name: "test".into(),
-        dialect: Dialect::OpenAiRealtime,
-        url: "http://127.0.0.1/v1".parse().expect("a URL"),
-        api_key: "".into(),
-        model: "test".into(),
-    }
-}
-
-fn call() -> Call {
-    Call {
-        id: CallId::from_u128(1),
-        origin: Origin::LiveKit { project: "main".into() },
-        received_at: Timestamp::UNIX_EPOCH,
-        room: "room".into(),
-        called: Number::read("+15557770001", None),
-        diverted_from: None,
-        caller: Caller::Anonymous,
-        caller_name: None,
-        trunk: None,
-        rule_id: None,
-        sip_call_id: None,
-        sip_call_id_full: None,
-        headers: [].into(),
     }
 }
