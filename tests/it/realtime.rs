@@ -27,6 +27,9 @@ mod tls;
 const CREATED: &str = r#"{"type":"session.created","session":{"id":"sess_1","expires_at":1800000000}}"#;
 const UPDATED: &str = r#"{"type":"session.updated","session":{}}"#;
 /// One sample, of value 1.
+const CANCELLED: &str = r#"{"type":"response.done","response":{"id":"r","status":"cancelled",
+    "status_details":{"type":"cancelled","reason":"client_cancelled"},
+    "usage":{"output_token_details":{"audio_tokens":7,"text_tokens":0}}}}"#;
 const DELTA: &str =
     r#"{"type":"response.output_audio.delta","response_id":"r","item_id":"a","delta":"AQA="}"#;
 
@@ -165,8 +168,11 @@ async fn a_session_names_model_and_key_carries_audio_both_ways_and_closes_with_1
         }
         while let Some(Ok(message)) = socket.next().await {
             let close = matches!(message, Message::Close(Some(ref frame)) if u16::from(frame.code) == 1000);
-            tell.send(if close { "closed with 1000".into() } else { message.to_text().unwrap().into() })
-                .unwrap();
+            let text = if close { "closed with 1000" } else { message.to_text().unwrap() };
+            tell.send(text.to_owned()).unwrap();
+            if text.contains("response.cancel") {
+                socket.send(Message::text(CANCELLED)).await.unwrap();
+            }
         }
     })
     .await;
@@ -179,7 +185,14 @@ async fn a_session_names_model_and_key_carries_audio_both_ways_and_closes_with_1
     session.commands.send(ModelCommand::Audio(vec![1])).await.unwrap();
     assert_eq!(server.told().await, r#"{"type":"input_audio_buffer.append","audio":"AQA="}"#);
     session.commands.send(ModelCommand::Close).await.unwrap();
+    assert!(server.told().await.contains("response.cancel"), "what is being said is stopped first");
     assert_eq!(server.told().await, "closed with 1000");
+    let cost = loop {
+        if let ModelEvent::AgentDone { usage, .. } = next(&mut session).await {
+            break usage.output_audio;
+        }
+    };
+    assert_eq!(cost, 7, "the unfinished response is counted");
     assert_eq!(closed(&mut session).await, Closed::Asked);
 }
 

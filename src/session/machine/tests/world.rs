@@ -59,6 +59,7 @@ pub(super) const TROUBLES: [Trouble; 15] = [
 
 /// What came out of the machine.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations")]
 pub(super) struct Seen {
     pub(super) records: Vec<CallRecord>,
     pub(super) leaves: u32,
