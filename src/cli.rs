@@ -93,5 +93,8 @@ async fn on_signals(mut term: Signal, mut int: Signal, stop: Stop) -> std::conve
 fn check(dir: &Path) -> ExitCode {
     let found = dialplan::check(dir);
     found.iter().for_each(|problem| println!("{problem}"));
+    if found.is_empty() {
+        println!("{}: no problems", dir.display());
+    }
     if found.iter().any(Diagnostic::is_error) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue};
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -35,6 +36,8 @@ impl Serving {
     pub(super) async fn start(addr: SocketAddr, router: impl FnOnce(Stopping) -> Router) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
+        // With Nagle's algorithm a small frame would wait for the client's delayed acknowledgement, 40 ms.
+        let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
         let router = router(Stopping { stop: stop.clone(), connections: connections.clone() });
