@@ -14,6 +14,7 @@ use dialplane::ingress::livekit::{Site, worker};
 use dialplane::livekit::Project;
 use dialplane::livekit::api::Api;
 use dialplane::livekit::socket::Dialer;
+use dialplane::telemetry::Metrics;
 use livekit_protocol::{JobStatus, WorkerStatus};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -27,6 +28,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// A router with one worker and a session that the test plays.
 struct Router {
     slots: Slots,
+    metrics: Metrics,
     calls: mpsc::Receiver<Incoming>,
     ready: watch::Receiver<bool>,
     drain: CancellationToken,
@@ -43,6 +45,7 @@ impl Router {
             agent_names: Vec::new(),
         };
         let (sender, calls) = mpsc::channel(8);
+        let metrics = Metrics::new();
         let slots = Slots::new(slots);
         let site = Arc::new(Site {
             api: Api::new(&project),
@@ -50,13 +53,14 @@ impl Router {
             dialer: Dialer::new(&dialplane::tls::Tls::trusting([])),
             slots: slots.clone(),
             plan: Box::new(|_| Plan::default()),
+            metrics: metrics.clone(),
             calls: sender,
         });
         let worker: worker::Worker = Worker::new(site, AgentName::ours());
         let (ready, drain) = (worker.ready(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(worker.run(drain.clone()));
-        Self { slots, calls, ready, drain, worker: tasks }
+        Self { slots, metrics, calls, ready, drain, worker: tasks }
     }
 
     async fn call(&mut self) -> Incoming {
@@ -92,6 +96,9 @@ async fn offers_are_taken_up_to_the_slots_and_refused_beyond() {
         assert_eq!(full, job != "AJ_1", "{job}");
         assert!(full || status.load < 0.70, "LiveKit gives no job at {}", status.load);
     }
+
+    let text = router.metrics.render();
+    assert!(text.contains(r#"offers_turned_away_total{reason="full"} 1"#), "{text}");
 
     agent.assign("AJ_1").await;
     let call = router.call().await;

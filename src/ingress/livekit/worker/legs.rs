@@ -47,8 +47,8 @@ impl Legs {
         self.tasks.is_empty()
     }
 
-    /// Starts the leg of a job and announces the call. A router too busy to take it lets it go: the leg finds
-    /// its session gone.
+    /// Starts the leg of a job and announces the call. There is a place for it (see [`Site::calls`]) unless the router
+    /// has ended; then the leg finds its session gone, and lets the caller go.
     pub fn start(&mut self, assignment: Assignment, slot: Slot, offered: Instant) {
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
@@ -79,7 +79,7 @@ impl Legs {
 
         let leg = Leg { commands: command_sender, events: event_receiver };
         if self.site.calls.try_send(Incoming { id, offered_at, leg, slot }).is_err() {
-            tracing::error!(call = %id, "call not taken by the router");
+            tracing::error!(call = %id, "call taken by a router that has ended");
         }
     }
 
