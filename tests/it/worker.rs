@@ -18,7 +18,7 @@ use dialplane::telemetry::Metrics;
 use livekit_protocol::{JobStatus, WorkerStatus};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::server::{AgentName, KEY, Rooms, SECRET, Server};
@@ -115,11 +115,14 @@ async fn a_room_that_cannot_be_joined_is_tried_again_and_the_job_reported_failed
     let mut router = Router::start(&server, 1);
     let mut agent = server.registered().await;
     agent.offer("AJ_1").await;
+    let started = Instant::now();
     agent.assign("AJ_1").await;
     let mut call = router.call().await;
     let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
     assert!(matches!(event, LegEvent::Ended(LegEnd::Failed(Fault::Join))), "{event:?}");
     assert_eq!(server.joins(), 3);
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(500), "refused at once, and tried again without a pause: {took:?}");
 
     call.leg.commands.send(LegCommand::Leave { failed: Some(Fault::Join) }).await.expect("the leg lives");
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
