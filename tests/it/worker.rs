@@ -15,7 +15,8 @@ use dialplane::livekit::Project;
 use dialplane::livekit::api::Api;
 use dialplane::livekit::socket::Dialer;
 use dialplane::telemetry::Metrics;
-use livekit_protocol::{JobStatus, WorkerStatus};
+use livekit_protocol::{DeleteRoomRequest, JobStatus, WorkerStatus};
+use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -37,6 +38,10 @@ struct Router {
 
 impl Router {
     fn start(server: &Server, slots: usize) -> Self {
+        Self::with_plan(server, slots, |_| Plan::default())
+    }
+
+    fn with_plan(server: &Server, slots: usize, plan: fn(&str) -> Plan) -> Self {
         let project = Project {
             name: "main".into(),
             url: server.url(),
@@ -52,7 +57,7 @@ impl Router {
             project,
             dialer: Dialer::new(&dialplane::tls::Tls::trusting([])),
             slots: slots.clone(),
-            plan: Box::new(|_| Plan::default()),
+            plan: Box::new(plan),
             metrics: metrics.clone(),
             calls: sender,
         });
@@ -128,6 +133,38 @@ async fn a_room_that_cannot_be_joined_is_tried_again_and_the_job_reported_failed
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "join".to_owned()));
     assert!(timeout(SOON, call.leg.events.recv()).await.expect("in time").is_none(), "nothing follows");
+}
+
+#[tokio::test]
+async fn a_leg_that_panics_lets_its_caller_go_even_while_the_worker_is_offline() {
+    let mut server = Server::start(Rooms::Called).await;
+    let mut router = Router::with_plan(&server, 1, |_| panic!("a bug"));
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let mut call = router.call().await;
+    drop(agent);
+    let request = server.request().await;
+    assert_eq!(request.path, "/twirp/livekit.roomservice/deleteroom");
+    let room = DeleteRoomRequest::decode(request.body.as_slice()).expect("protobuf").room;
+    assert_eq!(room, "room of AJ_1");
+    assert!(timeout(SOON, call.leg.events.recv()).await.expect("in time").is_none(), "the session is told");
+    drop(call);
+    router.drain.cancel();
+    router.ends().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_leg_panics_is_reported_failed() {
+    let mut server = Server::start(Rooms::Called).await;
+    let mut router = Router::with_plan(&server, 1, |_| panic!("a bug"));
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let _call = router.call().await;
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
+    server.request().await;
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "internal".to_owned()));
 }
 
 #[tokio::test]
