@@ -145,7 +145,7 @@ async fn a_leg_that_panics_lets_its_caller_go_even_while_the_worker_is_offline()
     let mut call = router.call().await;
     drop(agent);
     let request = server.request().await;
-    assert_eq!(request.path, "/twirp/livekit.roomservice/deleteroom");
+    assert_eq!(request.path, "/twirp/livekit.RoomService/DeleteRoom");
     let room = DeleteRoomRequest::decode(request.body.as_slice()).expect("protobuf").room;
     assert_eq!(room, "room of AJ_1");
     assert!(timeout(SOON, call.leg.events.recv()).await.expect("in time").is_none(), "the session is told");

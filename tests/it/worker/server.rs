@@ -165,13 +165,14 @@ async fn answer(stream: &mut TcpStream) -> ApiRequest {
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).await.expect("a head");
-        let line = line.trim_end().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.parse().expect("a length");
-        } else if let Some(target) = line.strip_prefix("post ") {
-            path = target.split(' ').next().expect("a path").to_owned();
-        } else if line.is_empty() {
-            break;
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("POST"), Some(target)) => path = target.to_owned(),
+            (Some(name), Some(value)) if name.eq_ignore_ascii_case("content-length:") => {
+                length = value.parse().expect("a length");
+            }
+            (Some(_), _) => {}
+            (None, _) => break,
         }
     }
     let mut body = vec![0; length];
