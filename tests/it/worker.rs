@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplane::admission::Slots;
+use dialplane::app::{App, Stop};
 use dialplane::call::Fault;
+use dialplane::config::Settings;
+use dialplane::document::Given;
 use dialplane::ingress::leg::{Incoming, LegCommand, LegEnd, LegEvent};
 use dialplane::ingress::livekit::facts::Plan;
 use dialplane::ingress::livekit::worker::Worker;
@@ -224,4 +227,31 @@ async fn a_draining_worker_takes_nothing_and_leaves_with_its_last_call() {
     drop(call);
     agent.closed().await;
     router.ends().await;
+}
+
+#[tokio::test]
+async fn a_draining_router_ends_at_once_when_an_offer_comes_to_nothing() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let url = server.url();
+    let given = Given::variables([
+        ("LIVEKIT_URL", url.as_str()),
+        ("LIVEKIT_API_KEY", KEY),
+        ("LIVEKIT_API_SECRET", SECRET),
+        ("OPENAI_API_KEY", "unused"),
+        ("DIALPLANE_HTTP", "127.0.0.1:0"),
+        ("DIALPLANE_DRAIN_SECONDS", "3600"),
+    ]);
+    let app = App::start(Settings::load(None, &given, 1).expect("settings")).await.expect("a router");
+    let stop = Stop::default();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(app.run(stop.clone()));
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    assert!(agent.availability().await.available);
+
+    stop.drain.cancel();
+    agent.status_with(|status| status.draining).await;
+    drop(agent);
+    let ended = timeout(SOON, tasks.join_next()).await.expect("the router ends in time");
+    ended.expect("one router").expect("without a panic");
 }
