@@ -31,8 +31,6 @@ use crate::telemetry::{Metrics, Readiness};
 use crate::tls::Tls;
 use workers::Workers;
 
-/// Calls taken by a worker and not yet by a session.
-const CALL_QUEUE: usize = 64;
 /// Beyond the grace period, calls are hung up, and this is how long that may take.
 const HANG_UP: Duration = Duration::from_secs(6);
 /// From the last call's end: job reports, leaving rooms, closing sockets.
@@ -103,13 +101,14 @@ impl App {
             provider: Arc::new(provider),
             dialer: Dialer::new(&tls),
             journal,
-            metrics,
+            metrics: metrics.clone(),
             timings: Timings::default(),
             sounds: Sounds::default(),
         });
         let slots = Slots::new(settings.max_calls);
-        let (call_sender, calls) = mpsc::channel(CALL_QUEUE);
-        let workers = Workers::new(settings.projects, settings.trunks, &tls, &slots, &call_sender);
+        // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
+        let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
+        let workers = Workers::new(settings.projects, settings.trunks, &tls, &slots, &metrics, &call_sender);
         let grace = settings.drain;
         Ok(Self { http, shared, readiness, slots, workers, calls, grace, _dialplan: dialplan_sender })
     }
@@ -158,29 +157,31 @@ struct Sessions {
 
 impl Sessions {
     async fn take_until_drained(&mut self, calls: &mut mpsc::Receiver<Incoming>) {
-        let drain = self.stop.drain.clone();
+        let (drain, mut slots) = (self.stop.drain.clone(), self.slots.watch());
         loop {
             self.count();
             tokio::select! {
                 Some(incoming) = calls.recv() => self.start(incoming),
                 Some(_) = self.tasks.join_next() => {}
+                Ok(()) = slots.changed() => {}
                 () = drain.cancelled() => return,
             }
         }
     }
 
-    /// Calls on their way in still count; after `grace` everyone is let go.
+    /// Calls on their way in still count, and may come to nothing; after `grace` everyone is let go.
     async fn drain(&mut self, calls: &mut mpsc::Receiver<Incoming>, grace: Duration) {
         self.slots.drain();
         let (calls_up, grace_seconds) = (self.slots.taken(), grace.as_secs());
         tracing::info!(calls_up, grace_seconds, "draining");
         let (mut deadline, mut let_go) = (Instant::now() + grace, false);
-        let hang_up = self.stop.hang_up.clone();
+        let (hang_up, mut slots) = (self.stop.hang_up.clone(), self.slots.watch());
         while self.slots.taken() > 0 {
             self.count();
             tokio::select! {
                 Some(incoming) = calls.recv() => self.start(incoming),
                 Some(_) = self.tasks.join_next() => {}
+                Ok(()) = slots.changed() => {}
                 () = hang_up.cancelled(), if !let_go => (deadline, let_go) = (Instant::now() + HANG_UP, true),
                 () = sleep_until(deadline) => {
                     if let_go {

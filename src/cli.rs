@@ -61,6 +61,7 @@ fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
     };
     let by_output = if std::io::stderr().is_terminal() { logs::Format::Human } else { logs::Format::Json };
     logs::init(settings.log.unwrap_or(by_output), tracing::Level::INFO).context("logs")?;
+    logs::panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     runtime.block_on(serve(settings))?;
     Ok(ExitCode::SUCCESS)

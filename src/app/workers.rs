@@ -25,6 +25,7 @@ impl Workers {
         trunks: Trunks,
         tls: &Tls,
         slots: &Slots,
+        metrics: &Metrics,
         calls: &mpsc::Sender<Incoming>,
     ) -> Self {
         let (trunks, dialer) = (Arc::new(trunks), Dialer::new(tls));
@@ -37,6 +38,7 @@ impl Workers {
                 dialer: dialer.clone(),
                 slots: slots.clone(),
                 plan: Box::new(move |trunk| plan_of(&trunks, trunk)),
+                metrics: metrics.clone(),
                 calls: calls.clone(),
             });
             agents.into_iter().map(move |agent| (Arc::clone(&name), Worker::new(Arc::clone(&site), agent)))

@@ -5,7 +5,7 @@ use super::Refusal;
 pub enum Ending {
     /// The caller hung up an answered call.
     CallerHungUp,
-    /// The caller gave up before the answer (CANCEL).
+    /// The caller gave up before the answer (CANCEL), perhaps before we were in the room.
     CallerCancelled,
     /// Refused unanswered, by the dialplan, the backend or the router.
     Refused(Refusal),
@@ -20,7 +20,7 @@ pub enum Ending {
 /// What failed when an [`Ending`] is `Failed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The room could not be joined, or no SIP participant was in it.
+    /// The room could not be joined.
     Join,
     /// We published, but the bridge never subscribed: the call was not answered.
     NotAnswered,
@@ -74,11 +74,6 @@ impl Ending {
             Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room) => Side::LiveKit,
             Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
         }
-    }
-
-    /// Whether LiveKit's job is to be reported as failed.
-    pub const fn is_failure(self) -> bool {
-        matches!(self, Self::Failed(_))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::ingress::leg::Incoming;
 use crate::livekit::Project;
 use crate::livekit::api::Api;
 use crate::livekit::socket::Dialer;
+use crate::telemetry::Metrics;
 
 /// What the workers and legs of one project share.
 pub struct Site {
@@ -32,6 +33,7 @@ pub struct Site {
     pub slots: Slots,
     /// What the settings say of a trunk, by its LiveKit id.
     pub plan: Box<dyn Fn(&str) -> Plan + Send + Sync>,
-    /// Where calls go; a call that does not fit is let go.
+    pub metrics: Metrics,
+    /// Where calls go. It takes as many as there are slots, and each call in it holds one: it is never full.
     pub calls: mpsc::Sender<Incoming>,
 }

@@ -2,8 +2,10 @@
 //! and keys.
 
 use std::io;
+use std::panic::{self, PanicHookInfo};
 
 use tracing::Level;
+use tracing::field::display;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::Layer;
@@ -36,6 +38,16 @@ impl Format {
 /// when it was done before.
 pub fn init(format: Format, level: Level) -> Result<(), SetGlobalDefaultError> {
     tracing::subscriber::set_global_default(subscriber(format, level, io::stderr))
+}
+
+/// Logs from now on where a panic happened, and not what it said: its words may quote what a caller or a model wrote.
+pub fn panics() {
+    panic::set_hook(Box::new(log_panic));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(display);
+    tracing::error!(location, "a bug: panicked");
 }
 
 /// The same to any writer.
@@ -83,17 +95,40 @@ mod tests {
     }
 
     fn logged(format: Format, level: Level) -> String {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        tracing::subscriber::with_default(subscriber(format, level, move || writer.clone()), || {
+        lines(format, level, || {
             let _call = crate::telemetry::call_span(&"id-1").entered();
             tracing::info!(seconds = 2, "the call is over");
             tracing::debug!("a detail");
             tracing::error!(target: "str0m", "a foreign event");
             tracing::error!(target: "rsip::transport", "another");
-        });
+        })
+    }
+
+    fn lines(format: Format, level: Level, logging: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        tracing::subscriber::with_default(subscriber(format, level, move || writer.clone()), logging);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_panic_is_logged_by_its_place_and_not_by_its_words() {
+        // Other tests, on other threads, keep the hook they had.
+        let (before, here) = (panic::take_hook(), std::thread::current().id());
+        panic::set_hook(Box::new(move |panic| match std::thread::current().id() == here {
+            true => log_panic(panic),
+            false => before(panic),
+        }));
+        let text = lines(Format::Json, Level::INFO, || {
+            let _call = crate::telemetry::call_span(&"id-1").entered();
+            panic::catch_unwind(|| panic!("called by +15551230001")).unwrap_err();
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains("1555"), "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(line["location"].as_str().unwrap().starts_with("src/telemetry/logs.rs:"), "{text}");
+        assert_eq!(line["span"]["id"], "id-1");
     }
 
     #[test]

@@ -48,10 +48,4 @@ impl Readiness {
     pub fn now(&self) -> Ready {
         self.0.borrow().clone()
     }
-
-    /// Returns as soon as calls are taken.
-    pub async fn ready(&self) {
-        // The sender is ours, so the channel is open.
-        let _ = self.0.subscribe().wait_for(Ready::is_ready).await;
-    }
 }

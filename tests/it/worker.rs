@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplane::admission::Slots;
+use dialplane::app::{App, Stop};
 use dialplane::call::Fault;
+use dialplane::config::Settings;
+use dialplane::document::Given;
 use dialplane::ingress::leg::{Incoming, LegCommand, LegEnd, LegEvent};
 use dialplane::ingress::livekit::facts::Plan;
 use dialplane::ingress::livekit::worker::Worker;
@@ -14,10 +17,12 @@ use dialplane::ingress::livekit::{Site, worker};
 use dialplane::livekit::Project;
 use dialplane::livekit::api::Api;
 use dialplane::livekit::socket::Dialer;
-use livekit_protocol::{JobStatus, WorkerStatus};
+use dialplane::telemetry::Metrics;
+use livekit_protocol::{DeleteRoomRequest, JobStatus, WorkerStatus};
+use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::server::{AgentName, KEY, Rooms, SECRET, Server};
@@ -27,6 +32,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// A router with one worker and a session that the test plays.
 struct Router {
     slots: Slots,
+    metrics: Metrics,
     calls: mpsc::Receiver<Incoming>,
     ready: watch::Receiver<bool>,
     drain: CancellationToken,
@@ -35,6 +41,10 @@ struct Router {
 
 impl Router {
     fn start(server: &Server, slots: usize) -> Self {
+        Self::with_plan(server, slots, |_| Plan::default())
+    }
+
+    fn with_plan(server: &Server, slots: usize, plan: fn(&str) -> Plan) -> Self {
         let project = Project {
             name: "main".into(),
             url: server.url(),
@@ -43,20 +53,22 @@ impl Router {
             agent_names: Vec::new(),
         };
         let (sender, calls) = mpsc::channel(8);
+        let metrics = Metrics::new();
         let slots = Slots::new(slots);
         let site = Arc::new(Site {
             api: Api::new(&project),
             project,
             dialer: Dialer::new(&dialplane::tls::Tls::trusting([])),
             slots: slots.clone(),
-            plan: Box::new(|_| Plan::default()),
+            plan: Box::new(plan),
+            metrics: metrics.clone(),
             calls: sender,
         });
         let worker: worker::Worker = Worker::new(site, AgentName::ours());
         let (ready, drain) = (worker.ready(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(worker.run(drain.clone()));
-        Self { slots, calls, ready, drain, worker: tasks }
+        Self { slots, metrics, calls, ready, drain, worker: tasks }
     }
 
     async fn call(&mut self) -> Incoming {
@@ -93,6 +105,9 @@ async fn offers_are_taken_up_to_the_slots_and_refused_beyond() {
         assert!(full || status.load < 0.70, "LiveKit gives no job at {}", status.load);
     }
 
+    let text = router.metrics.render();
+    assert!(text.contains(r#"offers_turned_away_total{reason="full"} 1"#), "{text}");
+
     agent.assign("AJ_1").await;
     let call = router.call().await;
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
@@ -108,16 +123,51 @@ async fn a_room_that_cannot_be_joined_is_tried_again_and_the_job_reported_failed
     let mut router = Router::start(&server, 1);
     let mut agent = server.registered().await;
     agent.offer("AJ_1").await;
+    let started = Instant::now();
     agent.assign("AJ_1").await;
     let mut call = router.call().await;
     let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
     assert!(matches!(event, LegEvent::Ended(LegEnd::Failed(Fault::Join))), "{event:?}");
     assert_eq!(server.joins(), 3);
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(500), "refused at once, and tried again without a pause: {took:?}");
 
     call.leg.commands.send(LegCommand::Leave { failed: Some(Fault::Join) }).await.expect("the leg lives");
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "join".to_owned()));
     assert!(timeout(SOON, call.leg.events.recv()).await.expect("in time").is_none(), "nothing follows");
+}
+
+#[tokio::test]
+async fn a_leg_that_panics_lets_its_caller_go_even_while_the_worker_is_offline() {
+    let mut server = Server::start(Rooms::Called).await;
+    let mut router = Router::with_plan(&server, 1, |_| panic!("a bug"));
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let mut call = router.call().await;
+    drop(agent);
+    let request = server.request().await;
+    assert_eq!(request.path, "/twirp/livekit.RoomService/DeleteRoom");
+    let room = DeleteRoomRequest::decode(request.body.as_slice()).expect("protobuf").room;
+    assert_eq!(room, "room of AJ_1");
+    assert!(timeout(SOON, call.leg.events.recv()).await.expect("in time").is_none(), "the session is told");
+    drop(call);
+    router.drain.cancel();
+    router.ends().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_leg_panics_is_reported_failed() {
+    let mut server = Server::start(Rooms::Called).await;
+    let mut router = Router::with_plan(&server, 1, |_| panic!("a bug"));
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let _call = router.call().await;
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
+    server.request().await;
+    assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "internal".to_owned()));
 }
 
 #[tokio::test]
@@ -177,4 +227,31 @@ async fn a_draining_worker_takes_nothing_and_leaves_with_its_last_call() {
     drop(call);
     agent.closed().await;
     router.ends().await;
+}
+
+#[tokio::test]
+async fn a_draining_router_ends_at_once_when_an_offer_comes_to_nothing() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let url = server.url();
+    let given = Given::variables([
+        ("LIVEKIT_URL", url.as_str()),
+        ("LIVEKIT_API_KEY", KEY),
+        ("LIVEKIT_API_SECRET", SECRET),
+        ("OPENAI_API_KEY", "unused"),
+        ("DIALPLANE_HTTP", "127.0.0.1:0"),
+        ("DIALPLANE_DRAIN_SECONDS", "3600"),
+    ]);
+    let app = App::start(Settings::load(None, &given, 1).expect("settings")).await.expect("a router");
+    let stop = Stop::default();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(app.run(stop.clone()));
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    assert!(agent.availability().await.available);
+
+    stop.drain.cancel();
+    agent.status_with(|status| status.draining).await;
+    drop(agent);
+    let ended = timeout(SOON, tasks.join_next()).await.expect("the router ends in time");
+    ended.expect("one router").expect("without a panic");
 }

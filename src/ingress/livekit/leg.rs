@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
@@ -26,12 +26,15 @@ use crate::call::Fault;
 use crate::ingress::leg::{LegCommand, LegEvent};
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::data::RpcOutcome;
+use crate::livekit::wire::signal::Departure;
 use crate::livekit::wire::worker::{Assignment, JobState};
 use crate::media::Pcm;
 
 /// Attempts to join, while the caller hears ringing, and how long each may take until media flows.
 const TRIES: u32 = 3;
 const TRY: Duration = Duration::from_secs(2);
+/// Before the second attempt, and twice that before the third: a server that starts again refuses at once.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Places in the event queue that audio leaves free: more than all other events of a call.
 const RESERVED: usize = 8;
 
@@ -110,7 +113,7 @@ impl Leg {
     }
 
     async fn run(mut self) {
-        self.join(Instant::now());
+        self.join(Duration::ZERO);
         let state = loop {
             if let Some(state) = self.done {
                 break state;
@@ -173,15 +176,17 @@ impl Leg {
 
     // === Joining ===
 
-    fn join(&mut self, now: Instant) {
+    fn join(&mut self, pause: Duration) {
         self.tries += 1;
-        self.join_by = Some(now + TRY);
+        self.join_by = Some(Instant::now() + pause + TRY);
         let site = Arc::clone(&self.site);
         let server = self.assignment.url.as_deref().and_then(|url| Url::parse(url).ok());
         let server = server.unwrap_or_else(|| site.project.url.clone());
         let token = self.assignment.token.clone();
-        self.joining =
-            Some(Box::pin(async move { Room::join(&site.dialer, &server, &token).await.map(Box::new) }));
+        self.joining = Some(Box::pin(async move {
+            sleep(pause).await;
+            Room::join(&site.dialer, &server, &token).await.map(Box::new)
+        }));
     }
 
     fn not_joined(&mut self, error: &JoinError) {
@@ -199,7 +204,7 @@ impl Leg {
         (self.room, self.joining, self.join_by) = (None, None, None);
         if self.machine.may_join() && self.tries < TRIES {
             tracing::info!(call = %self.machine.call(), tries = self.tries, why, "room joined anew");
-            self.join(Instant::now());
+            self.join(pause(self.tries, rand::random()));
         } else {
             self.input(if self.machine.has_joined() { Input::Lost } else { Input::NotJoined });
         }
@@ -221,6 +226,7 @@ impl Leg {
             RoomEvent::Changed(participants) => self.input(Input::Changed(participants)),
             RoomEvent::Connected => self.join_by = None,
             RoomEvent::Subscribed => self.input(Input::Subscribed),
+            RoomEvent::Left(Departure::Rejoin) => self.try_again("asked to rejoin"),
             RoomEvent::Left(departure) => {
                 (self.room, self.join_by) = (None, None);
                 self.input(Input::Left(departure));
@@ -319,6 +325,12 @@ impl Leg {
             }
         }
     }
+}
+
+/// The pause after so many attempts. `random` is in 0..1, so that the calls a server lost do not all come back at once.
+fn pause(tries: u32, random: f64) -> Duration {
+    let full = PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(TRIES));
+    full.mul_f64(0.75 + random / 4.0)
 }
 
 /// A caller or a room that is gone already is what was asked for.

@@ -52,7 +52,8 @@ pub struct Peer {
     frames: u64,
     track_of_mid: HashMap<String, String>,
     audible: BTreeSet<String>,
-    last_heard: Option<u64>,
+    /// The section heard last, and its last packet.
+    last_heard: Option<(Mid, u64)>,
     ice_lost_since: Option<Instant>,
     /// Turns of ICE still to be taken now; `None` once the connection stands.
     turns: Option<u8>,
@@ -183,7 +184,9 @@ impl Peer {
         self.receiving.saturating_sub(self.track_of_mid.len())
     }
 
-    /// Hears only these tracks; before it is told, and where a section's track is unknown, it hears all.
+    /// Hears only these tracks. Before it is told, and while no section's track is known, it hears all. A section that
+    /// alone is unknown may be anyone's: it is heard once an answer names its track, which the server asks an offer
+    /// for (see [`Peer::want_sections`]).
     pub fn hear_only(&mut self, tracks: impl IntoIterator<Item = String>) {
         self.audible = tracks.into_iter().collect();
     }
@@ -363,14 +366,18 @@ impl Peer {
             return None;
         }
         let (first, last) = (**media.seq_range.start(), **media.seq_range.end());
-        let lost = self.last_heard.map_or(0, |heard| first.saturating_sub(heard + 1));
-        self.last_heard = Some(last);
+        let lost = match self.last_heard {
+            Some((mid, heard)) if mid == media.mid => first.saturating_sub(heard + 1),
+            Some(_) | None => 0,
+        };
+        self.last_heard = Some((media.mid, last));
         Some(PeerEvent::Audio { packet: media.data.clone(), lost })
     }
 
     fn is_audible(&self, mid: Mid) -> bool {
         self.audible.is_empty()
-            || self.track_of_mid.get(&*mid).is_none_or(|track| self.audible.contains(track))
+            || self.track_of_mid.is_empty()
+            || self.track_of_mid.get(&*mid).is_some_and(|track| self.audible.contains(track))
     }
 }
 

@@ -172,6 +172,10 @@ impl Worker {
     ) -> Result<(), Lost> {
         match action {
             Action::Send(message) => socket.send(message).await?,
+            Action::TurnAway { answer, why } => {
+                self.site.metrics.offer_turned_away(why.name());
+                socket.send(answer).await?;
+            }
             Action::Report(Report { job, state, written }) => {
                 socket.send(ToServer::Job(job, state)).await?;
                 // A leg that waits no longer has left already.

@@ -98,6 +98,8 @@ pub struct Participant {
 pub enum Departure {
     /// The room is no more, and the caller with it.
     RoomClosed,
+    /// From this server or this connection only: the room may be joined anew.
+    Rejoin,
     /// We alone must go.
     Dismissed,
 }
@@ -208,9 +210,15 @@ fn candidate(init: &str) -> Option<String> {
     Some(value.get("candidate")?.as_str()?.to_owned())
 }
 
+/// To resume needs the old connection's state; joining anew is always legal, so both actions that are no end mean it.
 fn departure(leave: &LeaveRequest) -> Departure {
     let closed = [DisconnectReason::RoomDeleted as i32, DisconnectReason::RoomClosed as i32];
-    if closed.contains(&leave.reason) { Departure::RoomClosed } else { Departure::Dismissed }
+    let rejoin = [leave_request::Action::Resume as i32, leave_request::Action::Reconnect as i32];
+    match leave {
+        _ if closed.contains(&leave.reason) => Departure::RoomClosed,
+        _ if rejoin.contains(&leave.action) => Departure::Rejoin,
+        _ => Departure::Dismissed,
+    }
 }
 
 /// A server that names no interval gets the usual one.

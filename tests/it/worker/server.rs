@@ -10,10 +10,12 @@ use livekit_api::access_token::TokenVerifier;
 use livekit_protocol::server_message::Message as Out;
 use livekit_protocol::worker_message::Message as In;
 use livekit_protocol::{
-    AvailabilityRequest, AvailabilityResponse, Job, JobAssignment, JobTermination, JobType,
-    RegisterWorkerResponse, Room, ServerMessage, UpdateWorkerStatus, WorkerMessage,
+    AvailabilityRequest, AvailabilityResponse, Job, JobAssignment, JobTermination, JobType, JoinResponse,
+    ParticipantInfo, RegisterWorkerResponse, Room, ServerMessage, SignalResponse, UpdateWorkerStatus,
+    WorkerMessage, participant_info, signal_response,
 };
 use prost::Message as _;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -42,12 +44,21 @@ pub(super) enum Rooms {
     /// The socket opens and says nothing.
     Silent,
     Refused,
+    /// A caller is there.
+    Called,
+}
+
+/// A request to the server API: its path, and its body as it came.
+pub(super) struct ApiRequest {
+    pub(super) path: String,
+    pub(super) body: Vec<u8>,
 }
 
 pub(super) struct Server {
     address: std::net::SocketAddr,
     agents: mpsc::Receiver<WebSocketStream<TcpStream>>,
     joins: Arc<AtomicUsize>,
+    requests: mpsc::Receiver<ApiRequest>,
     _tasks: JoinSet<()>,
 }
 
@@ -56,13 +67,18 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (sender, agents) = mpsc::channel(8);
+        let (request_sender, requests) = mpsc::channel(8);
         let joins = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         let count = Arc::clone(&joins);
         tasks.spawn(async move {
             let mut silent = Vec::new();
             loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                if is_post(&stream).await {
+                    request_sender.send(answer(&mut stream).await).await.expect("the test lives");
+                    continue;
+                }
                 let mut path = String::new();
                 let socket = accept_hdr_async(stream, |request: &Request, response: Response| {
                     path = request.uri().path().to_owned();
@@ -74,12 +90,18 @@ impl Server {
                 }
                 match socket {
                     Ok(socket) if path == "/agent" => sender.send(socket).await.expect("the test lives"),
-                    Ok(socket) => silent.push(socket),
+                    Ok(mut socket) => {
+                        if rooms == Rooms::Called {
+                            let joined = Message::Binary(joined().into());
+                            socket.send(joined).await.expect("sent");
+                        }
+                        silent.push(socket);
+                    }
                     Err(_) => {}
                 }
             }
         });
-        Self { address, agents, joins, _tasks: tasks }
+        Self { address, agents, joins, requests, _tasks: tasks }
     }
 
     pub(super) fn url(&self) -> url::Url {
@@ -89,6 +111,11 @@ impl Server {
     /// How often a room was to be joined.
     pub(super) fn joins(&self) -> usize {
         self.joins.load(Ordering::SeqCst)
+    }
+
+    /// The next request to the server API, which has been answered.
+    pub(super) async fn request(&mut self) -> ApiRequest {
+        timeout(SOON, self.requests.recv()).await.expect("a request in time").expect("the server lives")
     }
 
     /// The next worker, once it has registered as it must.
@@ -121,9 +148,51 @@ fn admit(request: &Request, rooms: Rooms) -> Result<(), ErrorResponse> {
             Ok(claims) if claims.video.agent => Ok(()),
             _ => refuse(StatusCode::UNAUTHORIZED),
         },
-        ("/rtc/v1", Some("job token")) if rooms == Rooms::Silent => Ok(()),
+        ("/rtc/v1", Some("job token")) if rooms != Rooms::Refused => Ok(()),
         _ => refuse(StatusCode::NOT_FOUND),
     }
+}
+
+async fn is_post(stream: &TcpStream) -> bool {
+    let mut start = [0];
+    stream.peek(&mut start).await.expect("a request") == 1 && start == *b"P"
+}
+
+/// Reads one request and grants it.
+async fn answer(stream: &mut TcpStream) -> ApiRequest {
+    let mut stream = BufReader::new(stream);
+    let (mut path, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.expect("a head");
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("POST"), Some(target)) => path = target.to_owned(),
+            (Some(name), Some(value)) if name.eq_ignore_ascii_case("content-length:") => {
+                length = value.parse().expect("a length");
+            }
+            (Some(_), _) => {}
+            (None, _) => break,
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.expect("a body");
+    let granted = b"HTTP/1.1 200 OK\r\ncontent-type: application/protobuf\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(granted).await.expect("answered");
+    ApiRequest { path, body }
+}
+
+/// The answer to a join: a caller on a known trunk is there.
+fn joined() -> Vec<u8> {
+    let attributes = [("sip.callStatus", "ringing"), ("sip.trunkID", "ST_1")];
+    let caller = ParticipantInfo {
+        identity: "sip_caller".to_owned(),
+        kind: participant_info::Kind::Sip as i32,
+        attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        ..ParticipantInfo::default()
+    };
+    let join = JoinResponse { other_participants: vec![caller], ..JoinResponse::default() };
+    SignalResponse { message: Some(signal_response::Message::Join(join)) }.encode_to_vec()
 }
 
 /// One worker's connection, seen from the server.

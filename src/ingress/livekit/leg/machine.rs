@@ -15,7 +15,8 @@ use crate::ingress::livekit::facts::{self, CallStatus, Context, Plan};
 use crate::livekit::wire::signal::{Departure, Participant};
 use crate::pii::Redacted;
 
-/// For the SIP participant to be there, and for its essential attributes.
+/// For the SIP participant to be there, and for its essential attributes. LiveKit gives us the job when the room is
+/// made, which is before the caller has joined it, so an empty room is no proof yet that nobody comes.
 const ARRIVAL: Duration = Duration::from_secs(3);
 /// Published but not subscribed: publish once more, then give up.
 const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
@@ -152,7 +153,9 @@ impl Machine {
             Input::Changed(participants) => self.changed(&participants, now),
             Input::Subscribed => self.subscribed(now),
             Input::Left(Departure::RoomClosed) => self.gone(LegEnd::Failed(Fault::Room), now),
-            Input::Left(Departure::Dismissed) | Input::Lost => self.lost(Fault::Room, now),
+            Input::Left(Departure::Dismissed | Departure::Rejoin) | Input::Lost => {
+                self.lost(Fault::Room, now)
+            }
             Input::NotJoined => self.lost(Fault::Join, now),
             Input::Command(command) => self.command(&command, now),
             Input::SessionGone => self.leave(Some(Fault::Internal), now),
@@ -347,7 +350,10 @@ impl Machine {
                     self.arrived(&caller);
                     self.caller = Some(caller);
                 }
-                None => self.gone(LegEnd::Failed(Fault::Join), now),
+                // livekit-sip made the room and is not in it: the caller gave up before we came. That is far more
+                // common than a job in a room that was made without a caller, which looks the same. Should one be on
+                // the way after all, deleting the room lets them go; they would hear ringing for long.
+                None => self.hang_up(Step::DeleteRoom, Goal::Tell(LegEnd::Caller), now),
             },
             Stage::Published { since, again: false } => {
                 self.stage = Stage::Published { since, again: true };

@@ -272,18 +272,37 @@ fn two_frames_in_one_turn_are_no_error() {
 fn the_caller_is_heard_and_other_tracks_are_not() {
     let mut rig = Rig::joined();
     let mid = rig.server_mids[0].to_string();
-    for (track, audible, expected) in [
-        (None, None, true),
-        (Some("TR_1"), None, true),
-        (Some("TR_1"), Some("TR_1"), true),
-        (Some("TR_1"), Some("TR_2"), false),
+    let (ours, other) = (mid.as_str(), "another");
+    for (known, audible, expected) in [
+        (&[][..], None, true),
+        (&[], Some("TR_1"), true),
+        (&[(ours, "TR_1")], None, true),
+        (&[(ours, "TR_1")], Some("TR_1"), true),
+        (&[(ours, "TR_1")], Some("TR_2"), false),
+        (&[(other, "TR_1")], None, true),
+        (&[(other, "TR_1")], Some("TR_1"), false),
     ] {
         rig.events.clear();
-        rig.peer.track_of_mid = track.map(|track| (mid.clone(), track.to_owned())).into_iter().collect();
+        let known = known.iter().map(|(mid, track)| ((*mid).to_owned(), (*track).to_owned()));
+        rig.peer.track_of_mid = known.collect();
         rig.peer.hear_only(audible.map(str::to_owned));
         let index = rig.now.elapsed().as_millis() as u64;
         rig.caller_says(index, 7);
-        assert_eq!(!rig.audio().is_empty(), expected, "{track:?} heard by {audible:?}");
+        let known = &rig.peer.track_of_mid;
+        assert_eq!(!rig.audio().is_empty(), expected, "{known:?} heard by {audible:?}");
+    }
+}
+
+#[test]
+fn a_gap_is_a_loss_within_a_section_and_none_between_two() {
+    let mut rig = Rig::joined();
+    rig.caller_says(0, 7);
+    let (mid, _) = rig.peer.last_heard.expect("a packet");
+    for (index, before, expected) in [(1, mid, 5), (2, Mid::from("another"), 0), (3, mid, 5)] {
+        rig.events.clear();
+        rig.peer.last_heard = rig.peer.last_heard.map(|(_, packet)| (before, packet - 5));
+        rig.caller_says(index, 7);
+        assert_eq!(rig.audio(), [(7, expected)], "packet {index}");
     }
 }
 

@@ -1,12 +1,15 @@
 //! The legs of one worker: every task has an owner, and what ended is known by its job.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Slot;
@@ -16,14 +19,24 @@ use crate::ingress::livekit::Site;
 use crate::ingress::livekit::facts::Context;
 use crate::ingress::livekit::leg::{self, Task};
 use crate::ingress::livekit::reports::Reports;
+use crate::livekit::api::ApiError;
 use crate::livekit::wire::worker::{Assignment, JobId};
+
+/// The pauses before each attempt to delete the room of a leg that panicked. An attempt takes a second at most.
+const RESCUES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(500)];
 
 pub struct Legs {
     site: Arc<Site>,
     reports: Reports,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Outcome>,
     jobs: HashMap<Id, JobId>,
     stops: HashMap<JobId, CancellationToken>,
+}
+
+/// How a leg's task ended.
+enum Outcome {
+    Done,
+    Panicked,
 }
 
 /// A leg's task is over.
@@ -47,8 +60,8 @@ impl Legs {
         self.tasks.is_empty()
     }
 
-    /// Starts the leg of a job and announces the call. A router too busy to take it lets it go: the leg finds
-    /// its session gone.
+    /// Starts the leg of a job and announces the call. There is a place for it (see [`Site::calls`]) unless the router
+    /// has ended; then the leg finds its session gone, and lets the caller go.
     pub fn start(&mut self, assignment: Assignment, slot: Slot, offered: Instant) {
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
@@ -73,13 +86,13 @@ impl Legs {
             commands,
             events,
         };
-        let handle = self.tasks.spawn(leg::run(task));
+        let handle = self.tasks.spawn(run(task));
         self.jobs.insert(handle.id(), job.clone());
         self.stops.insert(job, terminated);
 
         let leg = Leg { commands: command_sender, events: event_receiver };
         if self.site.calls.try_send(Incoming { id, offered, offered_at, leg, slot }).is_err() {
-            tracing::error!(call = %id, "call not taken by the router");
+            tracing::error!(call = %id, "call taken by a router that has ended");
         }
     }
 
@@ -93,17 +106,30 @@ impl Legs {
     /// Waits for the next leg to end; for ever when there is none. Cancel safe.
     pub async fn ended(&mut self) -> Over {
         let (id, panicked) = match self.tasks.join_next_with_id().await {
-            Some(Ok((id, ()))) => (id, false),
+            Some(Ok((id, outcome))) => (id, matches!(outcome, Outcome::Panicked)),
             Some(Err(error)) => (error.id(), error.is_panic()),
             None => std::future::pending().await,
         };
         let job = self.jobs.remove(&id);
         if let Some(job) = &job {
             self.stops.remove(job);
-            if panicked {
-                tracing::error!(job = %job, "leg panicked");
-            }
         }
         Over { job, panicked }
     }
+}
+
+/// Runs the leg, and lets the caller go when a bug ends it: in an answered call they would go on hearing silence.
+/// This is the leg's own task, so the worker waits for it, with a socket or without.
+async fn run(task: Task) -> Outcome {
+    let (site, room, id) = (Arc::clone(&task.site), task.assignment.room.clone(), task.context.id);
+    let Err(_panic) = AssertUnwindSafe(leg::run(task)).catch_unwind().await else { return Outcome::Done };
+    tracing::error!(call = %id, "leg panicked: deleting its room");
+    for pause in RESCUES {
+        sleep(pause).await;
+        match site.api.delete_room(room.reveal()).await {
+            Ok(()) | Err(ApiError::Gone) => return Outcome::Panicked,
+            Err(error) => tracing::warn!(call = %id, %error, "room not deleted"),
+        }
+    }
+    Outcome::Panicked
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::legs::Over;
-use crate::admission::{Slot, Slots};
+use crate::admission::{NoSlot, Slot, Slots};
 use crate::call::Fault;
 use crate::ingress::livekit::reports::Report;
 use crate::ingress::livekit::signal::{Check, Keepalive};
@@ -47,6 +47,11 @@ struct Offer {
 #[derive(Debug)]
 pub enum Action {
     Send(ToServer),
+    /// Say no to a call that has no slot.
+    TurnAway {
+        answer: ToServer,
+        why: NoSlot,
+    },
     /// Send a leg's report, and tell it so.
     Report(Report),
     /// Jobs may come now.
@@ -95,7 +100,7 @@ impl Registration {
                 self.registered = true;
                 actions.push(Action::Registered);
             }
-            FromServer::Offered(job) => actions.push(Action::Send(self.offered(job, now))),
+            FromServer::Offered(job) => actions.push(self.offered(job, now)),
             FromServer::Assigned(assignment) => actions.push(self.assigned(assignment, now)),
             FromServer::Terminated(job) => actions.push(Action::Stop(job)),
             FromServer::Other => {}
@@ -146,29 +151,31 @@ impl Registration {
     }
 
     /// The answer to an offer, at once and with a slot reserved: two offers must not count on the same one.
-    fn offered(&mut self, job: JobId, now: Instant) -> ToServer {
+    fn offered(&mut self, job: JobId, now: Instant) -> Action {
         if self.offers.contains_key(&job) {
-            return ToServer::Accept(job);
+            return Action::Send(ToServer::Accept(job));
         }
         match self.slots.reserve() {
-            Some(slot) => {
+            Ok(slot) => {
                 self.offers.insert(job.clone(), Offer { slot, at: now });
-                ToServer::Accept(job)
+                Action::Send(ToServer::Accept(job))
             }
-            None => ToServer::Refuse(job),
+            Err(why) => Action::TurnAway { answer: ToServer::Refuse(job), why },
         }
     }
 
     /// An assignment that comes after its slot was given back takes another, if there is one.
     fn assigned(&mut self, assignment: Assignment, now: Instant) -> Action {
         let offer = self.offers.remove(&assignment.job);
-        let offer = offer.or_else(|| self.slots.reserve().map(|slot| Offer { slot, at: now }));
-        match offer {
-            Some(Offer { slot, at }) => {
+        match offer.map_or_else(|| self.slots.reserve().map(|slot| Offer { slot, at: now }), Ok) {
+            Ok(Offer { slot, at }) => {
                 self.jobs += 1;
                 Action::Start { assignment, slot, offered: at }
             }
-            None => Action::Send(ToServer::Job(assignment.job, JobState::Failed("full"))),
+            Err(why) => {
+                let answer = ToServer::Job(assignment.job, JobState::Failed(why.name()));
+                Action::TurnAway { answer, why }
+            }
         }
     }
 

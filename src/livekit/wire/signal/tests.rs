@@ -49,16 +49,21 @@ fn a_candidate_is_read_out_of_its_json_and_nonsense_is_passed_over() {
 }
 
 #[test]
-fn leaving_a_closed_room_differs_from_being_dismissed() {
-    for (reason, expected) in [
-        (DisconnectReason::RoomDeleted, Departure::RoomClosed),
-        (DisconnectReason::RoomClosed, Departure::RoomClosed),
-        (DisconnectReason::ParticipantRemoved, Departure::Dismissed),
-        (DisconnectReason::ServerShutdown, Departure::Dismissed),
-        (DisconnectReason::DuplicateIdentity, Departure::Dismissed),
+fn a_closed_room_being_dismissed_and_being_asked_back_differ() {
+    use leave_request::Action::{Disconnect, Reconnect, Resume};
+    for (reason, action, expected) in [
+        (DisconnectReason::RoomDeleted, Disconnect, Departure::RoomClosed),
+        (DisconnectReason::RoomClosed, Disconnect, Departure::RoomClosed),
+        (DisconnectReason::RoomClosed, Reconnect, Departure::RoomClosed),
+        (DisconnectReason::ParticipantRemoved, Disconnect, Departure::Dismissed),
+        (DisconnectReason::ServerShutdown, Disconnect, Departure::Dismissed),
+        (DisconnectReason::DuplicateIdentity, Disconnect, Departure::Dismissed),
+        (DisconnectReason::ServerShutdown, Reconnect, Departure::Rejoin),
+        (DisconnectReason::StateMismatch, Reconnect, Departure::Rejoin),
+        (DisconnectReason::UnknownReason, Resume, Departure::Rejoin),
     ] {
-        let leave = LeaveRequest { reason: reason as i32, ..LeaveRequest::default() };
-        assert_eq!(received(In::Leave(leave)), FromRoom::Left(expected), "{reason:?}");
+        let leave = LeaveRequest { reason: reason as i32, action: action as i32, ..LeaveRequest::default() };
+        assert_eq!(received(In::Leave(leave)), FromRoom::Left(expected), "{reason:?} {action:?}");
     }
 }
 

@@ -19,7 +19,7 @@ fn registered(slots: &Slots) -> (Registration, Instant) {
 
 fn sent(actions: Vec<Action>) -> Vec<ToServer> {
     let sent = actions.into_iter().filter_map(|action| match action {
-        Action::Send(message) => Some(message),
+        Action::Send(message) | Action::TurnAway { answer: message, .. } => Some(message),
         Action::Report(_)
         | Action::Registered
         | Action::Start { .. }
@@ -121,8 +121,9 @@ fn a_late_assignment_takes_a_free_slot_and_fails_without_one() {
     let Some(Action::Start { slot: _held, .. }) = actions.into_iter().next() else {
         panic!("a slot is free")
     };
-    let sent = sent(registration.handle(assignment("b"), late));
-    assert_eq!(sent[0], ToServer::Job(job("b"), JobState::Failed("full")));
+    let actions = registration.handle(assignment("b"), late);
+    let Action::TurnAway { answer, why } = &actions[0] else { panic!("no slot is free") };
+    assert_eq!((answer, *why), (&ToServer::Job(job("b"), JobState::Failed("full")), NoSlot::Full));
 }
 
 #[test]
@@ -143,8 +144,9 @@ fn a_draining_worker_refuses_and_says_so() {
     slots.drain();
     let statuses = statuses(registration.tick(now));
     assert_eq!(statuses, [Status { available: false, load: 1.0, jobs: 0, draining: true }]);
-    let sent = sent(registration.handle(FromServer::Offered(job("a")), now));
-    assert_eq!(sent, [ToServer::Refuse(job("a"))]);
+    let actions = registration.handle(FromServer::Offered(job("a")), now);
+    let [Action::TurnAway { answer, why }] = &actions[..] else { panic!("nothing else: {actions:?}") };
+    assert_eq!((answer, *why), (&ToServer::Refuse(job("a")), NoSlot::Draining));
 }
 
 #[test]
