@@ -9,7 +9,7 @@ use super::builtin;
 use super::layers::{Layers, Named};
 use super::variables::Variables;
 use crate::dialplan::{AGENT_KEYS, Backend, read_agent};
-use crate::document::{Keys, Surroundings, Table, Value};
+use crate::document::{Keys, Surroundings, Table};
 use crate::http::sign::Secret;
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
