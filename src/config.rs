@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use variables::Variables;
 
+use crate::dialplan::Backend;
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
-use crate::dialplan::{Backend, CacheBy};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
@@ -32,12 +32,10 @@ pub struct Settings {
     /// At least one.
     pub projects: Vec<Project>,
     pub trunks: Trunks,
-    /// In order of preference, at least one.
+    /// In order of preference; this version takes exactly one.
     pub providers: Vec<Provider>,
     /// The router's own backend, for tenants without one and for numbers that no route names.
     pub backend: Option<Backend>,
-    /// What the router's backend's answers depend on, if they don't say so themselves.
-    pub cache_by: Option<Vec<CacheBy>>,
     /// The lowest rung of the answer ladder: `[default_agent]` over the built-in prompt and greeting.
     pub default_agent: Agent,
     /// `[unmatched] action`; see [`Settings::unmatched`].
@@ -121,7 +119,7 @@ impl Settings {
         let projects = sections::read_projects(&root, variables, surroundings);
         let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS));
         let providers = sections::read_providers(&root, variables, surroundings);
-        let (backend, cache_by) = sections::read_call_config(&root, variables, surroundings);
+        let backend = sections::read_call_config(&root, variables, surroundings);
         let default_agent = sections::read_default_agent(&root);
         let unmatched_action = sections::read_unmatched(&root, variables);
         let http = variables
@@ -135,7 +133,6 @@ impl Settings {
             trunks,
             providers: providers?,
             backend,
-            cache_by,
             default_agent,
             unmatched_action,
             dialplans: variables.get("DIALPLANE_DIALPLANS").map(PathBuf::from),

@@ -78,35 +78,6 @@ pub enum Action {
     Refuse(Refusal),
 }
 
-/// A fact of the call that a backend's answer may depend on: an item of `cache_by`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CacheBy {
-    Called,
-    Trunk,
-    Caller,
-    Route,
-    Diverted,
-}
-
-impl CacheBy {
-    pub const ALL: [Self; 5] = [Self::Called, Self::Trunk, Self::Caller, Self::Route, Self::Diverted];
-
-    /// The name in files, variables and in the webhook's `cache.by`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Called => "called",
-            Self::Trunk => "trunk",
-            Self::Caller => "caller",
-            Self::Route => "route",
-            Self::Diverted => "diverted",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|fact| fact.name() == name)
-    }
-}
-
 /// Every route of every tenant, immutable.
 #[derive(Clone, PartialEq, Default)]
 pub struct Dialplan {

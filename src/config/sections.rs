@@ -8,8 +8,8 @@ use url::Url;
 use super::builtin;
 use super::layers::{Layers, Named};
 use super::variables::Variables;
-use crate::dialplan::{AGENT_KEYS, Backend, CacheBy, read_agent};
-use crate::document::{Keys, Surroundings, Table, Value};
+use crate::dialplan::{AGENT_KEYS, Backend, read_agent};
+use crate::document::{Keys, Surroundings, Table};
 use crate::http::sign::Secret;
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
@@ -19,7 +19,7 @@ use crate::tenant::Agent;
 const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", "agent_names"]);
 const PROVIDER_KEYS: Keys =
     Keys { accepted: &["name", "dialect", "url", "api_key", "model"], not_yet: &["fallback"] };
-const CALL_CONFIG_KEYS: Keys = Keys::only(&["url", "secret", "token", "cache_by"]);
+const CALL_CONFIG_KEYS: Keys = Keys { accepted: &["url", "secret", "token"], not_yet: &["cache_by"] };
 const UNMATCHED_KEYS: Keys = Keys::only(&["action"]);
 
 const LIVEKIT_URL: Named = Named { key: "url", variable: "LIVEKIT_URL" };
@@ -71,7 +71,10 @@ pub(super) fn read_providers(
     surroundings: &dyn Surroundings,
 ) -> Option<Vec<Provider>> {
     let tables = root.tables("provider", PROVIDER_KEYS);
-    refuse_ambiguous(variables, OPENAI_URL, "[[provider]]", tables.len());
+    if let Some(second) = tables.get(1) {
+        second.refuse("a second [[provider]] is not yet supported");
+        return None;
+    }
     let read = |layers: Layers<'_, '_>| {
         let url = layers.address(OPENAI_URL, PROVIDER_ACCEPTED, &["http", "https"]);
         let name = read_name(layers.table, "openai");
@@ -87,18 +90,13 @@ pub(super) fn read_providers(
     read_each(&tables, variables, surroundings, read)
 }
 
-/// The router's backend, and what its answers depend on.
+/// The router's own backend.
 pub(super) fn read_call_config(
     root: &Table<'_>,
     variables: &Variables<'_>,
     surroundings: &dyn Surroundings,
-) -> (Option<Backend>, Option<Vec<CacheBy>>) {
+) -> Option<Backend> {
     let table = root.table("call_config", CALL_CONFIG_KEYS);
-    let cache_by = variables
-        .parsed("DIALPLANE_CALL_CONFIG_CACHE_BY", &cache_by_accepted(", separated by commas"), |text| {
-            text.split(',').map(|name| CacheBy::from_name(name.trim())).collect()
-        })
-        .or_else(|| table.as_ref()?.get("cache_by").and_then(|value| read_cache_by(&value)));
     let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, &Backend::SCHEMES);
     let secret = read_backend_secret(variables);
     let backend = match (&table, url) {
@@ -115,7 +113,7 @@ pub(super) fn read_call_config(
         Some(secret) if backend.secrets.is_empty() => vec![secret.clone()],
         Some(_) | None => backend.secrets.clone(),
     };
-    (backend.map(|backend| Backend { secrets: secrets(&backend), ..backend }), cache_by)
+    backend.map(|backend| Backend { secrets: secrets(&backend), ..backend })
 }
 
 fn read_backend_secret(variables: &Variables<'_>) -> Option<Secret> {
@@ -204,19 +202,6 @@ fn read_dialect(table: &Table<'_>) -> Option<Dialect> {
             None
         }
     }
-}
-
-fn read_cache_by(value: &Value<'_>) -> Option<Vec<CacheBy>> {
-    let items = value.items(&cache_by_accepted(""))?;
-    let facts: Vec<_> = items
-        .iter()
-        .map(|item| item.choice(CacheBy::ALL.map(CacheBy::name)).and_then(CacheBy::from_name))
-        .collect();
-    facts.into_iter().collect()
-}
-
-fn cache_by_accepted(how: &str) -> String {
-    format!("any of {}{how}", CacheBy::ALL.map(CacheBy::name).join(", "))
 }
 
 fn filled(text: &str) -> Option<String> {

@@ -49,7 +49,7 @@ fn the_variables_alone_are_enough() {
     assert_eq!(settings.providers, [provider]);
     assert!(matches!(settings.default_agent.prompt, Choice::This(_)));
     assert!(matches!(settings.default_agent.start_message, Choice::This(_)));
-    assert_eq!((settings.backend, settings.cache_by, settings.unmatched_action), (None, None, None));
+    assert_eq!((settings.backend, settings.unmatched_action), (None, None));
     assert_eq!((settings.dialplans, settings.records, settings.log), (None, None, None));
     assert_eq!((settings.max_calls, settings.drain), (200, Duration::from_secs(20)));
     assert_eq!(settings.http.to_string(), "127.0.0.1:8080");
@@ -62,7 +62,6 @@ fn every_variable_is_read() {
         ("DIALPLANE_AGENT_NAME", "night-shift"),
         ("DIALPLANE_CALL_CONFIG_URL", "https://backend.example/call-config"),
         ("DIALPLANE_CALL_CONFIG_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
-        ("DIALPLANE_CALL_CONFIG_CACHE_BY", "called, trunk"),
         ("DIALPLANE_DIALPLANS", "dialplans"),
         ("DIALPLANE_RECORDS", "calls.jsonl"),
         ("DIALPLANE_MAX_CALLS", "7"),
@@ -78,7 +77,6 @@ fn every_variable_is_read() {
     let backend = settings.backend.expect("a backend");
     assert_eq!(backend.url.as_str(), "https://backend.example/call-config");
     assert_eq!(backend.secrets, secrets(["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]));
-    assert_eq!(settings.cache_by, Some(vec![CacheBy::Called, CacheBy::Trunk]));
     assert_eq!(settings.dialplans, Some("dialplans".into()));
     assert_eq!(settings.records, Some("calls.jsonl".into()));
     assert_eq!((settings.max_calls, settings.drain), (7, Duration::ZERO));
@@ -110,17 +108,12 @@ fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
             "backend",
             format!("found something that is no address (not shown); accepted: {}", Backend::ACCEPTED),
         ),
-        (
-            "DIALPLANE_CALL_CONFIG_CACHE_BY",
-            "called,colour",
-            "found \"called,colour\"; accepted: any of called, trunk, caller, route, diverted, separated by commas"
-                .into(),
-        ),
         ("DIALPLANE_MAX_CALLS", "0", "found \"0\"; accepted: a whole number from 1 to 100000".into()),
         ("DIALPLANE_MAX_CALLS", "many", "found \"many\"; accepted: a whole number from 1 to 100000".into()),
         ("DIALPLANE_HTTP", ":8080", "found \":8080\"; accepted: an address and port such as 127.0.0.1:8080".into()),
         ("DIALPLANE_LOG", "JSON", "found \"JSON\"; accepted: human or json".into()),
         ("DIALPLANE_DRAIN_SECONDS", "20s", "found \"20s\"; accepted: a whole number from 0 to 86400".into()),
+        ("DIALPLANE_CALL_CONFIG_CACHE_BY", "called", "is not yet supported; accepted: unset".into()),
         ("DIALPLANE_SIP", "0.0.0.0:5060", "is not yet supported; accepted: unset".into()),
         ("DIALPLANE_REDIS_URL", "redis://:hunter2@r", "is not yet supported; accepted: unset".into()),
         ("DIALPLANE_DATABASE_URL", "postgres://u:hunter2@d", "is not yet supported; accepted: unset".into()),
@@ -162,7 +155,6 @@ model = "gpt-realtime-2.1-mini"
 url = "https://backend.example/call-config"
 secret = ["env:CLOUD_KEY", "env:OPENAI_API_KEY"]
 token = "env:CLOUD_KEY"
-cache_by = ["called"]
 
 [default_agent]
 prompt = "Say where to call instead."
@@ -189,7 +181,6 @@ fn the_file_is_read_and_variables_lie_over_it() {
     assert_eq!(settings.trunks.of("ST_x"), None);
     assert_eq!(settings.providers[0].model, "gpt-realtime-2.1-mini");
     assert_eq!(settings.backend.as_ref().expect("a backend").secrets, secrets(["cloud", "sk-secret"]));
-    assert_eq!(settings.cache_by, Some(vec![CacheBy::Called]));
     assert_eq!(settings.default_agent.prompt, Choice::This("Say where to call instead.".into()));
     assert!(matches!(settings.default_agent.start_message, Choice::This(_)), "the built-in greeting stays");
     assert_eq!(settings.unmatched_action, Some(Unmatched::Reject));
@@ -200,7 +191,6 @@ fn the_file_is_read_and_variables_lie_over_it() {
         ("OPENAI_BASE_URL", "http://127.0.0.1:9000/v1"),
         ("DIALPLANE_AGENT_NAME", "rig"),
         ("DIALPLANE_CALL_CONFIG_URL", "http://127.0.0.1:9001/"),
-        ("DIALPLANE_CALL_CONFIG_CACHE_BY", "caller"),
     ];
     given.variables.extend(over.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let settings = read(Some(FILE), &given).expect("settings");
@@ -212,7 +202,6 @@ fn the_file_is_read_and_variables_lie_over_it() {
     assert_eq!(project.api_key.reveal(), "cloud", "the file's reference decides");
     assert_eq!(settings.providers[0].url.as_str(), "http://127.0.0.1:9000/v1");
     assert_eq!(settings.backend.expect("a backend").url.as_str(), "http://127.0.0.1:9001/");
-    assert_eq!(settings.cache_by, Some(vec![CacheBy::Caller]));
 }
 
 #[test]
@@ -237,7 +226,7 @@ fn the_errors_of_file_and_variables_come_together() {
     let file = "[[livekit]]\nname = 'a'\nurl = 'acme'\napi_key = 'APIhunter2'\n[[livekit]]\nname = 'a'\n\
                 agent_names = []\n[[trunk]]\nname = 't'\nids = ['ST_a']\ncountry = 'USA'\n[[trunk]]\nname = 't'\n\
                 ids = ['ST_b', 'ST_b']\n[[provider]]\nname = 'p'\ndialect = 'gemini-live'\nfallback = ['x']\n\
-                [unmatched]\naction = 'ask'\n[watchdogs]\n";
+                [[provider]]\n[unmatched]\naction = 'ask'\n[watchdogs]\n";
     let found = read(Some(file), &with(&[("DIALPLANE_LOG", "xml")])).expect_err("errors");
     let livekit = "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
     let reference = "env:NAME or file:PATH";
@@ -253,18 +242,40 @@ fn the_errors_of_file_and_variables_come_together() {
         "dialplane.toml:11:11: country: found \"USA\"; accepted: an ISO 3166 code of two letters, such as US".into(),
         "dialplane.toml:13:8: name: found the name of another trunk; accepted: a name of its own for each".into(),
         "dialplane.toml:14:16: ids: found \"ST_b\" again; accepted: each id once, in one [[trunk]]".into(),
-        "dialplane.toml:17:11: dialect: gemini-live is not yet supported; accepted: openai-realtime".into(),
         "dialplane.toml:18:1: fallback is not yet supported".into(),
-        "dialplane.toml:20:10: action: found ask without a backend; accepted: reject or default, or ask with \
+        "dialplane.toml:19:1: a second [[provider]] is not yet supported".into(),
+        "dialplane.toml:21:10: action: found ask without a backend; accepted: reject or default, or ask with \
          [call_config]"
             .into(),
-        "dialplane.toml:21:2: found the unknown key \"watchdogs\"; accepted: livekit, trunk, provider, call_config, \
+        "dialplane.toml:22:2: found the unknown key \"watchdogs\"; accepted: livekit, trunk, provider, call_config, \
          default_agent, unmatched"
             .into(),
         "LIVEKIT_URL: found beside 2 [[livekit]]; accepted: beside one at most".into(),
         "DIALPLANE_LOG: found \"xml\"; accepted: human or json".into(),
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_the_file_may_not_say_yet_is_refused() {
+    for (file, expected) in [
+        (
+            "[[provider]]\nname = 'p'\ndialect = 'gemini-live'\n",
+            "3:11: dialect: gemini-live is not yet supported; accepted: openai-realtime",
+        ),
+        ("[[provider]]\nname = 'p'\nfallback = ['q']\n", "3:1: fallback is not yet supported"),
+        (
+            "[[provider]]\nname = 'p'\n[[provider]]\nname = 'q'\n",
+            "3:1: a second [[provider]] is not yet supported",
+        ),
+        (
+            "[call_config]\nurl = 'https://b.example/'\ncache_by = ['called']\n",
+            "3:1: cache_by is not yet supported",
+        ),
+    ] {
+        let found = read(Some(file), &with(&[])).expect_err(file);
+        assert_eq!(found, [format!("dialplane.toml:{expected}")]);
+    }
 }
 
 #[test]

@@ -17,7 +17,11 @@ pub fn read_agent(table: &Table<'_>) -> Agent {
             .map_or(Choice::Unsaid, |value| choice(&value, "text", |text| Some(Redacted::new(text))))
     };
     let language = table.get("language").map_or(Choice::Unsaid, |value| {
-        choice(&value, "a language tag such as en-US", |text| is_language(&text).then_some(text))
+        let read = choice(&value, "a language tag such as en-US", |text| is_language(&text).then_some(text));
+        if matches!(read, Choice::This(_)) {
+            value.warn("language has no effect in this version; name it in the prompt");
+        }
+        read
     });
     let temperature = table
         .get("temperature")

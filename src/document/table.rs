@@ -103,6 +103,11 @@ impl<'d> Table<'d> {
         tables.collect()
     }
 
+    /// Notes at its heading why the whole table is refused.
+    pub fn refuse(&self, message: impl Into<String>) {
+        self.document.note(Severity::Error, &self.span, message.into());
+    }
+
     /// Notes at its heading something that nothing is refused for.
     pub fn warn(&self, message: impl Into<String>) {
         self.document.note(Severity::Warning, &self.span, message.into());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Agent, GreetingMode, TenantId};
+use super::{Agent, Choice, GreetingMode, TenantId};
 use crate::call::Refusal;
 use crate::pii::Redacted;
 use fields::Fields;
@@ -56,6 +56,9 @@ impl BackendAnswer {
         let metadata = metadata(&mut fields);
         for later in ["tools", "variables"] {
             fields.refuse(later, "not read by this version");
+        }
+        if matches!(agent.language, Choice::This(_)) {
+            fields.refuse("language", "not used by this version");
         }
         Ok(Self { action, tenant, agent, metadata, warnings: fields.into_warnings() })
     }

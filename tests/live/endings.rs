@@ -6,11 +6,7 @@ use dialplane::kit::model::log::SessionLog;
 use dialplane::kit::model::script::{Behaviour, Fault, Rule};
 use serde_json::{Value, json};
 
-use crate::rig::until;
-use crate::world::{ACME, Plan, SLOTS, SOON, World, hears_first, hears_out, pitch};
-
-/// Longer than the router keeps an idle connection to a backend.
-const IDLE: Duration = Duration::from_secs(45);
+use crate::world::{ACME, CALLS, Plan, SLOTS, SOON, World, hears_first, hears_out, pitch};
 
 fn answer() -> Value {
     json!({"voice": "marin", "systemPrompt": "You end every call the way it should end."})
@@ -28,28 +24,25 @@ fn ending(record: &Value) -> &str {
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_caller_who_hangs_up_leaves_nothing_behind() {
     let world = World::start(plan(Duration::from_secs(10))).await;
-    let idle = world.router.descriptors();
     let mut call = world.call(ACME);
     call.answered(SOON).await;
     assert_eq!(world.router.metric(SLOTS).await, 1.0, "a call up holds a slot");
     assert_eq!(world.livekit.participants().await.len(), 2, "the caller and the agent");
-    assert!(world.router.descriptors() > idle);
+    assert_eq!(world.router.metric(CALLS).await, 1.0);
+    assert!(world.descriptors() > world.idle, "a call up has sockets");
 
     // In the middle of the greeting.
     hears_first(&call, pitch("marin")).await;
     call.hang_up();
     let (times, status) = call.over(SOON).await;
     assert!(status.success() && times.let_go.is_none());
-    world.livekit.wait_until_empty().await;
-    let open = || (world.router.descriptors() <= idle).then_some(());
-    until("the router's sockets are closed again", IDLE, open).await;
     let records = world.end(1).await;
     assert_eq!(ending(&records[0]), "caller-hung-up", "{records:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
-async fn a_call_ends_when_its_time_is_over() {
+async fn a_call_whose_time_is_over_leaves_nothing_behind() {
     let limited = json!({"voice": "marin", "systemPrompt": "You have three seconds and not one more.",
         "limits": {"maxDurationSeconds": 3}});
     let world = World::start(Plan::new(Behaviour::default(), &limited)).await;
@@ -84,6 +77,25 @@ async fn a_caller_who_gives_up_while_it_rings_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
+async fn callers_who_give_up_as_soon_as_it_rings_leave_nothing_behind() {
+    // livekit-sip says 180 when it has dispatched us, so we are about to join: several calls, several moments.
+    const CALLS: usize = 5;
+    let world = World::start(plan(Duration::from_secs(2))).await;
+    for _ in 0..CALLS {
+        let mut call = world.call(ACME);
+        call.wait("it rings", SOON, |times| times.ringing).await;
+        call.hang_up();
+        let (times, status) = call.over(SOON).await;
+        assert!(status.success() && times.answered.is_none(), "{times:?}");
+        assert_eq!(times.refused.map(|(_, code)| code), Some(487));
+    }
+    let records = world.end(CALLS).await;
+    let endings: Vec<&str> = records.iter().map(ending).collect();
+    assert_eq!(endings, ["caller-cancelled"; CALLS], "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
 async fn a_router_that_is_told_to_end_lets_its_callers_go_and_records_them() {
     let mut world = World::start(plan(Duration::from_secs(2))).await;
     let mut call = world.call(ACME);
@@ -95,7 +107,8 @@ async fn a_router_that_is_told_to_end_lets_its_callers_go_and_records_them() {
     assert!(status.success(), "{status}");
     let (times, status) = call.over(SOON).await;
     assert!(status.success() && times.let_go.is_some(), "the caller is not left in silence: {times:?}");
-    world.livekit.wait_until_alone().await;
+    world.livekit.wait_until_empty().await;
+    world.assert_served();
     world.router.assert_tight(&metrics);
     let records = world.router.records();
     assert_eq!(records.len(), 1, "{records:?}");

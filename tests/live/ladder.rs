@@ -6,6 +6,7 @@ use dialplane::kit::model::script::Behaviour;
 use serde_json::json;
 
 use crate::ear::missing;
+use crate::rig::until_every;
 use crate::world::{ACME, BERLIN, Plan, SOON, World, hears_out, pitch};
 
 const DIALPLAN: &str = r#"
@@ -54,6 +55,13 @@ async fn without_its_backend_a_call_is_greeted_by_the_dialplans_agent_else_by_th
         assert!(!prompt.is_empty(), "a default prompt is built in");
         call.hang_up();
         assert!(call.over(SOON).await.1.success());
+    }
+    for rung in ["dialplan", "default"] {
+        let counted = format!("dialplane_config_lookups_total{{source=\"{rung}\",why=\"connect\"}} 1");
+        until_every(Duration::from_millis(20), &counted, SOON, async || {
+            world.router.metrics().await.lines().any(|line| line == counted).then_some(())
+        })
+        .await;
     }
     let records = world.end(2).await;
     let rungs: Vec<_> = records.iter().map(|record| &record["config_source"]).collect();

@@ -1,8 +1,10 @@
 //! What the real livekit-server says is going on.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use livekit_api::services::room::RoomClient;
+use livekit_protocol::participant_info::Kind;
 
 use crate::rig::{Rig, until_every};
 
@@ -27,6 +29,15 @@ impl LiveKit {
         found
     }
 
+    /// What livekit-sip says of the only call: the attributes of its participant.
+    pub async fn sip_attributes(&self) -> HashMap<String, String> {
+        let rooms = self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms");
+        let [room] = rooms.as_slice() else { panic!("one call up has one room, not {}", rooms.len()) };
+        let here = self.0.list_participants(&room.name).await.expect("the room is there");
+        let caller = here.into_iter().find(|participant| participant.kind() == Kind::Sip);
+        caller.expect("the caller is there").attributes
+    }
+
     pub async fn rooms(&self) -> usize {
         self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms").len()
     }
@@ -48,9 +59,9 @@ impl LiveKit {
         .await;
     }
 
-    /// Waits until no room is left. livekit-server keeps one for 20 s after the last participant has left.
+    /// Waits until no room is left. The rig lets livekit-server keep one for a second after the last participant.
     pub async fn wait_until_empty(&self) {
-        until_every(Duration::from_millis(20), "every room is gone", Duration::from_secs(30), async || {
+        until_every(Duration::from_millis(20), "every room is gone", Duration::from_secs(10), async || {
             (self.rooms().await == 0).then_some(())
         })
         .await;

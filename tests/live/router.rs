@@ -1,6 +1,6 @@
 //! `dialplane run` as a process of its own, watched from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -137,9 +137,22 @@ impl Router {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Open files and sockets.
-    pub fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    /// Open files and sockets, but for the connections to these ports of loopback.
+    pub fn descriptors(&self, but_to: &[u16]) -> usize {
+        let connections = self.proc("net/tcp");
+        let left_out: HashSet<String> = connections
+            .lines()
+            .filter_map(|line| {
+                // proc_net_tcp: sl, local, remote "0100007F:1EC8", state (01 is established), ..., inode.
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let port = u16::from_str_radix(fields.get(2)?.split(':').nth(1)?, 16).ok()?;
+                (fields[3] == "01" && but_to.contains(&port)).then(|| format!("socket:[{}]", fields[9]))
+            })
+            .collect();
+        // One may be closed between the listing and the look at it.
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let what = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        what.filter(|link| !left_out.contains(&*link.to_string_lossy())).count()
     }
 
     fn proc(&self, file: &str) -> String {

@@ -91,6 +91,8 @@ pub struct World {
     pub model: ModelServer,
     pub backend: Option<Backend>,
     pub router: Router,
+    /// The router's [`World::descriptors`] before the first call.
+    pub idle: usize,
 }
 
 impl World {
@@ -130,7 +132,18 @@ impl World {
             .key("LiveKit's secret", &rig.api_secret);
         let settings = Settings { variables, dialplans: plan.dialplans, secrets };
         let router = Router::start(&rig, &settings).await;
-        (Self { rig, livekit, model, backend, router }, kept)
+        let mut world = Self { rig, livekit, model, backend, router, idle: 0 };
+        world.idle = world.descriptors();
+        (world, kept)
+    }
+
+    /// The router's open files and sockets, but for connections that its HTTP clients keep for the next request.
+    /// LiveKit's port takes signalling too: who has that open is in a room.
+    pub fn descriptors(&self) -> usize {
+        let backend = self.backend.as_ref().map(Backend::url);
+        let kept = [Some(self.rig.livekit_url.clone()), backend];
+        let ports = kept.into_iter().flatten().filter_map(|url| url::Url::parse(&url).ok()?.port());
+        self.router.descriptors(&ports.collect::<Vec<_>>())
     }
 
     pub fn call(&self, called: &str) -> Call {
@@ -140,15 +153,25 @@ impl World {
     /// Ends everything and returns the call records.
     ///
     /// # Panics
-    /// When somebody is left in a room, a slot is held, the model refused an event of ours, or a secret leaked.
+    /// When a call has left something behind, the model refused an event of ours, or a secret leaked.
     pub async fn end(self, calls: usize) -> Vec<Value> {
-        self.livekit.wait_until_alone().await;
+        self.livekit.wait_until_empty().await;
         self.router.wait_for_records(calls).await;
-        // A slot is given back once its call's record is written.
-        until_every(Duration::from_millis(10), "every slot is free", SOON, async || {
-            (self.router.metric(SLOTS).await == 0.0).then_some(())
+        // A slot is given back once its call's record is written, and the sockets are closed by their tasks.
+        until_every(Duration::from_millis(10), "no call, slot or socket is left", SOON, async || {
+            let held = self.router.metric(SLOTS).await + self.router.metric(CALLS).await;
+            (held == 0.0 && self.descriptors() <= self.idle).then_some(())
         })
         .await;
+        self.assert_served();
+        let records = self.router.stop().await;
+        assert_eq!(records.len(), calls, "one record per call");
+        records
+    }
+
+    /// # Panics
+    /// When a model session is still open, or the model or the backend refused something of ours.
+    pub fn assert_served(&self) {
         for session in self.model.sessions() {
             assert!(session.refused.is_empty(), "the model refused {:?}", session.refused);
             assert!(session.closed.is_some(), "a session is still open");
@@ -156,14 +179,12 @@ impl World {
         for request in self.backend.iter().flat_map(Backend::requests) {
             assert_eq!(request.refused, None, "the backend refused {}", request.body);
         }
-        let records = self.router.stop().await;
-        assert_eq!(records.len(), calls, "one record per call");
-        records
     }
 }
 
-/// The calls that the router holds now.
+/// The calls that the router holds now, counted where they are admitted and where they run.
 pub const SLOTS: &str = "dialplane_slots_taken";
+pub const CALLS: &str = "dialplane_calls_active";
 
 fn backend_url(backend: Option<&Backend>) -> String {
     match backend {

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::tenant::Choice;
 
 fn parse(answer: &Value) -> BackendAnswer {
     BackendAnswer::parse(answer.to_string().as_bytes()).unwrap()
@@ -44,7 +43,7 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
         assert_eq!(read.tenant, TenantId::parse("acme"));
         assert_eq!(read.action, BackendAction::Answer);
         assert_eq!(read.metadata, BTreeMap::from([("crm".to_owned(), json!({"id": 7}))]));
-        assert_eq!(read.warnings, Vec::<String>::new());
+        assert_eq!(read.warnings, ["language: not used by this version"]);
     }
 }
 
@@ -112,10 +111,11 @@ fn a_wrong_field_is_dropped_with_a_warning_that_never_shows_it() {
             "systemPrompt: expected a string of at most 65536 bytes, found a string of 65537 bytes",
         ),
         ("tools", json!([{"name": "secret"}]), "tools: not read by this version"),
+        ("language", json!(7), "language: expected a string of at most 128 bytes, found a number"),
     ] {
-        let read = parse(&json!({ field: wrong, "language": "de" }));
+        let read = parse(&json!({ field: wrong, "startMessage": "Hello" }));
         assert_eq!(read.warnings, [warning]);
-        let expected = Agent { language: Choice::This("de".into()), ..Agent::default() };
+        let expected = Agent { start_message: Choice::This("Hello".into()), ..Agent::default() };
         assert_eq!((read.agent, read.tenant, read.metadata), (expected, None, BTreeMap::new()));
     }
 }
