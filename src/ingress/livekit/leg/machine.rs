@@ -81,6 +81,8 @@ pub struct Machine {
     context: Context,
     plan: Plans,
     joined: bool,
+    /// Somebody who is on no telephone was there when we came; the room is theirs as well.
+    has_company: bool,
     /// The caller, as last seen.
     caller: Option<Participant>,
     stage: Stage,
@@ -141,6 +143,7 @@ impl Machine {
             context,
             plan,
             joined: false,
+            has_company: false,
             caller: None,
             stage: Stage::Arriving { until: None },
             actions: Vec::new(),
@@ -194,6 +197,7 @@ impl Machine {
 
     fn joined(&mut self, participants: &[Participant], now: Instant) {
         self.joined = true;
+        self.has_company = participants.iter().any(|participant| !participant.is_sip);
         match self.stage {
             Stage::Arriving { until: None } => {
                 self.stage = Stage::Arriving { until: Some(now + ARRIVAL) };
@@ -350,6 +354,7 @@ impl Machine {
                     self.arrived(&caller);
                     self.caller = Some(caller);
                 }
+                None if self.has_company => self.gone(LegEnd::Failed(Fault::Join), now),
                 // livekit-sip made the room and is not in it: the caller gave up before we came. That is far more
                 // common than a job in a room that was made without a caller, which looks the same. Should one be on
                 // the way after all, deleting the room lets them go; they would hear ringing for long.
