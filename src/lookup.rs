@@ -89,6 +89,20 @@ pub enum Why {
 }
 
 impl Why {
+    /// Whether something is wrong; a backend that does not know a call, or leaves it to the next rung, does its job.
+    pub const fn is_fault(self) -> bool {
+        match self {
+            Self::NoBackend | Self::NotAsked | Self::Unknown | Self::Declined => false,
+            Self::Connect
+            | Self::Timeout
+            | Self::Status(_)
+            | Self::TooLarge
+            | Self::ContentType
+            | Self::Malformed
+            | Self::Broken => true,
+        }
+    }
+
     /// The name in records and metrics; of [`Why::Status`] without its number.
     pub const fn name(self) -> &'static str {
         match self {
@@ -192,9 +206,9 @@ impl Lookup {
         };
         answer.report.took = started.elapsed();
         answer.report.attempts = u8::from(matches!(step, ladder::Step::Ask(..)));
-        if let Some(why) = answer.report.why.filter(|_| answer.report.attempts > 0) {
-            let took_ms = answer.report.took.as_millis();
-            tracing::warn!(call = %call.id, why = why.name(), status = why.status(), took_ms, "the backend did not serve");
+        if let Some(why) = answer.report.why.filter(|why| why.is_fault()) {
+            let seconds = answer.report.took.as_secs_f64();
+            tracing::warn!(call = %call.id, why = why.name(), status = why.status(), seconds, "the backend did not serve");
         }
         for warning in &answer.report.warnings {
             tracing::warn!(call = %call.id, warning, "the backend's answer has a fault");

@@ -86,7 +86,7 @@ impl Worker {
             failures += 1;
             tracing::warn!(
                 project = %self.site.project.name, agent = %self.agent_name, error = %lost,
-                pause_ms = pause.as_millis(), "worker disconnected"
+                pause_seconds = pause.as_secs_f64(), "worker disconnected"
             );
             select! {
                 never = self.tend_legs() => match never {},
