@@ -1,8 +1,8 @@
 //! Values that identify a person or open a door never reach a log line by accident.
 //!
 //! [`Redacted`] hides its content in `Debug` and `Display`; only [`Redacted::reveal`], called where the value
-//! leaves for the wire, shows it. Every live test looks for leaks in the log
-//! and the metrics of the router that took its calls; `tests/it/pii.rs` holds what finds them to account.
+//! leaves for the wire, shows it. Every live test fails on a leak in its router's log or metrics; `tests/it/pii.rs`
+//! tests what finds them.
 
 use std::fmt;
 

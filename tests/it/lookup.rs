@@ -242,23 +242,8 @@ async fn the_request_is_the_contracts_to_the_letter_and_both_secrets_sign_it() {
         );
     }
     let body: Value = serde_json::from_slice(&request.body).unwrap();
-    assert_eq!(body, expected_request(id));
+    assert_eq!(body, crate::schemas::fixture("call-config/request.json"));
     crate::schemas::assert_valid("call-config-request.schema.json", &body);
-}
-
-fn expected_request(id: &str) -> Value {
-    json!({
-        "version": "1", "id": id, "attempt": 1, "deadlineMs": 1500,
-        "callerPhone": "+15551230001", "calledPhone": "+15557770001",
-        "trunkId": "ST_abc", "sipCallId": "SCL_1",
-        "caller": {"number": "+15551230001", "raw": "5551230001", "name": "Ada", "anonymous": false,
-            "verified": null},
-        "called": {"number": "+15557770001", "raw": "+1 555 777 0001", "divertedFrom": "+15556001234"},
-        "route": {"tenantId": "acme", "id": "front-desk", "match": "exact"},
-        "call": {"id": "019551f0-0000-7000-8000-000000000001", "sipCallIdFull": "a84b4c76e66710@pc33",
-            "ingress": "livekit", "project": "main", "room": "call-_+15551230001_x",
-            "headers": {"x-campaign": "spring"}, "receivedAt": NOW},
-    })
 }
 
 #[tokio::test]

@@ -9,6 +9,12 @@ fn doc(name: &str) -> String {
     std::fs::read_to_string(format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
+/// A document that goes over the wire, whole.
+pub fn fixture(name: &str) -> Value {
+    let path = format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 fn faults(schema: &str, instance: &Value) -> Vec<String> {
     let schema: Value = serde_json::from_str(&doc(schema)).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();

@@ -1,11 +1,12 @@
-//! The first call that a newcomer sees: `tests/rig/first-call` runs this and shows it as a timeline.
+//! The first call that a newcomer sees: `tests/rig/first-call` runs this and shows `demo-output/timeline.txt`.
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dialplane::kit::backend::script::{Answer, Script};
 use dialplane::kit::model::script::Behaviour;
+use serde_json::Value;
 
 use crate::ear::{RATE, Sound};
 use crate::rtp::Say;
@@ -35,33 +36,55 @@ async fn a_call_to_the_front_desk_of_the_example_dialplans() {
     let (times, status) = call.over(SOON).await;
     assert!(status.success());
 
-    let ms = |moment: Instant| times.since_invite(moment).as_millis();
-    println!("\n{:>6} ms  INVITE {FRONT_DESK}", 0);
-    println!("{:>6} ms  180 Ringing", ms(times.ringing.unwrap()));
-    println!("{:>6} ms  200 OK: the tenant's agent is configured and its greeting is ready", ms(answered));
-    println!("{:>6} ms  the greeting is heard, in the voice {VOICE} ({} Hz)", ms(greeted), pitch(VOICE));
-    println!("{:>6} ms  the caller speaks ({CALLER} Hz)", ms(said));
-    let start = call.endpoint.timeline().unwrap();
-    let answers = hear(&call, &[pitch(VOICE)]);
-    let reply = answers.iter().rfind(|h| h.sound == Sound::Tone(pitch(VOICE))).unwrap();
-    println!(
-        "{:>6} ms  the agent answers for {} ms",
-        ms(start.start + reply.start),
-        reply.length().as_millis()
-    );
-    println!("{:>6} ms  BYE", ms(times.hung_up.unwrap()));
+    let records = world.end(1).await;
+    let record = &records[0];
+    assert_eq!(record["tenant"], "brightsmile-dental");
+    assert_eq!(record["config_source"], "dialplan");
+    assert_eq!(record["config"]["why"], "unknown");
 
+    let timeline = call.endpoint.timeline().unwrap();
+    let heard = hear(&call, &[pitch(VOICE)]);
+    let mut turns = heard.iter().filter(|h| h.sound == Sound::Tone(pitch(VOICE)));
+    let (greeting, reply) = (turns.next().unwrap(), turns.next_back().unwrap());
+    let offered = call.moment(record["offered_at"].as_str().unwrap().parse().unwrap());
+    let inside = |stage: &str| offered + Duration::from_millis(record["timing_ms"][stage].as_u64().unwrap());
+    let mut steps = vec![
+        (times.invited.unwrap(), format!("INVITE {FRONT_DESK} ->")),
+        (times.ringing.unwrap(), "<- 180 Ringing".to_owned()),
+        (offered, "     offered to Dialplane, which takes a slot for it".to_owned()),
+        (inside("arrived"), format!("     it is for {}", route(record))),
+        (
+            inside("configured"),
+            "     the backend does not know it (404): the dialplan's agent serves".to_owned(),
+        ),
+        (inside("model_ready"), format!("     the model is connected and takes our prompt, as {VOICE}")),
+        (inside("gate"), "     the greeting begins to come: answer the call".to_owned()),
+        (answered, "<- 200 OK".to_owned()),
+        (
+            greeted,
+            format!("<= the greeting is heard: {} ms of {} Hz", greeting.length().as_millis(), pitch(VOICE)),
+        ),
+        (said, format!("   the caller speaks: 1200 ms of {CALLER} Hz =>")),
+        (timeline.start + reply.start, format!("<= the agent answers: {} ms", reply.length().as_millis())),
+        (times.hung_up.unwrap(), "BYE ->".to_owned()),
+    ];
+    // Of two steps in one millisecond the first named came first.
+    steps.sort_by_key(|(at, _)| *at);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo-output");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("heard.wav"), wav(&start.samples)).unwrap();
-    let records = world.end(1).await;
-    assert_eq!(records[0]["tenant"], "brightsmile-dental");
-    assert_eq!(records[0]["config_source"], "dialplan");
-    let record = serde_json::to_string_pretty(&records[0]).unwrap();
-    fs::write(folder.join("record.json"), &record).unwrap();
-    println!(
-        "\nWhat the caller heard is in demo-output/heard.wav, the call's record in demo-output/record.json.\n"
-    );
+    let lines = steps.iter().map(|(at, what)| {
+        let ms = at.saturating_duration_since(times.invited.unwrap()).as_millis();
+        format!("{ms:>6} ms  {what}\n")
+    });
+    fs::write(folder.join("timeline.txt"), lines.collect::<String>()).unwrap();
+    fs::write(folder.join("heard.wav"), wav(&timeline.samples)).unwrap();
+    fs::write(folder.join("record.json"), serde_json::to_string_pretty(record).unwrap()).unwrap();
+}
+
+/// `brightsmile-dental, route front-desk (exact)`
+fn route(record: &Value) -> String {
+    let text = |field: &str| record.pointer(field).and_then(Value::as_str).unwrap_or_default();
+    format!("{}, route {} ({})", text("/tenant"), text("/route/id"), text("/route/match"))
 }
 
 /// The example dialplans, and a backend that knows none of their calls.

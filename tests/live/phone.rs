@@ -162,7 +162,8 @@ impl Call {
         (self.times(), status)
     }
 
-    fn moment(&self, at: Timestamp) -> Instant {
+    /// A moment by the wall's clock.
+    pub fn moment(&self, at: Timestamp) -> Instant {
         let (wall, instant) = self.epoch;
         let since = at.duration_since(wall);
         let distance = since.unsigned_abs();

@@ -8,12 +8,7 @@ fn parse(answer: &Value) -> BackendAnswer {
 }
 
 fn whole() -> Value {
-    json!({
-        "action": "answer", "tenantId": "acme", "systemPrompt": "You answer the phone.",
-        "model": "gpt-realtime-2.1", "voice": "marin", "temperature": 0.7, "startMessage": "Hello",
-        "greeting": "say", "language": "en-US", "metadata": {"crm": {"id": 7}},
-        "limits": {"maxDurationSeconds": 1800},
-    })
+    serde_json::from_str(include_str!("../../../fixtures/call-config/answer.json")).unwrap()
 }
 
 fn whole_agent() -> Agent {
