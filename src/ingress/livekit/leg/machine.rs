@@ -155,6 +155,7 @@ impl Machine {
             Input::Joined(participants) => self.joined(&participants, now),
             Input::Changed(participants) => self.changed(&participants, now),
             Input::Subscribed => self.subscribed(now),
+            Input::Left(_) | Input::Lost if self.is_alone() => self.gone(LegEnd::Caller, now),
             Input::Left(Departure::RoomClosed) => self.gone(LegEnd::Failed(Fault::Room), now),
             Input::Left(Departure::Dismissed | Departure::Rejoin) | Input::Lost => {
                 self.lost(Fault::Room, now)
@@ -183,8 +184,16 @@ impl Machine {
     }
 
     /// Whether joining anew would still serve the call: it has not been answered.
-    pub const fn may_join(&self) -> bool {
-        matches!(self.stage, Stage::Arriving { .. } | Stage::Ringing | Stage::Published { .. })
+    pub fn may_join(&self) -> bool {
+        let unanswered =
+            matches!(self.stage, Stage::Arriving { .. } | Stage::Ringing | Stage::Published { .. });
+        unanswered && !self.is_alone()
+    }
+
+    /// We were in the room and no caller is: livekit-sip has left it again, so it is about to close, and joining anew
+    /// would only bring an empty room back.
+    fn is_alone(&self) -> bool {
+        self.caller.is_none() && matches!(self.stage, Stage::Arriving { until: Some(_) })
     }
 
     pub const fn has_joined(&self) -> bool {

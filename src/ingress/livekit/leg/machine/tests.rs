@@ -132,6 +132,17 @@ fn the_caller_is_waited_for_three_seconds_and_only_a_sip_participant_will_do() {
 }
 
 #[test]
+fn a_room_that_closes_on_us_alone_was_given_up_by_its_caller() {
+    for input in [Input::Left(Departure::RoomClosed), Input::Left(Departure::Rejoin), Input::Lost] {
+        let mut rig = Rig::new();
+        assert!(rig.machine.may_join());
+        rig.on(Input::Joined(Vec::new()));
+        assert!(!rig.machine.may_join(), "that would make the room anew");
+        assert_eq!(rig.on(input), ["ended Caller"]);
+    }
+}
+
+#[test]
 fn facts_that_come_late_are_waited_for_but_not_for_ever() {
     let mut rig = Rig::new();
     assert!(rig.on(Input::Joined(vec![bare_caller()])).is_empty());
