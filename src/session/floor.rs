@@ -95,6 +95,8 @@ impl Floor {
     pub fn open(&mut self, greeting: bool, now: Instant) {
         self.open = true;
         self.sounded = Some(now);
+        // The first word leaves now, not with the next tick.
+        self.start(now);
         if greeting && !self.begun {
             self.owe(now);
         }

@@ -15,8 +15,8 @@ impl Talk {
     fn new() -> Self {
         let sounds = Sounds { silence: Arc::from([SILENCE]), comfort: [Arc::from([COMFORT]); 1].into() };
         let (mut floor, now) = (Floor::new(sounds), Instant::now());
-        floor.start(now + FRAME);
         floor.open(false, now);
+        floor.start(now + FRAME);
         Self { floor, now, timings: Timings::default() }
     }
 
@@ -158,12 +158,12 @@ fn a_greeting_that_was_made_before_the_caller_hears_us_is_owed_no_more() {
 
 #[test]
 fn speech_waits_until_the_caller_hears_it() {
-    let (mut talk, now) = (Talk::new(), Instant::now());
+    let mut talk = Talk::new();
     talk.floor.open = false;
     talk.speech("greeting", 2);
     assert_eq!(talk.run(2), [SILENCE; 2]);
-    talk.floor.open(true, now);
-    assert_eq!(talk.run(3), [SPEECH, SPEECH, SILENCE]);
+    talk.floor.open(true, talk.now);
+    assert_eq!(talk.run(2), [SPEECH, SPEECH, SILENCE], "and then not a tick longer");
 }
 
 #[test]
