@@ -6,7 +6,7 @@
 //!  carrier ── SIP ──> livekit-sip ──> LiveKit room ──> ingress::livekit (agent worker, joins the room)
 //!                                                            │ Leg: LegEvent / LegCommand
 //!                                                            v
-//!    offer -> facts -> route -> permit -> config -> model -> answer -> converse -> ending -> record
+//!    offer -> facts -> route -> config -> model -> answer -> converse -> ending -> record
 //! ```
 //!
 //! - **offer** A LiveKit server asks for a worker; a slot is reserved before the answer is sent ([`ingress`],
@@ -49,7 +49,7 @@
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
-//! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite, rustls |
+//! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
