@@ -93,6 +93,8 @@ pub struct World {
     pub router: Router,
     /// The router's [`World::descriptors`] before the first call.
     pub idle: usize,
+    /// The ports of servers that the router's HTTP clients keep connections to.
+    kept: Vec<u16>,
 }
 
 impl World {
@@ -122,7 +124,7 @@ impl World {
             ("DIALPLANE_CALL_CONFIG_URL".to_owned(), backend_url(backend.as_ref())),
         ]);
         variables.extend(plan.variables);
-        let (changed, kept) = change(&rig, &variables).await;
+        let (changed, held) = change(&rig, &variables).await;
         variables.extend(changed);
         let secrets = [("a caller", ADA), ("a called number", ACME), ("a called number", BERLIN)]
             .into_iter()
@@ -130,20 +132,20 @@ impl World {
             .key("the model's key", MODEL_KEY)
             .key("the webhook's secret", WEBHOOK_SECRET)
             .key("LiveKit's secret", &rig.api_secret);
+        let livekit_url = variables.get("LIVEKIT_URL").unwrap_or(&rig.livekit_url);
+        let kept_urls = [livekit_url, &variables["DIALPLANE_CALL_CONFIG_URL"]];
+        let ports = kept_urls.into_iter().filter_map(|url| url::Url::parse(url).ok()?.port()).collect();
         let settings = Settings { variables, dialplans: plan.dialplans, secrets };
         let router = Router::start(&rig, &settings).await;
-        let mut world = Self { rig, livekit, model, backend, router, idle: 0 };
+        let mut world = Self { rig, livekit, model, backend, router, idle: 0, kept: ports };
         world.idle = world.descriptors();
-        (world, kept)
+        (world, held)
     }
 
     /// The router's open files and sockets, but for connections that its HTTP clients keep for the next request.
     /// LiveKit's port takes signalling too: who has that open is in a room.
     pub fn descriptors(&self) -> usize {
-        let backend = self.backend.as_ref().map(Backend::url);
-        let kept = [Some(self.rig.livekit_url.clone()), backend];
-        let ports = kept.into_iter().flatten().filter_map(|url| url::Url::parse(&url).ok()?.port());
-        self.router.descriptors(&ports.collect::<Vec<_>>())
+        self.router.descriptors(&self.kept)
     }
 
     pub fn call(&self, called: &str) -> Call {
