@@ -104,6 +104,28 @@ pub struct Call {
     pub headers: Headers,
 }
 
+#[cfg(test)]
+impl Call {
+    /// A call of which only the called number is known.
+    pub fn example() -> Self {
+        Self {
+            id: CallId::from_u128(1),
+            origin: Origin::LiveKit { project: "main".into() },
+            received_at: Timestamp::UNIX_EPOCH,
+            room: "room".into(),
+            called: Number::read("+15557770001", None),
+            diverted_from: None,
+            caller: Caller::Anonymous,
+            caller_name: None,
+            trunk: None,
+            rule_id: None,
+            sip_call_id: None,
+            sip_call_id_full: None,
+            headers: [].into(),
+        }
+    }
+}
+
 /// The trunk a call came in on: its wire id, and the name the settings give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trunk {

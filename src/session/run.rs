@@ -79,7 +79,7 @@ async fn close(record: &CallRecord, shared: &Shared) {
     if let Some(first_speech) = record.timing.first_speech {
         shared.metrics.greeting_started(first_speech);
     }
-    (0..record.barge_ins).for_each(|_| shared.metrics.barge_in());
+    shared.metrics.barge_ins(record.barge_ins);
     // The journal logs and counts its failures itself, and none of them is the caller's.
     let _ = shared.journal.record(record).await;
 }

@@ -154,8 +154,9 @@ impl Metrics {
         self.0.greeting_seconds.observe(took.as_secs_f64());
     }
 
-    pub fn barge_in(&self) {
-        self.0.barge_ins.inc();
+    /// Of one call.
+    pub fn barge_ins(&self, count: u32) {
+        self.0.barge_ins.inc_by(u64::from(count));
     }
 
     /// `asked`, `lost`, `refused`.
@@ -250,7 +251,7 @@ mod tests {
         metrics.config_found("dialplan", Some("timeout"), Duration::from_millis(1500));
         metrics.call_answered(Duration::from_millis(260));
         metrics.greeting_started(Duration::from_millis(320));
-        metrics.barge_in();
+        metrics.barge_ins(1);
         metrics.model_closed("lost");
         metrics.journal_failed(JournalWrite::OpenMark);
         metrics.journal_synced();

@@ -10,7 +10,6 @@ use rand::{Rng, SeedableRng};
 use world::{TROUBLES, Trouble, World};
 
 use super::*;
-use crate::call::{Caller, Number, Origin};
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
 use crate::realtime::{Closed, Dialect, ItemId, ResponseId, ResponseOutcome, Usage};
@@ -76,23 +75,5 @@ fn provider() -> Provider {
         url: "http://127.0.0.1/v1".parse().expect("a URL"),
         api_key: "".into(),
         model: "test".into(),
-    }
-}
-
-fn call() -> Call {
-    Call {
-        id: CallId::from_u128(1),
-        origin: Origin::LiveKit { project: "main".into() },
-        received_at: Timestamp::UNIX_EPOCH,
-        room: "room".into(),
-        called: Number::read("+15557770001", None),
-        diverted_from: None,
-        caller: Caller::Anonymous,
-        caller_name: None,
-        trunk: None,
-        rule_id: None,
-        sip_call_id: None,
-        sip_call_id_full: None,
-        headers: [].into(),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::call::{Call, Caller, Ending, Number, Origin};
+use crate::call::{Call, Ending};
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -54,21 +54,8 @@ fn record(number: u128) -> CallRecord {
 
 /// A call whose mark is about this many bytes long.
 fn bulky(bytes: usize) -> Call {
-    Call {
-        id: CallId::from_u128(0),
-        origin: Origin::LiveKit { project: "main".into() },
-        received_at: Timestamp::UNIX_EPOCH,
-        room: "room".into(),
-        called: Number::read("+15557770001", None),
-        diverted_from: None,
-        caller: Caller::Anonymous,
-        caller_name: None,
-        trunk: None,
-        rule_id: None,
-        sip_call_id: None,
-        sip_call_id_full: None,
-        headers: BTreeMap::from([("x-bulk".to_owned(), "x".repeat(bytes).into())]),
-    }
+    let headers = BTreeMap::from([("x-bulk".to_owned(), "x".repeat(bytes).into())]);
+    Call { headers, ..Call::example() }
 }
 
 fn open(folder: &Folder) -> (Journal, Interrupted) {

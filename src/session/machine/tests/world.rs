@@ -123,7 +123,7 @@ impl World {
     /// What happens to this call whatever the machine does.
     fn set_out(&mut self) {
         if self.trouble != Trouble::NeverArrives {
-            self.later(50..3_000, Event::Leg(LegEvent::Arrived(Box::new(call()))));
+            self.later(50..3_000, Event::Leg(LegEvent::Arrived(Box::new(Call::example()))));
         }
         self.later(0..30_000, Event::Leg(LegEvent::Ended(LegEnd::Caller)));
         match self.trouble {
@@ -194,7 +194,7 @@ impl World {
         let item = ItemId(self.rng.random_range(0..5u8).to_string());
         let response = ResponseId(item.0.clone());
         match self.rng.random_range(0..11) {
-            0 => Event::Leg(LegEvent::Arrived(Box::new(call()))),
+            0 => Event::Leg(LegEvent::Arrived(Box::new(Call::example()))),
             1 => Event::Leg(LegEvent::Subscribed),
             2 => Event::Leg(LegEvent::Active),
             3 => Event::Leg(LegEvent::Audio(vec![0; 480])),
