@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -17,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::admission::Slots;
 use crate::config::Settings;
-use crate::dialplan::{Dialplan, Loaded};
+use crate::dialplan::trunk::Trunks;
+use crate::dialplan::{Dialplan, Loaded, Set};
 use crate::document::{Diagnostic, Process};
 use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
@@ -79,7 +81,7 @@ impl App {
         crypto::install();
         let metrics = Metrics::new();
         let journal = open_journal(settings.records.as_deref(), &metrics)?;
-        let loaded = load_dialplans(settings.dialplans.as_deref())?;
+        let loaded = load_dialplans(settings.dialplans.as_deref(), &settings.trunks)?;
         let readiness = Readiness::new(settings.projects.iter().map(|project| Arc::clone(&project.name)));
         readiness.dialplan_problems(loaded.diagnostics.iter().filter(|found| found.is_error()).count());
         let address = settings.http;
@@ -221,12 +223,12 @@ fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, Op
 }
 
 /// A bad file costs its own tenant; a folder that is not there would cost everyone, so the router doesn't start.
-fn load_dialplans(folder: Option<&Path>) -> Result<Loaded, StartError> {
+fn load_dialplans(folder: Option<&Path>, trunks: &Trunks) -> Result<Loaded, StartError> {
     let Some(folder) = folder else { return Ok(Loaded::default()) };
     if let Err(source) = std::fs::read_dir(folder) {
         return Err(StartError::Dialplans { folder: folder.to_owned(), source });
     }
-    let loaded = Dialplan::load(folder, &Process);
+    let loaded = Set::new(trunks.clone()).reload(folder, &Process, Timestamp::now());
     for problem in &loaded.diagnostics {
         log_place(problem);
     }

@@ -1,5 +1,6 @@
 //! What is known of a call before anything is decided: who is called, who calls, where it came in.
 
+mod destination;
 mod ending;
 mod number;
 mod refusal;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use destination::Destination;
 pub use ending::{Ending, Fault, Side};
 pub use number::{Country, E164, Number};
 pub use refusal::Refusal;
@@ -134,8 +136,8 @@ pub struct Trunk {
 }
 
 impl Trunk {
-    /// Whether a dialplan's `trunk = "..."` means this trunk: by name or by id.
-    pub fn is(&self, name_or_id: &str) -> bool {
-        self.id == name_or_id || self.name.as_deref() == Some(name_or_id)
+    /// As dialplans call it: by its name; one that the settings don't name by its id.
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
     }
 }

@@ -8,12 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Stop};
 use crate::config::Settings;
-use crate::dialplan;
-use crate::document::{Diagnostic, Process};
+use crate::dialplan::Set;
+use crate::document::{Diagnostic, Placeholders, Process};
 use crate::telemetry::logs;
 
 /// Routes telephone calls to AI voice agents.
@@ -92,7 +93,7 @@ async fn on_signals(mut term: Signal, mut int: Signal, stop: Stop) -> std::conve
 }
 
 fn check(dir: &Path) -> ExitCode {
-    let found = dialplan::check(dir);
+    let found = Set::default().reload(dir, &Placeholders, Timestamp::now()).diagnostics;
     found.iter().for_each(|problem| println!("{problem}"));
     if found.is_empty() {
         println!("{}: no problems", dir.display());

@@ -2,24 +2,41 @@
 
 mod agent;
 mod backend;
+mod condition;
+mod diff;
+mod draft;
+mod explain;
 mod file;
-mod pattern;
+mod folder;
+pub mod index;
+mod limits;
+mod lint;
+pub mod numbers_file;
+pub mod pattern;
 mod route;
+mod schedule;
 mod set;
+mod shares;
 mod table;
 #[cfg(test)]
 mod tests;
+mod ties;
 pub mod trunk;
+mod verdict;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
-pub use agent::{AGENT_KEYS, read_agent};
-pub use set::{Loaded, Source};
+use jiff::Timestamp;
 
-use crate::call::{Number, Refusal};
-use crate::document::{Diagnostic, Placeholders, Surroundings};
+pub use agent::{AGENT_KEYS, read_agent};
+pub use diff::{Change, Destinations, diff};
+pub use explain::{Explanation, Step};
+pub use folder::Source;
+pub use limits::Limits;
+pub use set::{Loaded, Set};
+
+use crate::call::{Call, Refusal};
 use crate::http::sign::Secret;
 use crate::pii::Redacted;
 use crate::tenant::{Agent, TenantId};
@@ -31,6 +48,7 @@ pub struct Tenant {
     pub name: Option<String>,
     pub tier: Option<String>,
     pub backend: Option<Backend>,
+    pub limits: Limits,
 }
 
 /// Where a tenant's own webhook is (`[backend]`), or the router's (`[call_config]`).
@@ -42,11 +60,14 @@ pub struct Backend {
     pub bearer: Option<Redacted<String>>,
 }
 
-/// How the called number matched, the narrowest first.
+/// How the called number matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
     Exact,
     Prefix,
+    Pattern,
+    /// The route takes every number.
+    Any,
 }
 
 impl Match {
@@ -55,6 +76,8 @@ impl Match {
         match self {
             Self::Exact => "exact",
             Self::Prefix => "prefix",
+            Self::Pattern => "pattern",
+            Self::Any => "any",
         }
     }
 }
@@ -78,34 +101,18 @@ pub enum Action {
     Refuse(Refusal),
 }
 
-/// Every route of every tenant, immutable.
-#[derive(Clone, PartialEq, Default)]
+/// Every route of every tenant, immutable. A [`Set`] makes them.
+#[derive(Clone, Default)]
 pub struct Dialplan {
-    table: table::Table,
+    table: Arc<table::Table>,
     tenants: usize,
 }
 
 impl Dialplan {
-    /// Reads every `*.toml` of the folder, in the order of their names. Never fails: a file with an error costs
-    /// its tenant its routes and no one else's, and the diagnostics say why.
-    pub fn load(folder: &Path, surroundings: &dyn Surroundings) -> Loaded {
-        let (sources, unreadable) = set::gather(folder);
-        let mut loaded = Self::compile(&sources, surroundings);
-        loaded.files += unreadable.len();
-        loaded.diagnostics.extend(unreadable);
-        loaded.diagnostics.sort_by(|a, b| a.place.path().cmp(&b.place.path()));
-        loaded
-    }
-
-    /// As [`Dialplan::load`], of files that have been read already.
-    pub fn compile(sources: &[Source], surroundings: &dyn Surroundings) -> Loaded {
-        set::compile(sources, surroundings)
-    }
-
-    /// The route of a called number. The literal text as it came beats the exact number, which beats the longest
-    /// prefix.
-    pub fn resolve(&self, called: &Number) -> Option<Routed> {
-        let (matched, target) = self.table.find(called)?;
+    /// The route of a call at `now`. Of all routes that take it the narrowest wins: trunk and project first, then the
+    /// called number, the diverting one, the caller, headers, hours, share.
+    pub fn resolve(&self, call: &Call, now: Timestamp) -> Option<Routed> {
+        let (matched, target) = self.table.find(call, now)?;
         Some(Routed {
             tenant: Arc::clone(&target.tenant),
             route: Arc::clone(&target.route),
@@ -132,10 +139,4 @@ impl fmt::Debug for Dialplan {
             .field("patterns", &self.patterns())
             .finish()
     }
-}
-
-/// All that is wrong with a folder of dialplans. Secrets' references are read but not followed, so that a check
-/// needs no keys.
-pub fn check(folder: &Path) -> Vec<Diagnostic> {
-    Dialplan::load(folder, &Placeholders).diagnostics
 }

@@ -1,39 +1,63 @@
 //! One tenant's file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pattern::Pattern;
-use super::route::{Route, Routes};
-use super::{AGENT_KEYS, Backend, Tenant, read_agent};
+use super::limits::{LIMITS_KEYS, read_limits};
+use super::numbers_file::{self, Entry};
+use super::route::{Names, Route, read_routes};
+use super::trunk::Trunks;
+use super::{AGENT_KEYS, Action, Backend, Tenant, read_agent};
 use crate::call::Country;
-use crate::document::{Document, Keys, Place, Surroundings, Table, Value, nearest, shown};
+use crate::document::{Diagnostic, Document, Keys, Place, Surroundings, Table, Value, nearest, shown};
 use crate::tenant::{Agent, Choice, TenantId};
 
-const FILE_KEYS: Keys = Keys {
-    accepted: &["tenant", "name", "tier", "numbers", "route", "backend", "agent", "limits"],
-    not_yet: &["schedule", "numbers_file"],
-};
+const FILE_KEYS: Keys = Keys::only(&[
+    "tenant", "name", "tier", "numbers", "route", "schedule", "numbers_file", "backend", "agent", "limits",
+]);
 const NUMBERS_KEYS: Keys = Keys::only(&["country"]);
-const BACKEND_KEYS: Keys = Keys { accepted: &["url", "secret", "token"], not_yet: &["cache_by"] };
-const LIMITS_KEYS: Keys =
-    Keys { accepted: &["max_duration"], not_yet: &["calls", "calls_per_second", "when_full"] };
+const NUMBERS_FILE_KEYS: Keys = Keys::only(&["path"]);
+const BACKEND_KEYS: Keys = Keys::only(&["url", "secret", "token"]);
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The id of the routes that a numbers file makes.
+const NUMBERS_FILE: &str = "numbers_file";
 
 /// What a file says, as far as it can be read.
+#[derive(Debug)]
 pub(super) struct TenantFile {
     pub(super) tenant: Option<Arc<Tenant>>,
+    /// Where the file names its tenant, or should.
+    pub(super) place: Place,
+    /// Those of the numbers file last.
     pub(super) routes: Vec<Route>,
-    /// Where the file names its tenant.
-    pub(super) place: Option<Place>,
-    /// Every pattern that can be read, in a good route or not.
-    pub(super) claims: HashMap<Pattern, Place>,
+    pub(super) numbers: Option<Numbers>,
 }
 
-/// Reads one file. What is wrong is noted in the document.
-pub(super) fn read(document: &Document<'_>, surroundings: &dyn Surroundings) -> TenantFile {
+/// The numbers of a numbers file, each with the route that has it.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    pub(super) path: Arc<Path>,
+    pub(super) entries: Vec<Entry>,
+    /// The place among the file's routes of the one for numbers without an agent. Those of the agents follow, in the
+    /// order of their names.
+    first: usize,
+}
+
+impl Numbers {
+    /// The place of an entry's route among those of the file.
+    pub(super) fn route(&self, entry: &Entry) -> usize {
+        self.first + entry.agent.map_or(0, |agent| usize::from(agent) + 1)
+    }
+}
+
+/// Reads one file. What is wrong is noted in the document; what is wrong in its numbers file comes beside it.
+pub(super) fn read(
+    document: &Document<'_>,
+    surroundings: &dyn Surroundings,
+    trunks: &Trunks,
+) -> (TenantFile, Vec<Diagnostic>) {
     let root = document.root(FILE_KEYS);
     let id_value = root.require("tenant", TenantId::ACCEPTED);
     let id = id_value.as_ref().and_then(|value| value.parsed(TenantId::ACCEPTED, TenantId::parse));
@@ -41,21 +65,57 @@ pub(super) fn read(document: &Document<'_>, surroundings: &dyn Surroundings) -> 
     let (name, tier) = (text("name"), text("tier"));
     let backend =
         root.table("backend", BACKEND_KEYS).and_then(|table| Backend::read(&table, None, surroundings));
-    let mut agents = Agents::read(&root);
-    let Routes { routes, claims } = Routes::read(&root, read_country(&root), &mut agents);
-    agents.warn_of_unused();
-    TenantFile {
-        place: id_value.map(|value| value.place()),
-        tenant: id.map(|id| Arc::new(Tenant { id, name, tier, backend })),
-        routes,
-        claims,
+    let limits = root.table("limits", LIMITS_KEYS).map(|table| read_limits(&table)).unwrap_or_default();
+    let country = read_country(&root);
+    let mut agents = Agents::read(&root, limits.max_duration);
+    let mut routes = read_routes(&root, Names { country, agents: &mut agents, trunks });
+    let numbers = read_numbers_file(&root, country, &mut agents, &mut routes, surroundings);
+    let (numbers, found) = numbers.map_or((None, Vec::new()), |(numbers, found)| (Some(numbers), found));
+    if routes.is_empty() {
+        root.warn("found no [[route]], so no number leads to this tenant");
     }
+    agents.warn_of_unused();
+    let file = TenantFile {
+        place: id_value.map_or_else(|| root.place(), |value| value.place()),
+        tenant: id.map(|id| Arc::new(Tenant { id, name, tier, backend, limits })),
+        routes,
+        numbers,
+    };
+    (file, found)
 }
 
 fn read_country(root: &Table<'_>) -> Option<Country> {
     const ACCEPTED: &str = "an ISO 3166 code of two letters, such as US";
     let numbers = root.table("numbers", NUMBERS_KEYS)?;
     numbers.require("country", ACCEPTED)?.parsed(ACCEPTED, Country::parse)
+}
+
+/// Reads the file of `[numbers_file]`, and adds a route for each agent that it can name, and one for none.
+fn read_numbers_file(
+    root: &Table<'_>,
+    country: Option<Country>,
+    agents: &mut Agents<'_>,
+    routes: &mut Vec<Route>,
+    surroundings: &dyn Surroundings,
+) -> Option<(Numbers, Vec<Diagnostic>)> {
+    const ACCEPTED: &str = "the path of a file, from the folder of this one";
+    let table = root.table("numbers_file", NUMBERS_FILE_KEYS)?;
+    let path = table.require("path", ACCEPTED)?;
+    let (file, bytes) = path.attachment(ACCEPTED, surroundings, numbers_file::LARGEST)?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        path.report_found("a file that is not UTF-8", "a file of numbers, one a line, in UTF-8");
+        return None;
+    };
+    let file: Arc<Path> = file.into();
+    let names: Vec<&str> = agents.by_name.keys().copied().collect();
+    let (entries, found) = numbers_file::read(&text, &file, country, &names);
+    for agent in entries.iter().filter_map(|entry| names.get(usize::from(entry.agent?))) {
+        agents.used.insert(agent);
+    }
+    let all = std::iter::once(agents.unnamed.clone()).chain(agents.by_name.values().map(|(_, agent)| Some(Arc::clone(agent))));
+    let first = routes.len();
+    routes.extend(all.map(|agent| Route::listed(NUMBERS_FILE, table.place(), Action::Answer { agent })));
+    Some((Numbers { path: file, entries, first }, found))
 }
 
 /// `[agent.NAME]` by name, each with the file's limits.
@@ -67,8 +127,9 @@ pub(super) struct Agents<'d> {
 }
 
 impl<'d> Agents<'d> {
-    fn read(root: &Table<'d>) -> Self {
-        let limits = Agent { max_duration: read_max_duration(root), ..Agent::default() };
+    fn read(root: &Table<'d>, max_duration: Option<Duration>) -> Self {
+        let max_duration = max_duration.map_or(Choice::Unsaid, Choice::This);
+        let limits = Agent { max_duration, ..Agent::default() };
         let with_limits = |(name, table): (_, Table<'d>)| {
             (name, (table.clone(), Arc::new(read_agent(&table).over(limits.clone()))))
         };
@@ -102,10 +163,3 @@ impl<'d> Agents<'d> {
     }
 }
 
-fn read_max_duration(root: &Table<'_>) -> Choice<Duration> {
-    let value = root.table("limits", LIMITS_KEYS).and_then(|limits| limits.get("max_duration"));
-    let range = Duration::from_secs(1)..=DAY;
-    value
-        .and_then(|value| value.duration("a time such as 30m or 1h30m, from 1s to 24h", &range))
-        .map_or(Choice::Unsaid, Choice::This)
-}

@@ -1,58 +1,114 @@
 //! The `[[route]]` tables of one file.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Action;
+use super::condition::{CallerIs, Conditions, Hours, Scope};
 use super::file::Agents;
 use super::pattern::Pattern;
+use super::schedule::{SCHEDULE_KEYS, Schedule};
+use super::trunk::Trunks;
 use crate::call::{Country, Refusal};
-use crate::document::{Keys, Place, Table, Value};
+use crate::document::{Keys, Place, Table, Value, nearest, shown};
 use crate::tenant::TenantId;
 
 const ROUTE_KEYS: Keys = Keys {
-    accepted: &["id", "called", "agent", "reject"],
-    not_yet: &["trunk", "project", "diverted", "caller", "header", "hours", "share", "transfer", "play"],
+    accepted: &[
+        "id", "called", "trunk", "project", "diverted", "caller", "header", "hours", "share", "agent", "reject",
+    ],
+    not_yet: &["transfer", "play"],
 };
 
+/// Diverted numbers times callers of one route.
+const MOST_COMBINATIONS: usize = 10_000;
+
+/// A route as its file says it.
+#[derive(Debug)]
 pub(super) struct Route {
     pub(super) id: Arc<str>,
-    pub(super) patterns: Vec<Pattern>,
+    pub(super) place: Place,
+    pub(super) scope: Scope,
+    pub(super) called: Called,
+    /// Every combination of its conditions; at least one.
+    pub(super) when: Vec<Conditions>,
     pub(super) action: Action,
 }
 
-/// The routes of a file that can be read, and every pattern with its place.
-pub(super) struct Routes {
-    pub(super) routes: Vec<Route>,
-    pub(super) claims: HashMap<Pattern, Place>,
-}
-
-impl Routes {
-    pub(super) fn read<'d>(root: &Table<'d>, country: Option<Country>, agents: &mut Agents<'d>) -> Self {
-        let mut reader = Reader { country, agents, ids: BTreeSet::new(), claims: HashMap::new() };
-        let tables = root.tables("route", ROUTE_KEYS);
-        if tables.is_empty() {
-            root.warn("found no [[route]], so no number leads to this tenant");
-        }
-        let routes = tables.iter().filter_map(|table| reader.read(table)).collect();
-        Self { routes, claims: reader.claims }
+impl Route {
+    /// One for numbers of a numbers file.
+    pub(super) fn listed(id: &str, place: Place, action: Action) -> Self {
+        let when = vec![Conditions::new(None, None, [].into(), None, None)];
+        Self { id: id.into(), place, scope: Scope::default(), called: Called::Listed, when, action }
     }
 }
 
+/// Which called numbers a route takes.
+#[derive(Debug)]
+pub(super) enum Called {
+    /// Whatever number is called.
+    Any,
+    These(Arc<[(Pattern, Place)]>),
+    /// Those of the numbers file that name this route.
+    Listed,
+}
+
+/// What routes of a file may refer to.
+pub(super) struct Names<'d, 'a> {
+    pub(super) country: Option<Country>,
+    pub(super) agents: &'a mut Agents<'d>,
+    pub(super) trunks: &'a Trunks,
+}
+
+pub(super) fn read_routes<'d>(root: &Table<'d>, names: Names<'d, '_>) -> Vec<Route> {
+    let schedules = Schedules::read(root);
+    let mut reader = Reader { names, schedules, ids: BTreeSet::new() };
+    let routes = root.tables("route", ROUTE_KEYS).iter().filter_map(|table| reader.read(table)).collect();
+    reader.schedules.warn_of_unused();
+    routes
+}
+
 struct Reader<'d, 'a> {
-    country: Option<Country>,
-    agents: &'a mut Agents<'d>,
+    names: Names<'d, 'a>,
+    schedules: Schedules<'d>,
     ids: BTreeSet<&'d str>,
-    claims: HashMap<Pattern, Place>,
 }
 
 impl<'d> Reader<'d, '_> {
+    /// Everything is read before the first `?`, so that all errors are found.
     fn read(&mut self, table: &Table<'d>) -> Option<Route> {
         let id = self.read_id(table);
-        let patterns = self.read_patterns(table);
+        let scope = self.read_scope(table);
+        let diverted = table.get("diverted").map_or(Some(Vec::new()), |value| self.read_numbers(&value));
+        let caller = table.get("caller").map_or(Some(Vec::new()), |value| self.read_callers(&value));
+        let headers = read_headers(table);
+        let hours = table.get("hours").map_or(Some(None), |value| self.schedules.of(&value).map(Some));
+        let share = table.get("share").map_or(Some(None), |value| read_share(&value).map(Some));
+        let called = self.read_called(table);
         let action = self.read_action(table);
-        Some(Route { id: id?.into(), patterns: patterns?, action: action? })
+        let (diverted, caller, headers, hours, share) = (diverted?, caller?, headers?, hours?, share?);
+        if diverted.len().max(1) * caller.len().max(1) > MOST_COMBINATIONS {
+            let found = format!("found {} diverted numbers with {} callers", diverted.len(), caller.len());
+            table.refuse(format!("{found}; accepted: at most {MOST_COMBINATIONS} combinations in one route"));
+            return None;
+        }
+        let callers: Vec<_> = optional(caller);
+        let combine = |diverted: Option<Pattern>| {
+            let (headers, hours) = (&headers, &hours);
+            callers.iter().map(move |caller| {
+                let headers = Arc::clone(headers);
+                Conditions::new(diverted.clone(), caller.clone(), headers, hours.clone(), share)
+            })
+        };
+        let when = optional(diverted.into_iter().map(|(pattern, _)| pattern).collect());
+        Some(Route {
+            id: id?.into(),
+            place: table.place(),
+            scope: scope?,
+            called: called?,
+            when: when.into_iter().flat_map(combine).collect(),
+            action: action?,
+        })
     }
 
     fn read_id(&mut self, table: &Table<'d>) -> Option<&'d str> {
@@ -65,53 +121,180 @@ impl<'d> Reader<'d, '_> {
         Some(id)
     }
 
-    fn read_patterns(&mut self, table: &Table<'d>) -> Option<Vec<Pattern>> {
-        let value = table.require("called", Pattern::ACCEPTED)?;
-        let items = value.one_or_more();
-        if items.is_empty() {
-            value.report_found("no number", Pattern::ACCEPTED);
-        }
-        let mut patterns = Vec::new();
-        for item in items {
-            let Some(text) = item.text(Pattern::ACCEPTED) else { continue };
-            match Pattern::parse(text, self.country) {
-                Ok(pattern) if patterns.contains(&pattern) => {
-                    item.warn("called: this route has this number already")
-                }
-                Ok(pattern) => {
-                    self.claim(&pattern, &item);
-                    patterns.push(pattern);
-                }
-                Err(error) => item.report(format!("called: {error}; accepted: {}", Pattern::ACCEPTED)),
+    fn read_scope(&self, table: &Table<'d>) -> Option<Scope> {
+        const TRUNK: &str = "the name or the id of a trunk";
+        const PROJECT: &str = "the name of a [[livekit]] project";
+        let named = |key: &str, accepted: &str| match table.get(key) {
+            Some(value) => value.parsed(accepted, filled).map(|name| Some((name, value))),
+            None => Some(None),
+        };
+        let (trunk, project) = (named("trunk", TRUNK), named("project", PROJECT));
+        let trunk = trunk?.map(|(name, value)| self.names.trunks.canonical(&name).unwrap_or_else(|| {
+            if !self.names.trunks.is_empty() {
+                value.warn(format!("the settings have no [[trunk]] with the name or the id {}", shown(&name)));
             }
-        }
-        Some(patterns)
+            name.as_str().into()
+        }));
+        Some(Scope { trunk, project: project?.map(|(name, _)| name.into()) })
     }
 
-    fn claim(&mut self, pattern: &Pattern, item: &Value<'d>) {
-        match self.claims.entry(pattern.clone()) {
-            Entry::Vacant(free) => {
-                free.insert(item.place());
+    fn read_called(&self, table: &Table<'d>) -> Option<Called> {
+        let elsewhere = ["trunk", "project", "diverted"].iter().any(|key| table.get(key).is_some());
+        match table.get("called") {
+            None if elsewhere => Some(Called::Any),
+            None => {
+                table.require("called", Pattern::ACCEPTED);
+                None
             }
-            Entry::Occupied(taken) => {
-                let found = format!("a number that another route has, at {}", taken.get());
-                item.report_found(&found, "each number in one route");
+            Some(value) => {
+                let called = self.read_numbers(&value)?;
+                Some(Called::These(called.into()))
             }
         }
+    }
+
+    fn read_numbers(&self, value: &Value<'d>) -> Option<Vec<(Pattern, Place)>> {
+        let read = |item: &Value<'d>, text: &str| match Pattern::parse(text, self.names.country) {
+            Ok(pattern) => Some((pattern, item.place())),
+            Err(error) => {
+                item.report(format!("{}: {error}; accepted: {}", item.name(), Pattern::ACCEPTED));
+                None
+            }
+        };
+        read_distinct(value, Pattern::ACCEPTED, read, |one, other| one.0 == other.0)
+    }
+
+    fn read_callers(&self, value: &Value<'d>) -> Option<Vec<CallerIs>> {
+        let accepted = format!("\"anonymous\", or {}", Pattern::ACCEPTED);
+        let read = |item: &Value<'d>, text: &str| match text.trim() {
+            "anonymous" => Some(CallerIs::Anonymous),
+            text => match Pattern::parse(text, self.names.country) {
+                Ok(pattern) => Some(CallerIs::Number(pattern)),
+                Err(error) => {
+                    item.report(format!("{}: {error}; accepted: {accepted}", item.name()));
+                    None
+                }
+            },
+        };
+        read_distinct(value, &accepted, read, PartialEq::eq)
     }
 
     fn read_action(&mut self, table: &Table<'d>) -> Option<Action> {
-        match (table.get("agent"), table.get("reject")) {
-            (Some(_), Some(reject)) => {
-                reject.report("found both agent and reject; accepted: one of them");
-                None
-            }
-            (Some(agent), None) => Some(Action::Answer { agent: Some(self.agents.of(&agent)?) }),
-            (None, Some(reject)) => {
+        let said: Vec<_> = ["agent", "reject"].into_iter().filter_map(|key| Some((key, table.get(key)?))).collect();
+        match said.as_slice() {
+            [] => Some(Action::Answer { agent: self.names.agents.unnamed.clone() }),
+            [("agent", name)] => Some(Action::Answer { agent: Some(self.names.agents.of(name)?) }),
+            [(_, reject)] => {
                 let name = reject.choice(Refusal::ALL.map(Refusal::name))?;
                 Refusal::from_name(name).map(Action::Refuse)
             }
-            (None, None) => Some(Action::Answer { agent: self.agents.unnamed.clone() }),
+            [(first, _), (second, value), ..] => {
+                value.report(format!("found both {first} and {second}; accepted: one of them"));
+                None
+            }
         }
     }
+}
+
+/// Reads one or more texts; one that is there already is worth a warning.
+fn read_distinct<'d, T>(
+    value: &Value<'d>,
+    accepted: &str,
+    read: impl Fn(&Value<'d>, &str) -> Option<T>,
+    same: impl Fn(&T, &T) -> bool,
+) -> Option<Vec<T>> {
+    let items = value.one_or_more();
+    if items.is_empty() {
+        value.report_found("no number", accepted);
+    }
+    let mut all = Vec::new();
+    for item in &items {
+        let Some(one) = item.text(accepted).and_then(|text| read(item, text)) else { continue };
+        if all.iter().any(|other| same(other, &one)) {
+            item.warn(format!("{}: this route has this number already", item.name()));
+        } else {
+            all.push(one);
+        }
+    }
+    // What could not be read has been noted, and the rest still claims its numbers.
+    (!all.is_empty()).then_some(all)
+}
+
+fn optional<T>(all: Vec<T>) -> Vec<Option<T>> {
+    if all.is_empty() { vec![None] } else { all.into_iter().map(Some).collect() }
+}
+
+fn read_headers(table: &Table<'_>) -> Option<Arc<[(Box<str>, Box<str>)]>> {
+    const NAME: &str = "the name of a SIP header, such as x-campaign";
+    const VALUE: &str = "the header's whole value";
+    let mut headers = BTreeMap::new();
+    let mut good = true;
+    for (name, value) in table.get("header").map_or(Vec::new(), |value| value.entries("a table of SIP headers")) {
+        let is_name = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+        if !is_name {
+            value.report_found(&format!("the header {}", shown(name)), NAME);
+        }
+        let text = value.parsed(VALUE, |text| filled(text.trim()));
+        let (true, Some(text)) = (is_name, text) else {
+            good = false;
+            continue;
+        };
+        if headers.insert(name.to_ascii_lowercase().into_boxed_str(), text.into_boxed_str()).is_some() {
+            value.report_found("a header again, in other letters", "each header once");
+        }
+    }
+    good.then(|| headers.into_iter().collect())
+}
+
+fn read_share(value: &Value<'_>) -> Option<u8> {
+    const ACCEPTED: &str = "percent of the callers, a whole number from 1 to 100";
+    let percent = value.number(ACCEPTED, &(1.0..=100.0))?;
+    if percent.fract() != 0.0 {
+        value.report_found(&shown(&percent.to_string()), ACCEPTED);
+        return None;
+    }
+    Some(percent as u8)
+}
+
+/// `[schedule.NAME]` by name.
+struct Schedules<'d> {
+    by_name: BTreeMap<&'d str, (Table<'d>, Option<Hours>)>,
+    used: BTreeSet<&'d str>,
+}
+
+impl<'d> Schedules<'d> {
+    fn read(root: &Table<'d>) -> Self {
+        let read = |(name, table): (&'d str, Table<'d>)| {
+            let schedule = Schedule::read(&table).map(Arc::new);
+            (name, (table, schedule.map(|schedule| Hours { name: name.into(), schedule })))
+        };
+        let by_name = root.named_tables("schedule", SCHEDULE_KEYS).into_iter().map(read).collect();
+        Self { by_name, used: BTreeSet::new() }
+    }
+
+    /// The schedule that a route names; noted if there is none.
+    fn of(&mut self, value: &Value<'d>) -> Option<Hours> {
+        const ACCEPTED: &str = "the NAME of a [schedule.NAME] of this file";
+        let name = value.text(ACCEPTED)?;
+        let Some((_, hours)) = self.by_name.get(name) else {
+            let guess = nearest(name, self.by_name.keys().copied()).map(|name| format!(", did you mean {name}?"));
+            value.report_found(&format!("{}{}", shown(name), guess.unwrap_or_default()), ACCEPTED);
+            return None;
+        };
+        self.used.insert(name);
+        hours.clone()
+    }
+
+    fn warn_of_unused(&self) {
+        for (name, (table, _)) in &self.by_name {
+            if !self.used.contains(name) {
+                table.warn(format!("no route names the schedule {}", shown(name)));
+            }
+        }
+    }
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.trim().is_empty()).then(|| text.to_owned())
 }

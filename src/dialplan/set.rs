@@ -1,30 +1,24 @@
-//! A folder of dialplan files: read, compared with each other, compiled.
+//! The dialplans of a folder over time. Each file's last good version stays in force while a newer one is bad, and of
+//! two files that want the same the one that has it keeps it.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::hash::Hash;
-use std::io::{self, Read};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use jiff::Timestamp;
+
+use super::Dialplan;
+use super::draft::Draft;
 use super::file::{self, TenantFile};
-use super::table::{Table, Target};
-use super::{Dialplan, Tenant};
-use crate::document::{self, Diagnostic, Place, Surroundings};
-
-/// A larger file is not read.
-const LARGEST: u64 = 16 * 1024 * 1024;
-
-/// One dialplan file as it was read.
-#[derive(Debug, Clone)]
-pub struct Source {
-    pub path: Arc<Path>,
-    pub text: String,
-    /// When the file was changed last: of two files that want the same number, the newer is held back.
-    pub modified: SystemTime,
-}
+use super::folder::{Source, gather};
+use super::lint::lint;
+use super::table::Table;
+use super::ties::{Horizon, ties};
+use super::trunk::Trunks;
+use super::verdict::{self, Verdict};
+use crate::document::{self, Diagnostic, Surroundings};
 
 /// What a folder yielded.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +28,10 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// How many files there were, good or bad: whether dialplans exist at all.
     pub files: usize,
+    /// How many of them are bad and serve their last good version.
+    pub kept: usize,
+    /// Files beside the dialplans that these refer to.
+    pub attachments: Vec<PathBuf>,
 }
 
 impl Loaded {
@@ -42,127 +40,200 @@ impl Loaded {
     }
 }
 
-/// Reads the folder's `*.toml`, in the order of their names, hidden ones (editors' lock files) left out.
-pub(super) fn gather(folder: &Path) -> (Vec<Source>, Vec<Diagnostic>) {
-    let listed: io::Result<Vec<_>> = fs::read_dir(folder)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect());
-    let paths = match listed {
-        Ok(paths) => paths,
-        Err(error) => {
-            let message = format!("cannot be read: {}; accepted: a folder of *.toml files", error.kind());
-            return (Vec::new(), vec![Diagnostic::error(Place::Whole(folder.into()), message)]);
-        }
-    };
-    let is_dialplan = |path: &Path| {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && path.extension().is_some_and(|extension| extension == "toml")
-    };
-    let paths: BTreeSet<_> = paths.into_iter().filter(|path| is_dialplan(path)).collect();
-    let mut sources = Vec::new();
-    let mut unreadable = Vec::new();
-    for path in paths {
-        match open(path.into()) {
-            Ok(source) => sources.push(source),
-            Err(diagnostic) => unreadable.push(diagnostic),
-        }
-    }
-    (sources, unreadable)
+/// What is in force, by file.
+#[derive(Debug, Default)]
+pub struct Set {
+    trunks: Trunks,
+    in_force: BTreeMap<Arc<Path>, Version>,
 }
 
-fn open(path: Arc<Path>) -> Result<Source, Diagnostic> {
-    let read = || {
-        let mut bytes = Vec::new();
-        let file = File::open(&path)?;
-        let modified = file.metadata()?.modified()?;
-        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-        Ok((bytes, modified))
-    };
-    let whole = |message: String| Diagnostic::error(Place::Whole(Arc::clone(&path)), message);
-    let (bytes, modified) =
-        read().map_err(|error: io::Error| whole(format!("cannot be read: {}", error.kind())))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(whole(format!("found more than {LARGEST} bytes; accepted: at most that many")));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source { path, text, modified }),
-        Err(error) => {
-            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-            let before =
-                String::from_utf8_lossy(good.rsplit(|byte| *byte == b'\n').next().unwrap_or_default());
-            let place = Place::At { file: path, line, column: before.chars().count() + 1 };
-            Err(Diagnostic::error(place, "found a byte that is not UTF-8; accepted: text in UTF-8"))
-        }
-    }
+/// A file that can be served, and what tells it from another version of the file.
+#[derive(Debug, Clone)]
+struct Version {
+    file: Arc<TenantFile>,
+    fingerprint: u64,
 }
 
-pub(super) fn compile(sources: &[Source], surroundings: &dyn Surroundings) -> Loaded {
-    let mut files: Vec<(TenantFile, Vec<Diagnostic>)> = sources
-        .iter()
-        .map(|source| {
-            document::read(&source.path, &source.text, |document| file::read(document, surroundings))
-        })
-        .collect();
-    hold_back_newer(sources, &mut files);
-
-    let mut table = Table::default();
-    let mut tenants = 0;
-    for (file, diagnostics) in &files {
-        let Some(tenant) = &file.tenant else { continue };
-        if !diagnostics.iter().any(Diagnostic::is_error) {
-            tenants += 1;
-            add_routes(&mut table, tenant, file);
-        }
-    }
-    Loaded {
-        dialplan: Dialplan { table, tenants },
-        diagnostics: files.into_iter().flat_map(|(_, diagnostics)| diagnostics).collect(),
-        files: sources.len(),
-    }
+/// A file as it takes part in a load.
+struct Part {
+    path: Arc<Path>,
+    modified: SystemTime,
+    /// As it was read now; `None` when it could not be.
+    read: Option<Version>,
+    diagnostics: Vec<Diagnostic>,
+    standing: Standing,
 }
 
-/// Of two files that name the same tenant or route the same number, the newer gets an error that names the older.
-/// A file with errors of its own keeps its claims, so that nobody else is given its numbers meanwhile.
-fn hold_back_newer(sources: &[Source], files: &mut [(TenantFile, Vec<Diagnostic>)]) {
-    let mut oldest_first: Vec<_> = sources.iter().zip(files).collect();
-    oldest_first.sort_by_key(|(source, _)| (source.modified, Arc::clone(&source.path)));
-    let mut tenants = HashMap::new();
-    let mut numbers = HashMap::new();
-    for (_, (file, diagnostics)) in oldest_first {
-        if let (Some(tenant), Some(place)) = (&file.tenant, &file.place)
-            && let Some(older) = claim(&mut tenants, tenant.id.clone(), place)
-        {
-            let message =
-                format!("found a tenant that an older file has, at {older}; accepted: one file for each");
-            diagnostics.push(Diagnostic::error(place.clone(), message));
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// What is in force already: unchanged, or kept because the newer version is bad.
+    InForce,
+    /// New, and good so far.
+    New,
+    /// Bad with nothing to fall back to: it serves nobody, and nobody newer is given its numbers meanwhile.
+    Claims,
+}
+
+impl Set {
+    /// Nothing yet. Routes name trunks as `trunks` does.
+    pub fn new(trunks: Trunks) -> Self {
+        Self { trunks, in_force: BTreeMap::new() }
+    }
+
+    /// Reads the folder again. Never fails: what is bad is told, and costs only its own file's news.
+    pub fn reload(&mut self, folder: &Path, surroundings: &dyn Surroundings, now: Timestamp) -> Loaded {
+        let (sources, unreadable) = gather(folder);
+        self.take(&sources, unreadable, surroundings, now)
+    }
+
+    /// As [`Set::reload`], of files that have been read already, and of some that could not be.
+    pub fn take(
+        &mut self,
+        sources: &[Source],
+        unreadable: Vec<Diagnostic>,
+        surroundings: &dyn Surroundings,
+        now: Timestamp,
+    ) -> Loaded {
+        let files = sources.len() + unreadable.len();
+        let mut parts: Vec<_> = sources.iter().map(|source| self.part(source, surroundings)).collect();
+        parts.extend(unreadable.iter().flat_map(|diagnostic| self.unreadable(diagnostic)));
+        self.settle(&mut parts, now);
+
+        let serving = parts.iter().filter(|part| part.standing != Standing::Claims);
+        let kept = serving.clone().filter(|part| part.read.is_none()).count();
+        self.in_force =
+            serving.filter_map(|part| Some((Arc::clone(&part.path), self.version(part)?))).collect();
+        let lints = self.lints(now);
+        let mut diagnostics: Vec<_> = parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).chain(lints).collect();
+        diagnostics.sort_by(|a, b| (a.place.path(), &a.place).cmp(&(b.place.path(), &b.place)));
+        let attachments = self.files().filter_map(|file| file.numbers.as_ref());
+        Loaded {
+            dialplan: self.dialplan(),
+            diagnostics,
+            files,
+            kept,
+            attachments: attachments.map(|numbers| numbers.path.to_path_buf()).collect(),
         }
-        for (pattern, place) in &file.claims {
-            if let Some(older) = claim(&mut numbers, pattern.clone(), place) {
-                let message = format!(
-                    "called: found a number that an older file has, at {older}; accepted: each number in one file"
-                );
-                diagnostics.push(Diagnostic::error(place.clone(), message));
+    }
+
+    /// The files in force, in the order of their names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &TenantFile> {
+        self.in_force.values().map(|version| version.file.as_ref())
+    }
+
+    fn lints(&self, now: Timestamp) -> Vec<Diagnostic> {
+        let files: Vec<_> = self.files().collect();
+        lint(&Draft::of(&files), Horizon::of(now))
+    }
+
+    fn dialplan(&self) -> Dialplan {
+        let files: Vec<_> = self.files().collect();
+        Dialplan { table: Arc::new(Table::of(&Draft::of(&files))), tenants: files.len() }
+    }
+
+    fn part(&self, source: &Source, surroundings: &dyn Surroundings) -> Part {
+        let ((file, beside), mut diagnostics) = document::read(&source.path, &source.text, |document| {
+            file::read(document, surroundings, &self.trunks)
+        });
+        diagnostics.extend(beside);
+        let known = self.in_force.get(&source.path);
+        let is_bad = file.tenant.is_none() || diagnostics.iter().any(Diagnostic::is_error);
+        let fingerprint = fingerprint(source, &file);
+        let standing = match known {
+            Some(known) if is_bad || known.fingerprint == fingerprint => Standing::InForce,
+            None if is_bad => Standing::Claims,
+            Some(_) | None => Standing::New,
+        };
+        Part {
+            path: Arc::clone(&source.path),
+            modified: source.modified,
+            read: (!is_bad || known.is_none()).then(|| Version { file: Arc::new(file), fingerprint }),
+            diagnostics,
+            standing,
+        }
+    }
+
+    /// What stays in force of a file, or of all of a folder, that cannot be read at this moment.
+    fn unreadable(&self, diagnostic: &Diagnostic) -> Vec<Part> {
+        let Some(path) = diagnostic.place.path() else { return Vec::new() };
+        let stays = self.in_force.keys().filter(|known| known.starts_with(path));
+        let part = |path: &Arc<Path>| Part {
+            path: Arc::clone(path),
+            modified: SystemTime::UNIX_EPOCH,
+            read: None,
+            diagnostics: Vec::new(),
+            standing: Standing::InForce,
+        };
+        stays.map(part).collect()
+    }
+
+    /// The version of a file that takes part.
+    fn version(&self, part: &Part) -> Option<Version> {
+        let known = || self.in_force.get(&part.path).cloned();
+        match part.standing {
+            // An unchanged file is taken as it was read now: a secret that it refers to may have changed.
+            Standing::InForce => part.read.clone().or_else(known),
+            Standing::New | Standing::Claims => part.read.clone(),
+        }
+    }
+
+    /// Compares all with each other until nobody has to give way any more. Who has to falls back to what is in force,
+    /// which nothing new has a claim against, so it ends.
+    fn settle(&self, parts: &mut [Part], now: Timestamp) {
+        let horizon = Horizon::of(now);
+        loop {
+            parts.sort_by(|a, b| {
+                let key = |part: &Part| (part.standing != Standing::InForce, part.modified, Arc::clone(&part.path));
+                key(a).cmp(&key(b))
+            });
+            let versions: Vec<_> = parts.iter().map(|part| self.version(part)).collect();
+            let (at, files): (Vec<_>, Vec<_>) = versions
+                .iter()
+                .enumerate()
+                .filter_map(|(at, version)| Some((at, version.as_ref()?.file.as_ref())))
+                .unzip();
+            let draft = Draft::of(&files);
+            let verdicts = verdict::of(&draft, &ties(&draft, horizon));
+            let mut gave_way = false;
+            for Verdict { file, diagnostic } in verdicts {
+                let Some(part) = at.get(file).and_then(|at| parts.get_mut(*at)) else { continue };
+                if !part.diagnostics.contains(&diagnostic) {
+                    part.diagnostics.push(diagnostic);
+                }
+                gave_way |= part.give_way(self.in_force.contains_key(&part.path));
+            }
+            if !gave_way {
+                return;
             }
         }
-        diagnostics.sort_by(|a, b| a.place.cmp(&b.place));
     }
 }
 
-/// Where `key` was claimed before, if it was.
-fn claim<K: Eq + Hash>(claims: &mut HashMap<K, Place>, key: K, place: &Place) -> Option<Place> {
-    match claims.entry(key) {
-        Entry::Vacant(free) => {
-            free.insert(place.clone());
-            None
+impl Part {
+    /// Whether that changes anything.
+    fn give_way(&mut self, has_version_in_force: bool) -> bool {
+        match self.standing {
+            Standing::New if has_version_in_force => {
+                self.standing = Standing::InForce;
+                self.read = None;
+                true
+            }
+            Standing::New => {
+                self.standing = Standing::Claims;
+                true
+            }
+            // Two that got along may tie as their calendars come into view. Both go on; the order decides.
+            Standing::InForce | Standing::Claims => false,
         }
-        Entry::Occupied(taken) => Some(taken.get().clone()),
     }
 }
 
-fn add_routes(table: &mut Table, tenant: &Arc<Tenant>, file: &TenantFile) {
-    for route in &file.routes {
-        let target =
-            Target { tenant: Arc::clone(tenant), route: Arc::clone(&route.id), action: route.action.clone() };
-        table.add(target, &route.patterns);
+/// Of this process only: what the file says, and what its numbers file does.
+fn fingerprint(source: &Source, file: &TenantFile) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    source.text.hash(&mut hasher);
+    for entry in file.numbers.iter().flat_map(|numbers| &numbers.entries) {
+        (entry.number(), entry.agent).hash(&mut hasher);
     }
+    hasher.finish()
 }

@@ -29,6 +29,16 @@ impl Trunks {
         self.0.get(id).map(AsRef::as_ref)
     }
 
+    /// The name of the trunk that has this name or id.
+    pub fn canonical(&self, name_or_id: &str) -> Option<Arc<str>> {
+        let named = || self.0.values().find(|trunk| *trunk.name == *name_or_id).map(AsRef::as_ref);
+        self.of(name_or_id).or_else(named).map(|trunk| Arc::clone(&trunk.name))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads `[[trunk]]` tables opened with [`TRUNK_KEYS`]. A trunk with an error is noted and left out.
     pub fn read(tables: &[Table<'_>]) -> Self {
         let mut taken = Taken::default();

@@ -11,6 +11,17 @@ pub trait Surroundings {
 
     /// The file's text.
     fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// The bytes of a file that belongs to a document, as a list of numbers does: never a secret, so a check reads
+    /// it too. A file of more than `largest` bytes is an error.
+    fn attachment(&self, path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(largest + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > largest {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(bytes)
+    }
 }
 
 /// This process's own environment and files.
@@ -28,12 +39,7 @@ impl Surroundings for Process {
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {
-        let mut text = String::new();
-        let read = File::open(path)?.take(Self::LARGEST + 1).read_to_string(&mut text)?;
-        if read as u64 > Self::LARGEST {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
-        }
-        Ok(text)
+        String::from_utf8(self.attachment(path, Self::LARGEST)?).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 }
 
@@ -72,5 +78,9 @@ impl Surroundings for Given {
 
     fn read(&self, path: &Path) -> io::Result<String> {
         self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn attachment(&self, path: &Path, _largest: u64) -> io::Result<Vec<u8>> {
+        self.read(path).map(String::into_bytes)
     }
 }

@@ -3,7 +3,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::value::Value;
-use super::{Document, Severity, nearest};
+use super::{Document, Place, Severity, nearest};
 
 /// The keys that a table may have.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +101,11 @@ impl<'d> Table<'d> {
             Some((name, table))
         });
         tables.collect()
+    }
+
+    /// Where its heading is.
+    pub fn place(&self) -> Place {
+        self.document.place(&self.span)
     }
 
     /// Notes at its heading why the whole table is refused.

@@ -1,8 +1,9 @@
+use std::path::PathBuf;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeString, DeValue};
 use url::Url;
 
 use super::{
@@ -97,6 +98,24 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// The bytes of the file that this path, which starts in the document's folder, leads to; and the path.
+    pub fn attachment(
+        &self,
+        accepted: &str,
+        surroundings: &dyn Surroundings,
+        largest: u64,
+    ) -> Option<(PathBuf, Vec<u8>)> {
+        let path = self.parsed(accepted, |text| (!text.trim().is_empty()).then(|| self.document.folder().join(text)))?;
+        match surroundings.attachment(&path, largest) {
+            Ok(bytes) => Some((path, bytes)),
+            Err(error) => {
+                let found = format!("a file that cannot be read ({})", error.kind());
+                self.report_found(&found, &format!("{accepted}, of at most {largest} bytes"));
+                None
+            }
+        }
+    }
+
     /// A length of time within `range`.
     pub fn duration(&self, accepted: &str, range: &RangeInclusive<Duration>) -> Option<Duration> {
         self.parsed(accepted, |text| parse_duration(text).filter(|duration| range.contains(duration)))
@@ -148,6 +167,19 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// The entries of a table whose keys are the writer's own.
+    pub fn entries(&self, accepted: &str) -> Vec<(&'d str, Self)> {
+        let DeValue::Table(entries) = self.toml else {
+            self.report_wrong_type(accepted);
+            return Vec::new();
+        };
+        let entry = |(name, value): (&'d Spanned<DeString<'d>>, _)| {
+            let name = name.get_ref().as_ref();
+            (name, Self::new(self.document, value, format!("{}.{name}", self.name)))
+        };
+        entries.iter().map(entry).collect()
+    }
+
     /// A table, its keys checked.
     pub fn table(&self, keys: Keys) -> Option<Table<'d>> {
         let DeValue::Table(entries) = self.toml else {
@@ -184,6 +216,11 @@ impl<'d> Value<'d> {
             DeValue::Table(_) => "a table",
         };
         self.report_found(found, accepted);
+    }
+
+    /// As messages name it: its key.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub fn place(&self) -> Place {

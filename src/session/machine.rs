@@ -146,7 +146,7 @@ impl Machine {
         self.record.timing.arrived = Some(self.since_offer(now));
         self.record.call = Some(call.clone());
         self.setup.arrived(now, &self.context.timings);
-        let routed = self.context.dialplan.resolve(&call.called);
+        let routed = self.context.dialplan.resolve(&call, call.received_at);
         self.note_route(routed.as_ref());
         let routed = routed.map(Box::new);
         vec![Action::Mark(Box::new(self.record.clone())), Action::Lookup { call, routed }]

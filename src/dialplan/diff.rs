@@ -1,0 +1,77 @@
+//! Which numbers change hands between two versions of the dialplans.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::Dialplan;
+use super::draft::{Claimed, Draft};
+use super::explain::{action, in_words};
+use super::set::Set;
+use super::table::Link;
+
+/// A number or pattern that other routes get, or the same in another order or on other conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// As dialplans write it.
+    pub claimed: String,
+    pub old: Destinations,
+    pub new: Destinations,
+}
+
+/// The routes that calls to a number go to, in the order in which they are tried, down to the one that takes the rest.
+/// None at all: nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destinations(Vec<String>);
+
+/// Everything that either of them names and that goes elsewhere in the other; numbers in order, then patterns.
+pub fn diff(old: (&Set, &Dialplan), new: (&Set, &Dialplan)) -> Vec<Change> {
+    let (mut numbers, mut patterns, mut any) = (BTreeSet::new(), BTreeMap::new(), false);
+    for set in [old.0, new.0] {
+        let files: Vec<_> = set.files().collect();
+        for claims in Draft::of(&files).scopes.values() {
+            claims.each(|claimed, _| match claimed {
+                Claimed::Number(number) => {
+                    numbers.insert(number);
+                }
+                Claimed::Pattern(pattern) => {
+                    patterns.insert((pattern.rank(), pattern.reveal()), pattern.clone());
+                }
+                Claimed::Any => any = true,
+            });
+        }
+    }
+    let destinations = |plan: &Dialplan, claimed: Claimed<'_>| Destinations(plan.table.links(claimed).iter().map(in_short).collect());
+    let change = |text: String, claimed: Claimed<'_>| {
+        let (old, new) = (destinations(old.1, claimed), destinations(new.1, claimed));
+        (old != new).then_some(Change { claimed: text, old, new })
+    };
+    let numbers = numbers.iter().filter_map(|number| change(format!("+{number}"), Claimed::Number(*number)));
+    let patterns = patterns.iter().filter_map(|((_, text), pattern)| change(text.clone(), Claimed::Pattern(pattern)));
+    let any = any.then(|| change("any number".to_owned(), Claimed::Any)).flatten();
+    numbers.chain(patterns).chain(any).collect()
+}
+
+fn in_short(link: &Link<'_>) -> String {
+    let Link { target, scope, conditions } = link;
+    let mut text = format!("{}/{}", target.tenant.id, target.route);
+    let conditions = in_words(*scope, conditions);
+    if !conditions.is_empty() {
+        text += &format!(" [{}]", conditions.join(", "));
+    }
+    match action(&target.action) {
+        "answer" => text,
+        other => format!("{text} ({other})"),
+    }
+}
+
+impl fmt::Display for Destinations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { f.write_str("nobody") } else { f.write_str(&self.0.join(", else ")) }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} -> {}", self.claimed, self.old, self.new)
+    }
+}

@@ -1,0 +1,41 @@
+//! A tenant's `[limits]`.
+
+use std::time::Duration;
+
+use crate::document::{Keys, Table};
+
+pub(super) const LIMITS_KEYS: Keys =
+    Keys { accepted: &["max_duration", "calls", "calls_per_second"], not_yet: &["when_full"] };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a tenant may have of the router.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    pub max_duration: Option<Duration>,
+    /// At once.
+    pub calls: Option<u32>,
+    pub calls_per_second: Option<f64>,
+}
+
+/// Reads `[limits]`, opened with [`LIMITS_KEYS`]. Only `max_duration` has an effect so far; the others say so.
+pub(super) fn read_limits(table: &Table<'_>) -> Limits {
+    let max_duration = table.get("max_duration").and_then(|value| {
+        value.duration("a time such as 30m or 1h30m, from 1s to 24h", &(Duration::from_secs(1)..=DAY))
+    });
+    let cap = |key: &str, accepted: &str, least: f64| {
+        let value = table.get(key)?;
+        let cap = value.number(accepted, &(least..=1e6))?;
+        value.warn(format!("{key} is read, and not enforced in this version"));
+        Some((cap, value))
+    };
+    let calls = cap("calls", "a whole number of calls at once, from 0 to 1000000", 0.0).and_then(|(cap, value)| {
+        if cap.fract() != 0.0 {
+            value.report_found("a decimal number", "a whole number of calls at once");
+            return None;
+        }
+        Some(cap as u32)
+    });
+    let calls_per_second = cap("calls_per_second", "a number of calls, from 0.01 to 1000000", 0.01);
+    Limits { max_duration, calls, calls_per_second: calls_per_second.map(|(cap, _)| cap) }
+}
