@@ -5,6 +5,7 @@ mod backend;
 mod file;
 mod pattern;
 mod route;
+pub mod schedule;
 mod set;
 mod table;
 #[cfg(test)]
