@@ -45,7 +45,7 @@
 //! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
 //! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
-//! | `dialplan` | file, trunk, set, resolve | document, http::sign, call, tenant | |
+//! | `dialplan` | file, schedule, trunk, set, resolve | document, http::sign, call, tenant | |
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |

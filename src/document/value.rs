@@ -55,6 +55,17 @@ impl<'d> Value<'d> {
         self.parsed_or_shown(accepted, |text| parse_address(text, schemes), shown_address)
     }
 
+    /// As [`Self::parsed`], of text or of a TOML date, which stands without quotes.
+    pub fn parsed_date<T>(&self, accepted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let DeValue::Datetime(written) = self.toml else { return self.parsed(accepted, parse) };
+        let written = written.to_string();
+        let parsed = parse(&written);
+        if parsed.is_none() {
+            self.report_found(&written, accepted);
+        }
+        parsed
+    }
+
     fn parsed_or_shown<T>(
         &self,
         accepted: &str,
