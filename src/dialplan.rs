@@ -14,7 +14,7 @@ mod lint;
 pub mod numbers_file;
 pub mod pattern;
 mod route;
-mod schedule;
+pub mod schedule;
 mod set;
 mod shares;
 mod table;
