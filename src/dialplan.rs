@@ -3,7 +3,9 @@
 mod agent;
 mod backend;
 mod file;
-mod pattern;
+pub mod index;
+pub mod numbers_file;
+pub mod pattern;
 mod route;
 mod set;
 mod table;
@@ -42,11 +44,14 @@ pub struct Backend {
     pub bearer: Option<Redacted<String>>,
 }
 
-/// How the called number matched, the narrowest first.
+/// How the called number matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
     Exact,
     Prefix,
+    Pattern,
+    /// The route takes every number.
+    Any,
 }
 
 impl Match {
@@ -55,6 +60,8 @@ impl Match {
         match self {
             Self::Exact => "exact",
             Self::Prefix => "prefix",
+            Self::Pattern => "pattern",
+            Self::Any => "any",
         }
     }
 }

@@ -7,21 +7,34 @@ use crate::pii::Redacted;
 
 /// An ITU-T E.164 number: `+`, then 3 to 15 digits, the first not 0.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct E164(Arc<str>);
+pub struct E164 {
+    text: Arc<str>,
+    value: u64,
+}
 
 impl E164 {
+    pub const FEWEST_DIGITS: usize = 3;
+
     /// `text` already in international form, `+15557770001`; no other spelling is taken.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;
-        let plausible = (3..=15).contains(&digits.len())
-            && !digits.starts_with('0')
-            && digits.bytes().all(|b| b.is_ascii_digit());
-        plausible.then(|| Self(text.into()))
+        if !(Self::FEWEST_DIGITS..=15).contains(&digits.len()) || digits.starts_with('0') {
+            return None;
+        }
+        let append = |value: u64, b: u8| b.is_ascii_digit().then(|| value * 10 + u64::from(b - b'0'));
+        let value = digits.bytes().try_fold(0, append)?;
+        Some(Self { text: text.into(), value })
     }
 
     /// With the leading `+`. For matching and for the wire, never for a log.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The digits as one decimal number: the first is not 0, so no two numbers have the same. As little for a log
+    /// as [`E164::reveal`].
+    pub const fn value(&self) -> u64 {
+        self.value
     }
 }
 

@@ -1,11 +1,11 @@
 //! The compiled table: what resolution looks into.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::index::Index;
 use super::pattern::Pattern;
 use super::{Action, Match, Tenant};
-use crate::call::{E164, Number};
+use crate::call::Number;
 
 /// Where the calls of one route go.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,58 +15,32 @@ pub(super) struct Target {
     pub(super) action: Action,
 }
 
-/// Patterns to targets. A resolution costs one probe for the literal, one for the exact number, and one for each
-/// length of prefix there is, at most 15.
+/// Patterns to targets.
 #[derive(Clone, PartialEq, Default)]
 pub(super) struct Table {
     targets: Vec<Target>,
-    literal: HashMap<Box<str>, usize>,
-    /// By number with its `+`.
-    exact: HashMap<Box<str>, usize>,
-    /// By the digits before the star.
-    prefix: HashMap<Box<str>, usize>,
-    /// The lengths of the prefixes, longest first.
-    prefix_lengths: Vec<usize>,
+    patterns: Vec<(Pattern, u32)>,
+    /// Of the patterns, once all are there.
+    index: OnceLock<Index>,
 }
 
 impl Table {
     /// Adds a route. Its patterns must not be in the table yet.
     pub(super) fn add<'p>(&mut self, target: Target, patterns: impl IntoIterator<Item = &'p Pattern>) {
-        let index = self.targets.len();
+        let at = u32::try_from(self.targets.len()).expect("fewer routes than 2^32");
         self.targets.push(target);
-        for pattern in patterns {
-            match pattern {
-                Pattern::Literal(text) => self.literal.insert(text.reveal().as_str().into(), index),
-                Pattern::Exact(number) => self.exact.insert(number.reveal().into(), index),
-                Pattern::Prefix(digits) => {
-                    let length = digits.reveal().len();
-                    if let Err(at) = self.prefix_lengths.binary_search_by(|known| length.cmp(known)) {
-                        self.prefix_lengths.insert(at, length);
-                    }
-                    self.prefix.insert(digits.reveal().as_str().into(), index)
-                }
-            };
-        }
+        self.patterns.extend(patterns.into_iter().map(|pattern| (pattern.clone(), at)));
+        self.index = OnceLock::new();
     }
 
     pub(super) fn find(&self, called: &Number) -> Option<(Match, &Target)> {
-        // The raw text first: a short code can be read as some number of the trunk's country.
-        let literal = self.literal.get(called.raw.reveal().as_str());
-        let exact = || self.exact.get(called.e164.as_ref()?.reveal());
-        let (matched, index) = match literal.or_else(exact) {
-            Some(index) => (Match::Exact, index),
-            None => (Match::Prefix, self.longest_prefix(called.e164.as_ref()?)?),
-        };
-        self.targets.get(*index).map(|target| (matched, target))
-    }
-
-    fn longest_prefix(&self, number: &E164) -> Option<&usize> {
-        let digits = number.reveal().strip_prefix('+')?;
-        let starts = self.prefix_lengths.iter().filter_map(|length| digits.get(..*length));
-        starts.into_iter().find_map(|start| self.prefix.get(start))
+        let patterns = || self.patterns.iter().map(|(pattern, at)| (pattern, *at));
+        let index = self.index.get_or_init(|| Index::build(Vec::new(), patterns()));
+        let (matched, at) = index.candidates(called).next()?;
+        self.targets.get(at as usize).map(|target| (matched, target))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.literal.len() + self.exact.len() + self.prefix.len()
+        self.patterns.len()
     }
 }
