@@ -147,7 +147,7 @@ country = "Germany"
 
 [[route]]
 id     = "a"
-called = ["+15557770001", "+1555888[0-4]XX", "reception", "030 1234567", 5]
+called = ["+15557770001", "+1555888[4-0]XX", "reception", "030 1234567", 5]
 agent  = "recption"
 
 [[route]]
@@ -191,7 +191,7 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
          route, backend, agent, limits"
             .into(),
         "6:11: country: found \"Germany\"; accepted: an ISO 3166 code of two letters, such as US".into(),
-        format!("10:27: called: found a pattern with X, Z, N or [..], which is not yet supported; accepted: {accepted}"),
+        format!("10:27: called: found a range in [..] that ends before it begins; accepted: {accepted}"),
         format!("10:46: called: found something that is no number; accepted: {accepted}"),
         format!("10:59: called: found a national number, but the file names no country to read it by; accepted: {accepted}"),
         format!("10:74: called: found a whole number; accepted: {accepted}"),

@@ -39,43 +39,28 @@ fn the_narrowest_pattern_is_found_first() {
             .map(|(kind, value)| format!("{} {}", kind.name(), texts[value as usize]))
             .collect()
     };
-    let of = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     for (called, expected) in [
         (
             "+15558880001",
-            of(&[
-                "exact '+15558880001'",
-                "exact +15558880001",
-                "pattern +1555888[0-4]XX*",
-                "pattern +1555888XXXX",
-                "pattern +1555NXX*",
-                "prefix +1555*",
-                "prefix +1*",
-                "pattern +[1-4]XX*",
-            ]),
+            "exact '+15558880001', exact +15558880001, pattern +1555888[0-4]XX*, pattern +1555888XXXX, \
+             pattern +1555NXX*, prefix +1555*, prefix +1*, pattern +[1-4]XX*",
         ),
         (
             "+1555888012",
-            of(&[
-                "pattern +1555888[0-4]XX",
-                "pattern +1555888[0-4]XX*",
-                "pattern +1555NXX*",
-                "prefix +1555*",
-                "prefix +1*",
-                "pattern +[1-4]XX*",
-            ]),
+            "pattern +1555888[0-4]XX, pattern +1555888[0-4]XX*, pattern +1555NXX*, prefix +1555*, prefix +1*, \
+             pattern +[1-4]XX*",
         ),
-        ("+15551", of(&["prefix +1555*", "prefix +1*", "pattern +[1-4]XX*"])),
-        ("+123", of(&["prefix +123*", "prefix +1*", "pattern +[1-4]XX*"])),
-        ("+1234", of(&["prefix +123*", "prefix +1*", "pattern +[1-4]XX*"])),
-        ("2255", of(&["exact '2255'"])),
-        ("+447700900123", of(&["exact +447700900123", "prefix +4477*", "pattern +[1-4]XX*"])),
-        ("+4477009001234", of(&["prefix +4477*", "pattern +[1-4]XX*"])),
-        ("+999555", Vec::new()),
-        ("nobody", Vec::new()),
-        ("", Vec::new()),
+        ("+15551", "prefix +1555*, prefix +1*, pattern +[1-4]XX*"),
+        ("+123", "prefix +123*, prefix +1*, pattern +[1-4]XX*"),
+        ("+1234", "prefix +123*, prefix +1*, pattern +[1-4]XX*"),
+        ("2255", "exact '2255'"),
+        ("+447700900123", "exact +447700900123, prefix +4477*, pattern +[1-4]XX*"),
+        ("+4477009001234", "prefix +4477*, pattern +[1-4]XX*"),
+        ("+999555", ""),
+        ("nobody", ""),
+        ("", ""),
     ] {
-        assert_eq!(found(called), expected, "{called}");
+        assert_eq!(found(called).join(", "), expected, "{called}");
     }
 }
 
@@ -137,10 +122,10 @@ fn call() -> impl Strategy<Value = Number> {
 proptest! {
     #[test]
     fn candidates_agree_with_trying_and_sorting_every_pattern(
-        patterns in prop::collection::btree_map(pattern().prop_map(|p| p.reveal()), any::<u32>(), 0..40),
+        patterns in prop::collection::hash_set(pattern(), 0..40),
         calls in prop::collection::vec(call(), 1..20),
     ) {
-        let patterns: Vec<Pattern> = patterns.into_iter().map(|(text, _)| parse(&text)).collect();
+        let patterns: Vec<Pattern> = patterns.into_iter().collect();
         let index = build(&patterns);
         prop_assert_eq!(index.len(), patterns.len());
         for called in calls {

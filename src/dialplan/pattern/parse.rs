@@ -143,9 +143,7 @@ fn set(chars: &mut Peekable<Chars<'_>>) -> Result<DigitSet, NotAPattern> {
         };
         let mut last = first;
         if chars.next_if_eq(&'-').is_some() {
-            last = match chars.next().ok_or(NotAPattern::OpenSet)? {
-                c => digit(c).ok_or(NotAPattern::NotASet)?,
-            };
+            last = digit(chars.next().ok_or(NotAPattern::OpenSet)?).ok_or(NotAPattern::NotASet)?;
         }
         if last < first {
             return Err(NotAPattern::ReversedRange);

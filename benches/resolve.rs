@@ -1,0 +1,171 @@
+//! Where a called number goes, and how long a dialplan takes to be ready. `cargo bench --bench resolve`.
+//!
+//! A look-up's time is the whole divided by the items: read `item/s`. Each round asks for every number of its kind
+//! once, in random order, so that at a million no look-up finds its bucket in the cache.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+
+use dialplane::call::Number;
+use dialplane::dialplan::index::Index;
+use dialplane::dialplan::numbers_file;
+use dialplane::dialplan::pattern::Pattern;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+
+const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
+
+fn main() {
+    for size in SIZES {
+        let index = Plan::of(size).index();
+        let bytes = index.bytes() as f64 / index.len() as f64;
+        eprintln!("{size} numbers, {} patterns in all: {bytes:.1} bytes each", index.len());
+    }
+    divan::main();
+}
+
+/// Numbers in blocks, as carriers give them out, with a prefix for each hundred and a pattern for each thousand.
+struct Plan {
+    numbers: Vec<u64>,
+    prefixes: Vec<Pattern>,
+    patterns: Vec<Pattern>,
+    random: SmallRng,
+}
+
+impl Plan {
+    fn of(size: usize) -> Self {
+        let mut random = SmallRng::seed_from_u64(4);
+        let pattern = |text: String| Pattern::parse(&text, None).expect("a pattern");
+        let mut numbers: Vec<u64> = Vec::with_capacity(size);
+        while numbers.len() < size {
+            let block = random.random_range(20_000_000..98_000_000_u64);
+            numbers.extend((0..200).map(|n| block * 1000 + n * 5));
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        numbers.truncate(size);
+        numbers.shuffle(&mut random);
+        let mut unlike = |count: usize, digits: u32| {
+            let mut heads: Vec<u64> =
+                (0..count).map(|_| random.random_range(10_u64.pow(digits - 1)..10_u64.pow(digits))).collect();
+            heads.sort_unstable();
+            heads.dedup();
+            heads.shuffle(&mut random);
+            heads
+        };
+        let prefixes = unlike(size / 100, 7).into_iter().map(|head| pattern(format!("+{head}*"))).collect();
+        let patterns =
+            unlike(size / 1000, 6).into_iter().map(|head| pattern(format!("+{head}[0-4]NXX*"))).collect();
+        Self { numbers, prefixes, patterns, random }
+    }
+
+    fn index(&self) -> Index {
+        let numbers = self.numbers.iter().copied().zip(0..).collect();
+        Index::build(numbers, self.prefixes.iter().chain(&self.patterns).zip(0..))
+    }
+
+    /// Calls to each number, and to a number under each pattern, again and again up to the size of the plan.
+    fn calls(&mut self, kind: Kind) -> Vec<Number> {
+        let read = |text: &str| Number::read(text, None);
+        let size = self.numbers.len();
+        let under = |patterns: &[Pattern], rest: &str| {
+            let heads: Vec<String> = patterns
+                .iter()
+                .map(|pattern| pattern.reveal().split(['[', '*']).next().unwrap_or("").to_owned())
+                .collect();
+            heads.iter().cycle().take(size).map(|head| read(&format!("{head}{rest}"))).collect()
+        };
+        let mut calls: Vec<Number> = match kind {
+            Kind::Exact => self.numbers.iter().map(|number| read(&format!("+{number}"))).collect(),
+            // 12 digits, which no exact number has.
+            Kind::Prefix => under(&self.prefixes, "12345"),
+            Kind::Pattern => under(&self.patterns, "399999"),
+            Kind::Miss => (0..size)
+                .map(|_| {
+                    read(&format!("+{}", self.random.random_range(990_000_000_000_u64..999_999_999_999)))
+                })
+                .collect(),
+        };
+        calls.shuffle(&mut self.random);
+        calls
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Exact,
+    Prefix,
+    Pattern,
+    Miss,
+}
+
+fn independent(bencher: Bencher<'_, '_>, size: usize, kind: Kind) {
+    let mut plan = Plan::of(size);
+    let (index, calls) = (plan.index(), plan.calls(kind));
+    let value = |call: &Number| index.candidates(call).next().map_or(0, |(_, value)| u64::from(value));
+    bencher.counter(ItemsCount::new(size)).bench_local(|| calls.iter().map(value).sum::<u64>());
+}
+
+#[divan::bench(args = SIZES)]
+fn exact(bencher: Bencher<'_, '_>, size: usize) {
+    independent(bencher, size, Kind::Exact);
+}
+
+/// Each look-up waits for the one before: which call comes next follows from what was found.
+#[divan::bench(args = SIZES)]
+fn exact_one_after_the_other(bencher: Bencher<'_, '_>, size: usize) {
+    let mut plan = Plan::of(size);
+    let (index, calls) = (plan.index(), plan.calls(Kind::Exact));
+    bencher.counter(ItemsCount::new(size)).bench_local(|| {
+        let mut at = 0;
+        while let Some(call) = calls.get(at) {
+            let found = index.candidates(call).next().map_or(0, |(_, value)| value as usize);
+            // Values are below 2^31, which only the table knows.
+            at += 1 + (found >> 31);
+        }
+        at
+    });
+}
+
+#[divan::bench(args = SIZES)]
+fn prefix(bencher: Bencher<'_, '_>, size: usize) {
+    independent(bencher, size, Kind::Prefix);
+}
+
+#[divan::bench(args = SIZES)]
+fn pattern(bencher: Bencher<'_, '_>, size: usize) {
+    independent(bencher, size, Kind::Pattern);
+}
+
+#[divan::bench(args = SIZES)]
+fn miss(bencher: Bencher<'_, '_>, size: usize) {
+    independent(bencher, size, Kind::Miss);
+}
+
+#[divan::bench(args = SIZES, sample_count = 20, sample_size = 1)]
+fn build(bencher: Bencher<'_, '_>, size: usize) {
+    let plan = Plan::of(size);
+    bencher.bench_local(|| plan.index());
+}
+
+/// From the text of a numbers file to the index.
+#[divan::bench(args = SIZES, sample_count = 20, sample_size = 1)]
+fn file_to_index(bencher: Bencher<'_, '_>, size: usize) {
+    let mut text = "number,agent\n".to_owned();
+    for (at, number) in Plan::of(size).numbers.iter().enumerate() {
+        let _ = writeln!(text, "+{number}{}", if at % 3 == 0 { ",reception" } else { "" });
+    }
+    let path: Arc<Path> = Path::new("numbers.csv").into();
+    bencher.bench_local(|| {
+        let (entries, diagnostics) = numbers_file::read(black_box(&text), &path, None, &["reception"]);
+        assert_eq!((entries.len(), diagnostics.len()), (size, 0));
+        let numbers =
+            entries.iter().map(|entry| (entry.number(), entry.agent.map_or(0, u32::from))).collect();
+        Index::build(numbers, [])
+    });
+}
