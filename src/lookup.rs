@@ -204,6 +204,7 @@ impl Lookup {
                 ladder::merge(outcome, owner, routed, &self.default)
             }
         };
+        answer = ladder::fill(answer, call, routed);
         answer.report.took = started.elapsed();
         answer.report.attempts = u8::from(matches!(step, ladder::Step::Ask(..)));
         if let Some(why) = answer.report.why.filter(|why| why.is_fault()) {
