@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::dialplan::trunk::Trunks;
 use crate::dialplan::{Dialplan, Loaded, Set};
 use crate::document::{Diagnostic, Process};
-use crate::http::{Client, Unbuilt};
+use crate::http::{CONNECT, Client, Unbuilt};
 use crate::ingress::leg::Incoming;
 use crate::lookup::{Budget, Lookup};
 use crate::realtime::connect::Dialer;
@@ -94,7 +94,9 @@ impl App {
         }
         let tls = Tls::with_system_roots();
         let client = Client::new(&tls)?;
-        let lookup = Lookup::new(client, settings.backend, default_agent, unmatched, Budget::default());
+        let tenants = Client::reaching(settings.tenants_reach, &tls, CONNECT)?;
+        let lookup = Lookup::new(client, settings.backend, default_agent, unmatched, Budget::default())
+            .asking_tenants_by(tenants);
         let (dialplan_sender, dialplan) = watch::channel(Arc::new(loaded.dialplan));
         let provider = settings.providers.into_iter().next().ok_or(StartError::NoProvider)?;
         let shared = Arc::new(Shared {

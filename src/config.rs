@@ -20,6 +20,7 @@ use variables::Variables;
 use crate::dialplan::Backend;
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
+use crate::http::address::Reach;
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
 use crate::realtime::Provider;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub providers: Vec<Provider>,
     /// The router's own backend, for tenants without one and for numbers that no route names.
     pub backend: Option<Backend>,
+    /// Where the backends that tenants name may be.
+    pub tenants_reach: Reach,
     /// The lowest rung of the answer ladder: `[default_agent]` over the built-in prompt and greeting.
     pub default_agent: Agent,
     /// `[unmatched] action`; see [`Settings::unmatched`].
@@ -53,7 +56,7 @@ pub struct Settings {
 }
 
 const FILE_KEYS: Keys =
-    Keys::only(&["livekit", "trunk", "provider", "call_config", "default_agent", "unmatched"]);
+    Keys::only(&["livekit", "trunk", "provider", "call_config", "default_agent", "unmatched", "addresses"]);
 
 impl Settings {
     /// The file at `path`, or else at `DIALPLANE_CONFIG`, or none; and the environment over it. `cores` sets how many
@@ -120,6 +123,7 @@ impl Settings {
         let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS));
         let providers = sections::read_providers(&root, variables, surroundings);
         let backend = sections::read_call_config(&root, variables, surroundings);
+        let tenants_reach = sections::read_addresses(&root);
         let default_agent = sections::read_default_agent(&root);
         let unmatched_action = sections::read_unmatched(&root, variables);
         let http = variables
@@ -133,6 +137,7 @@ impl Settings {
             trunks,
             providers: providers?,
             backend,
+            tenants_reach: tenants_reach?,
             default_agent,
             unmatched_action,
             dialplans: variables.get("DIALPLANE_DIALPLANS").map(PathBuf::from),

@@ -3,14 +3,17 @@
 //! It follows no redirect, retries nothing and uses no proxy: a signed request goes to the address that the
 //! operator wrote and nowhere else. How long a whole exchange may take is its caller's budget.
 
+pub mod address;
 pub mod sign;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::tls::Tls;
+use address::{Allowed, Filter, NotPublic, Reach};
 
 /// How long finding the host, TCP and TLS may take together.
 pub const CONNECT: Duration = Duration::from_millis(500);
@@ -27,6 +30,8 @@ pub struct Unbuilt;
 pub enum HttpError {
     #[error("no connection")]
     Connect,
+    #[error("the address is not public")]
+    Address,
     #[error("the connection broke before the answer was whole")]
     Broken,
     #[error("the answer is larger than the bound")]
@@ -37,20 +42,38 @@ pub enum HttpError {
 
 /// Connections to any number of servers. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    inner: reqwest::Client,
+    /// `None`: anywhere.
+    allowed: Option<Arc<[Allowed]>>,
+}
 
 /// The head of an answer; the body is still on its way.
 #[derive(Debug)]
 pub struct Reply(reqwest::Response);
 
 impl Client {
+    /// One that goes anywhere.
     pub fn new(tls: &Tls) -> Result<Self, Unbuilt> {
         Self::with_connect_timeout(tls, CONNECT)
     }
 
     /// With another bound than [`CONNECT`].
     pub fn with_connect_timeout(tls: &Tls, connect: Duration) -> Result<Self, Unbuilt> {
-        reqwest::Client::builder()
+        Self::reaching(Reach::Anywhere, tls, connect)
+    }
+
+    /// One that goes no further than `reach`. Its connections are its own.
+    pub fn reaching(reach: Reach, tls: &Tls, connect: Duration) -> Result<Self, Unbuilt> {
+        let allowed: Option<Arc<[Allowed]>> = match reach {
+            Reach::Anywhere => None,
+            Reach::Public(allowed) => Some(allowed.into()),
+        };
+        let mut builder = reqwest::Client::builder();
+        if let Some(allowed) = &allowed {
+            builder = builder.dns_resolver(Arc::new(Filter { allowed: Arc::clone(allowed) }));
+        }
+        let built = builder
             .tls_backend_preconfigured(tls.config().as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -60,9 +83,8 @@ impl Client {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(32)
             .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map(Self)
-            .map_err(|_| Unbuilt)
+            .build();
+        built.map(|inner| Self { inner, allowed }).map_err(|_| Unbuilt)
     }
 
     /// Sends `body` and waits for the head of the answer. Header names are lower case.
@@ -72,9 +94,16 @@ impl Client {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Reply, HttpError> {
-        let request = self.0.post(url.clone()).headers(header_map(headers)?).body(body);
+        if let Some(allowed) = &self.allowed {
+            address::check_literal(url, allowed).map_err(|NotPublic| HttpError::Address)?;
+        }
+        let request = self.inner.post(url.clone()).headers(header_map(headers)?).body(body);
         let reply = request.send().await;
-        reply.map(Reply).map_err(|e| if e.is_connect() { HttpError::Connect } else { HttpError::Broken })
+        reply.map(Reply).map_err(|error| match error.is_connect() {
+            true if NotPublic::caused(&error) => HttpError::Address,
+            true => HttpError::Connect,
+            false => HttpError::Broken,
+        })
     }
 }
 

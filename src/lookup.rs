@@ -70,6 +70,8 @@ pub enum Why {
     NotAsked,
     /// No connection: refused, DNS, TLS.
     Connect,
+    /// The tenant's own URL leads to an address that the settings do not allow. Nothing was sent.
+    Address,
     /// No whole answer inside the budget.
     Timeout,
     /// 204 or 404: the backend does not know this call.
@@ -89,11 +91,28 @@ pub enum Why {
 }
 
 impl Why {
+    /// Each once, of [`Why::Status`] any.
+    pub const ALL: [Self; 12] = [
+        Self::NoBackend,
+        Self::NotAsked,
+        Self::Connect,
+        Self::Address,
+        Self::Timeout,
+        Self::Unknown,
+        Self::Declined,
+        Self::Status(500),
+        Self::TooLarge,
+        Self::ContentType,
+        Self::Malformed,
+        Self::Broken,
+    ];
+
     /// Whether something is wrong; a backend that does not know a call, or leaves it to the next rung, does its job.
     pub const fn is_fault(self) -> bool {
         match self {
             Self::NoBackend | Self::NotAsked | Self::Unknown | Self::Declined => false,
             Self::Connect
+            | Self::Address
             | Self::Timeout
             | Self::Status(_)
             | Self::TooLarge
@@ -109,6 +128,7 @@ impl Why {
             Self::NoBackend => "no-backend",
             Self::NotAsked => "not-asked",
             Self::Connect => "connect",
+            Self::Address => "address",
             Self::Timeout => "timeout",
             Self::Unknown => "unknown",
             Self::Declined => "declined",
@@ -127,6 +147,7 @@ impl Why {
             Self::NoBackend
             | Self::NotAsked
             | Self::Connect
+            | Self::Address
             | Self::Timeout
             | Self::Unknown
             | Self::Declined
@@ -171,6 +192,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Lookup {
     client: Client,
+    /// For the tenants' own backends.
+    tenants: Client,
     router: Option<Backend>,
     default: Agent,
     unmatched: Unmatched,
@@ -187,7 +210,13 @@ impl Lookup {
         unmatched: Unmatched,
         budget: Budget,
     ) -> Self {
-        Self { client, router, default, unmatched, budget }
+        Self { tenants: client.clone(), client, router, default, unmatched, budget }
+    }
+
+    /// With a client of its own for the backends that tenants name, which may be kept to public addresses.
+    #[must_use]
+    pub fn asking_tenants_by(self, tenants: Client) -> Self {
+        Self { tenants, ..self }
     }
 
     /// Asks the call's backend, if it has one, and lays the layers over each other. Takes no longer than the
@@ -200,10 +229,15 @@ impl Lookup {
             ladder::Step::Below(why) => ladder::below(routed, &self.default, why),
             ladder::Step::Ask(backend, owner) => {
                 let limit = self.budget.attempt.min(self.budget.whole);
-                let outcome = webhook::ask(&self.client, backend, call, routed, now, limit).await;
+                let client = match owner {
+                    ladder::Owner::Router => &self.client,
+                    ladder::Owner::Tenant => &self.tenants,
+                };
+                let outcome = webhook::ask(client, backend, call, routed, now, limit).await;
                 ladder::merge(outcome, owner, routed, &self.default)
             }
         };
+        answer = ladder::fill(answer, call, routed);
         answer.report.took = started.elapsed();
         answer.report.attempts = u8::from(matches!(step, ladder::Step::Ask(..)));
         if let Some(why) = answer.report.why.filter(|why| why.is_fault()) {

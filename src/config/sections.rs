@@ -10,6 +10,7 @@ use super::layers::{Layers, Named};
 use super::variables::Variables;
 use crate::dialplan::{AGENT_KEYS, Backend, read_agent};
 use crate::document::{Keys, Surroundings, Table};
+use crate::http::address::{Allowed, Reach};
 use crate::http::sign::Secret;
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
@@ -20,6 +21,7 @@ const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", 
 const PROVIDER_KEYS: Keys =
     Keys { accepted: &["name", "dialect", "url", "api_key", "model"], not_yet: &["fallback"] };
 const CALL_CONFIG_KEYS: Keys = Keys { accepted: &["url", "secret", "token"], not_yet: &["cache_by"] };
+const ADDRESSES_KEYS: Keys = Keys::only(&["tenants", "allowed"]);
 const UNMATCHED_KEYS: Keys = Keys::only(&["action"]);
 
 const LIVEKIT_URL: Named = Named { key: "url", variable: "LIVEKIT_URL" };
@@ -121,6 +123,29 @@ fn read_backend_secret(variables: &Variables<'_>) -> Option<Secret> {
     let report =
         |error| variables.report(BACKEND_SECRET, format!("found {error}; accepted: {}", Secret::ACCEPTED));
     secret.map_err(report).ok()
+}
+
+/// Where the backends that tenants name may be. `None` when something is wrong.
+pub(super) fn read_addresses(root: &Table<'_>) -> Option<Reach> {
+    const ACCEPTED: &str = "an array of networks, addresses and host names";
+    let Some(table) = root.table("addresses", ADDRESSES_KEYS) else { return Some(Reach::Anywhere) };
+    let listed = table.get("allowed");
+    let allowed = match &listed {
+        None => Some(Vec::new()),
+        Some(value) => value.items(ACCEPTED).and_then(|items| {
+            let all: Vec<_> =
+                items.iter().map(|item| item.parsed(Allowed::ACCEPTED, Allowed::parse)).collect();
+            all.into_iter().collect()
+        }),
+    };
+    match (table.require("tenants", "public or anywhere")?.choice(["public", "anywhere"])?, listed) {
+        ("public", _) => allowed.map(Reach::Public),
+        (_, None) => Some(Reach::Anywhere),
+        (_, Some(listed)) => {
+            listed.report_found("a list beside tenants = \"anywhere\"", "one beside tenants = \"public\"");
+            None
+        }
+    }
 }
 
 pub(super) fn read_default_agent(root: &Table<'_>) -> Agent {

@@ -1,5 +1,6 @@
 //! The call-config lookup over real sockets: what is sent, and what every failure of a backend comes to.
 
+mod address;
 mod server;
 mod tls;
 
