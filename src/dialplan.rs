@@ -102,7 +102,7 @@ pub enum Action {
 }
 
 /// Every route of every tenant, immutable. A [`Set`] makes them.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Dialplan {
     table: Arc<table::Table>,
     tenants: usize,

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::condition::Scope;
+use super::draft::Claimed;
 use super::limits::{LIMITS_KEYS, read_limits};
 use super::numbers_file::{self, Entry};
-use super::route::{Names, Route, read_routes};
+use super::route::{Called, Names, Route, read_routes};
 use super::trunk::Trunks;
 use super::{AGENT_KEYS, Action, Backend, Tenant, read_agent};
 use crate::call::Country;
@@ -33,6 +35,21 @@ pub(super) struct TenantFile {
     /// Those of the numbers file last.
     pub(super) routes: Vec<Route>,
     pub(super) numbers: Option<Numbers>,
+}
+
+impl TenantFile {
+    /// Whether one of its routes claims this in a scope.
+    pub(super) fn claims(&self, scope: &Scope, claimed: Claimed<'_>) -> bool {
+        let mut routes = self.routes.iter().filter(|route| route.scope == *scope);
+        routes.any(|route| match &route.called {
+            Called::Any => claimed == Claimed::Any,
+            Called::These(patterns) => patterns.iter().any(|(pattern, _)| Claimed::of(pattern) == claimed),
+            Called::Listed => {
+                let mut listed = self.numbers.iter().flat_map(|numbers| &numbers.entries);
+                listed.any(|entry| claimed == Claimed::Number(entry.number()))
+            }
+        })
+    }
 }
 
 /// The numbers of a numbers file, each with the route that has it.
@@ -71,7 +88,7 @@ pub(super) fn read(
     let mut routes = read_routes(&root, Names { country, agents: &mut agents, trunks });
     let numbers = read_numbers_file(&root, country, &mut agents, &mut routes, surroundings);
     let (numbers, found) = numbers.map_or((None, Vec::new()), |(numbers, found)| (Some(numbers), found));
-    if routes.is_empty() {
+    if root.get("route").is_none() && numbers.is_none() {
         root.warn("found no [[route]], so no number leads to this tenant");
     }
     agents.warn_of_unused();

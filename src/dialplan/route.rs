@@ -75,7 +75,8 @@ struct Reader<'d, 'a> {
 }
 
 impl<'d> Reader<'d, '_> {
-    /// Everything is read before the first `?`, so that all errors are found.
+    /// Everything is read before the first `?`, so that all errors are found. A route that lacks but its name or what
+    /// it does still claims its numbers; its file, which has an error, serves nobody.
     fn read(&mut self, table: &Table<'d>) -> Option<Route> {
         let id = self.read_id(table);
         let scope = self.read_scope(table);
@@ -102,12 +103,12 @@ impl<'d> Reader<'d, '_> {
         };
         let when = optional(diverted.into_iter().map(|(pattern, _)| pattern).collect());
         Some(Route {
-            id: id?.into(),
+            id: id.unwrap_or("unnamed").into(),
             place: table.place(),
             scope: scope?,
             called: called?,
             when: when.into_iter().flat_map(combine).collect(),
-            action: action?,
+            action: action.unwrap_or(Action::Answer { agent: None }),
         })
     }
 

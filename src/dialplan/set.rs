@@ -193,7 +193,12 @@ impl Set {
                 .filter_map(|(at, version)| Some((at, version.as_ref()?.file.as_ref())))
                 .unzip();
             let draft = Draft::of(&files);
-            let verdicts = verdict::of(&draft, &ties(&draft, horizon));
+            let in_force = |at: &usize| {
+                let path = &parts.get(*at)?.path;
+                self.in_force.get(path).map(|version| version.file.as_ref())
+            };
+            let in_force: Vec<_> = at.iter().map(in_force).collect();
+            let verdicts = verdict::of(&draft, &ties(&draft, horizon), &in_force);
             let mut gave_way = false;
             for Verdict { file, diagnostic } in verdicts {
                 let Some(part) = at.get(file).and_then(|at| parts.get_mut(*at)) else { continue };

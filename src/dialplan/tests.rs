@@ -1,11 +1,16 @@
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
+mod conditions;
+mod reference;
+mod reload;
+
 use super::*;
 use crate::call::Country;
-use crate::document::Given;
+use crate::call::Number;
+use crate::document::{Given, Placeholders, Surroundings};
 use crate::tenant::Choice;
 
 const ACME: &str = r#"
@@ -65,7 +70,18 @@ fn secrets() -> Given {
 }
 
 fn compile(sources: &[Source]) -> Loaded {
-    Dialplan::compile(sources, &secrets())
+    load(sources, &secrets())
+}
+
+fn load(sources: &[Source], surroundings: &dyn Surroundings) -> Loaded {
+    Set::default().take(sources, Vec::new(), surroundings, NOW)
+}
+
+/// 2026-11-23, a Monday, 12:00 in New York.
+const NOW: Timestamp = Timestamp::constant(1_795_453_200, 0);
+
+fn call_to(called: &str) -> Call {
+    Call { called: Number::read(called, Country::parse("US")), ..Call::example() }
 }
 
 fn lines(loaded: &Loaded) -> Vec<String> {
@@ -74,8 +90,7 @@ fn lines(loaded: &Loaded) -> Vec<String> {
 
 /// The tenant and route that `called` leads to, and how it matched.
 fn goes_to(dialplan: &Dialplan, called: &str) -> Option<String> {
-    let us = Country::parse("US");
-    let routed = dialplan.resolve(&Number::read(called, us))?;
+    let routed = dialplan.resolve(&call_to(called), NOW)?;
     Some(format!("{}/{} {}", routed.tenant.id, routed.route, routed.matched.name()))
 }
 
@@ -107,7 +122,7 @@ fn the_exact_number_beats_the_longest_prefix_beats_the_shorter() {
 #[test]
 fn a_route_carries_its_tenant_agent_limits_and_backend() {
     let dialplan = compile(&[source("acme.toml", 0, ACME)]).dialplan;
-    let routed = |called: &str| dialplan.resolve(&Number::read(called, None)).expect("a route");
+    let routed = |called: &str| dialplan.resolve(&call_to(called), NOW).expect("a route");
 
     let front_desk = routed("+15557770001");
     assert_eq!(front_desk.tenant.name.as_deref(), Some("Acme Dental"));
@@ -153,8 +168,7 @@ agent  = "recption"
 [[route]]
 id     = "a"
 called = ["+1 555 777 0001"]
-trunk  = "acme-sip"
-hours  = "office"
+transfer = "tel:1"
 reject = "gone"
 
 [[route]]
@@ -188,7 +202,7 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
     let expected = [
         "2:10: tenant: found \"acme dental\"; accepted: 1 to 128 letters, digits, '-' and '_'".to_owned(),
         "3:1: found the unknown key \"shedule\", did you mean schedule?; accepted: tenant, name, tier, numbers, \
-         route, backend, agent, limits"
+         route, schedule, numbers_file, backend, agent, limits"
             .into(),
         "6:11: country: found \"Germany\"; accepted: an ISO 3166 code of two letters, such as US".into(),
         format!("10:27: called: found a range in [..] that ends before it begins; accepted: {accepted}"),
@@ -199,11 +213,10 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
          file"
             .into(),
         "14:10: id: found the id of another route; accepted: an id of its own for each route of the file".into(),
-        "15:11: called: found a number that another route has, at a.toml:10:11; accepted: each number in one route"
+        "15:11: called: found a number that another route has, at a.toml:10:11; accepted: conditions that tell them apart"
             .into(),
-        "16:1: trunk is not yet supported".into(),
-        "17:1: hours is not yet supported".into(),
-        "18:10: reject: found \"gone\"; accepted: not-found, declined, busy, unavailable".into(),
+        "16:1: transfer is not yet supported".into(),
+        "17:10: reject: found \"gone\"; accepted: not-found, declined, busy, unavailable".into(),
         "20:1: found no id in [[route]]; accepted: 1 to 128 letters, digits, '-' and '_'".into(),
         format!("21:10: called: found no number; accepted: {accepted}"),
         "23:10: found both agent and reject; accepted: one of them".into(),
@@ -243,7 +256,7 @@ fn tenant_file(tenant: &str, called: &str, rest: &str) -> String {
 
 #[test]
 fn of_two_files_that_want_the_same_the_newer_is_held_back() {
-    let number = "a number that an older file has, at";
+    let number = "a number that another file has, at";
     let tenant = "a tenant that an older file has, at";
     let one = tenant_file("one", "+15550000001", "");
     let broken_one = tenant_file("one", "+15550000001", "colour = 1\n");
@@ -253,13 +266,13 @@ fn of_two_files_that_want_the_same_the_newer_is_held_back() {
         (
             "the newer by its time",
             [source("a.toml", 1, &one), source("b.toml", 2, &two)],
-            format!("a.toml:4:11: called: found {number} b.toml:4:11; accepted: each number in one file"),
+            format!("a.toml:4:11: called: found {number} b.toml:4:11; accepted: conditions that tell them apart"),
             Some("two/r exact"),
         ),
         (
             "the later name at the same time",
             [source("a.toml", 1, &one), source("b.toml", 1, &two)],
-            format!("b.toml:4:11: called: found {number} a.toml:4:11; accepted: each number in one file"),
+            format!("b.toml:4:11: called: found {number} a.toml:4:11; accepted: conditions that tell them apart"),
             Some("one/r exact"),
         ),
         (
@@ -271,7 +284,7 @@ fn of_two_files_that_want_the_same_the_newer_is_held_back() {
         (
             "an older file with errors keeps its claim",
             [source("a.toml", 2, &broken_one), source("b.toml", 1, &two)],
-            format!("b.toml:4:11: called: found {number} a.toml:5:11; accepted: each number in one file"),
+            format!("b.toml:4:11: called: found {number} a.toml:5:11; accepted: conditions that tell them apart"),
             None,
         ),
     ] {
@@ -292,7 +305,7 @@ fn a_folder_is_read_by_name_and_what_cannot_be_read_is_named() {
     write("README.md", b"not a dialplan");
     std::fs::create_dir(folder.join("c.toml")).expect("a folder");
 
-    let loaded = Dialplan::load(&folder, &secrets());
+    let loaded = Set::default().reload(&folder, &secrets(), NOW);
     let shown: Vec<String> =
         lines(&loaded).iter().map(|line| line.replace(&format!("{}/", folder.display()), "")).collect();
     assert_eq!(
@@ -303,9 +316,9 @@ fn a_folder_is_read_by_name_and_what_cannot_be_read_is_named() {
         ]
     );
     assert_eq!((loaded.dialplan.tenants(), loaded.files), (1, 3));
-    assert_eq!(check(&folder).len(), 2);
+    assert_eq!(Set::default().reload(&folder, &Placeholders, NOW).diagnostics.len(), 2);
     std::fs::remove_dir_all(&folder).expect("the folder goes");
-    assert_eq!(lines(&Dialplan::load(&folder, &secrets())).len(), 1, "no folder is an error too");
+    assert_eq!(lines(&Set::default().reload(&folder, &secrets(), NOW)).len(), 1, "no folder is an error too");
 }
 
 #[test]
@@ -313,7 +326,7 @@ fn a_webhook_secret_that_cannot_sign_is_named_and_not_shown() {
     let rest = "[backend]\nurl = 'https://backend.example'\nsecret = ['env:NEW_SECRET', 'env:BAD']\n";
     let mut given = secrets();
     given.variables.insert("BAD".into(), "whsec_hunter2!".into());
-    let loaded = Dialplan::compile(&[source("a.toml", 0, &tenant_file("a", "+15550000001", rest))], &given);
+    let loaded = load(&[source("a.toml", 0, &tenant_file("a", "+15550000001", rest))], &given);
     let expected = "a.toml:4:29: secret: found a secret that cannot sign (not shown); accepted: whsec_ and base64, \
                     or any other text";
     assert_eq!(lines(&loaded), [expected]);
@@ -323,53 +336,18 @@ fn a_webhook_secret_that_cannot_sign_is_named_and_not_shown() {
 #[test]
 fn a_check_needs_no_keys() {
     let sources = [source("acme.toml", 0, ACME)];
-    assert!(Dialplan::compile(&sources, &Given::default()).has_errors());
-    assert!(!Dialplan::compile(&sources, &Placeholders).has_errors());
+    assert!(load(&sources, &Given::default()).has_errors());
+    assert!(!load(&sources, &Placeholders).has_errors());
 }
 
 #[test]
 fn the_dialplans_that_come_with_the_router_have_nothing_wrong() {
-    let loaded = Dialplan::load(Path::new("dialplans"), &Given::default());
+    let loaded = Set::default().reload(Path::new("dialplans"), &Given::default(), NOW);
     assert_eq!(lines(&loaded), [""; 0]);
     assert_eq!(loaded.dialplan.tenants(), 2);
 }
 
-/// Numbers of few digits, so that exact numbers, prefixes and calls meet often.
-fn digits(lengths: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!['1', '2', '3']), lengths)
-        .prop_map(|digits| digits.into_iter().collect())
-}
-
 proptest! {
-    #[test]
-    fn resolution_agrees_with_trying_every_pattern(
-        exact in prop::collection::btree_set(digits(3..=6), 0..8),
-        prefixes in prop::collection::btree_set(digits(1..=5), 0..8),
-        calls in prop::collection::vec(digits(3..=7), 1..20),
-    ) {
-        let mut text = "tenant = 't'\n".to_owned();
-        let mut patterns: BTreeMap<String, (bool, String)> = BTreeMap::new();
-        for (star, digits) in exact.iter().map(|d| ("", d)).chain(prefixes.iter().map(|d| ("*", d))) {
-            let id = format!("r{}", patterns.len());
-            text += &format!("[[route]]\nid = '{id}'\ncalled = ['+{digits}{star}']\n");
-            patterns.insert(id, (star.is_empty(), digits.clone()));
-        }
-        let sources = [source("t.toml", 0, &text)];
-        let loaded = compile(&sources);
-        prop_assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
-        prop_assert_eq!(&loaded.dialplan, &compile(&sources).dialplan, "the same files, the same table");
-
-        for call in calls {
-            let naive = patterns
-                .iter()
-                .filter(|(_, (exact, digits))| if *exact { *digits == call } else { call.starts_with(digits) })
-                .max_by_key(|(_, (exact, digits))| (*exact, digits.len()))
-                .map(|(id, _)| id.as_str());
-            let found = loaded.dialplan.resolve(&Number::read(&format!("+{call}"), None));
-            prop_assert_eq!(found.as_ref().map(|routed| routed.route.as_ref()), naive, "+{}", call);
-        }
-    }
-
     #[test]
     fn no_broken_dialplan_makes_the_reader_panic(
         cuts in prop::collection::vec((0..ACME.len(), 0_usize..40, "[\\[\\]{}='\"*.a1\n]{0,3}"), 1..6)

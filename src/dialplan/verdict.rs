@@ -1,6 +1,6 @@
 //! What ties come to: which file has to change, and what its writer is told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::draft::{Claimed, Draft};
 use super::file::TenantFile;
@@ -17,24 +17,30 @@ pub(super) struct Verdict {
 /// More errors of one file against one other help nobody.
 const MOST: usize = 100;
 
-/// It is always the later file that has to change.
-pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>]) -> Vec<Verdict> {
+/// The later file has to change; but who has something in force keeps it, even as their file changes. `in_force` is what
+/// is in force of each file of the draft.
+pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>], in_force: &[Option<&TenantFile>]) -> Vec<Verdict> {
     let mut verdicts = same_tenants(draft);
-    let mut counts: HashMap<(usize, usize), usize> = HashMap::new();
+    let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     for tie in ties {
-        let (older, newer) = (draft.member(tie.first.0).file, draft.member(tie.second.0).file);
-        let count = counts.entry((older, newer)).or_default();
+        let holds = |(route, claimed): (u32, Claimed<'_>)| {
+            let member = draft.member(route);
+            let known = in_force.get(member.file).copied().flatten();
+            known.is_some_and(|file| file.claims(&member.route.scope, claimed))
+        };
+        let (keeps, yields) =
+            if holds(tie.second) && !holds(tie.first) { (tie.second, tie.first) } else { (tie.first, tie.second) };
+        let (kept, yielding) = (draft.member(keeps.0).file, draft.member(yields.0).file);
+        let count = counts.entry((kept, yielding)).or_default();
         *count += 1;
         if *count <= MOST {
-            verdicts.push(Verdict { file: newer, diagnostic: told(draft, tie, older == newer) });
+            verdicts.push(Verdict { file: yielding, diagnostic: told(draft, keeps, yields, tie.why) });
         }
     }
-    let mut beyond: Vec<_> = counts.into_iter().filter(|(_, count)| *count > MOST).collect();
-    beyond.sort_unstable();
-    for ((_, newer), count) in beyond {
-        if let Some(file) = draft.files.get(newer) {
+    for ((_, yielding), count) in counts.into_iter().filter(|(_, count)| *count > MOST) {
+        if let Some(file) = draft.files.get(yielding) {
             let message = format!("found {} more such numbers", count - MOST);
-            verdicts.push(Verdict { file: newer, diagnostic: Diagnostic::error(file.place.clone(), message) });
+            verdicts.push(Verdict { file: yielding, diagnostic: Diagnostic::error(file.place.clone(), message) });
         }
     }
     verdicts
@@ -56,23 +62,24 @@ fn same_tenants(draft: &Draft<'_>) -> Vec<Verdict> {
     verdicts
 }
 
-fn told(draft: &Draft<'_>, tie: &Tie<'_>, same_file: bool) -> Diagnostic {
-    let (first, second) = (place_of(draft, tie.first), place_of(draft, tie.second));
-    let whose = if same_file { "another route" } else { "an older file" };
-    let message = match tie.why {
+fn told(draft: &Draft<'_>, keeps: (u32, Claimed<'_>), yields: (u32, Claimed<'_>), why: Conflict) -> Diagnostic {
+    let (kept, place) = (place_of(draft, keeps), place_of(draft, yields));
+    let whose =
+        if draft.member(keeps.0).file == draft.member(yields.0).file { "another route" } else { "another file" };
+    let message = match why {
         Conflict::Shares(sum) => {
-            let id = shown(&draft.member(tie.first.0).route.id);
+            let id = shown(&draft.member(keeps.0).route.id);
             format!("share: found {sum} percent with the routes from {id} on; accepted: at most 100 of one key")
         }
-        Conflict::Same if tie.first.1 == tie.second.1 => {
-            format!("called: found a number that {whose} has, at {first}; accepted: conditions that tell them apart")
+        Conflict::Same if keeps.1 == yields.1 => {
+            format!("called: found a number that {whose} has, at {kept}; accepted: conditions that tell them apart")
         }
         Conflict::Same => format!(
-            "called: found a pattern of numbers that {whose} has too, none of the two being narrower, at {first}; \
+            "called: found a pattern of numbers that {whose} has too, none of the two being narrower, at {kept}; \
              accepted: patterns or conditions that tell them apart"
         ),
     };
-    Diagnostic::error(second, message)
+    Diagnostic::error(place, message)
 }
 
 /// Where a route says that it takes what is claimed.

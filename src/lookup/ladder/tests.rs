@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::dialplan::{Match, Tenant};
+use crate::dialplan::{Limits, Match, Tenant};
 use crate::tenant::Choice;
 use crate::tenant::template::Variables;
 
@@ -16,7 +16,7 @@ fn voice(name: &str) -> Agent {
 fn routed(backend: Option<Backend>, action: Action) -> Routed {
     let id = TenantId::parse("acme").unwrap();
     Routed {
-        tenant: Arc::new(Tenant { id, name: None, tier: None, backend }),
+        tenant: Arc::new(Tenant { id, name: None, tier: None, backend, limits: Limits::default() }),
         route: "front-desk".into(),
         matched: Match::Exact,
         action,
