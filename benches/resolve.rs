@@ -3,6 +3,7 @@
 //! A look-up's time is the whole divided by the items: read `item/s`. Each round asks for every number of its kind
 //! once, in random order, so that at a million no look-up finds its bucket in the cache.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
@@ -19,6 +20,8 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
+/// Numbers that stand close together.
+const BLOCK: usize = 200;
 
 fn main() {
     for size in SIZES {
@@ -41,26 +44,22 @@ impl Plan {
     fn of(size: usize) -> Self {
         let mut random = SmallRng::seed_from_u64(4);
         let pattern = |text: String| Pattern::parse(&text, None).expect("a pattern");
-        let mut numbers: Vec<u64> = Vec::with_capacity(size);
-        while numbers.len() < size {
-            let block = random.random_range(20_000_000..98_000_000_u64);
-            numbers.extend((0..200).map(|n| block * 1000 + n * 5));
-            numbers.sort_unstable();
-            numbers.dedup();
-        }
-        numbers.truncate(size);
-        numbers.shuffle(&mut random);
         let mut unlike = |count: usize, digits: u32| {
-            let mut heads: Vec<u64> =
-                (0..count).map(|_| random.random_range(10_u64.pow(digits - 1)..10_u64.pow(digits))).collect();
-            heads.sort_unstable();
-            heads.dedup();
-            heads.shuffle(&mut random);
-            heads
+            let mut found = BTreeSet::new();
+            while found.len() < count {
+                found.insert(random.random_range(10_u64.pow(digits - 1)..10_u64.pow(digits)));
+            }
+            let mut found: Vec<u64> = found.into_iter().collect();
+            found.shuffle(&mut random);
+            found
         };
+        let blocks = unlike(size / BLOCK, 8).into_iter();
+        let mut numbers: Vec<u64> =
+            blocks.flat_map(|block| (0..BLOCK as u64).map(move |n| block * 1000 + n * 5)).collect();
         let prefixes = unlike(size / 100, 7).into_iter().map(|head| pattern(format!("+{head}*"))).collect();
         let patterns =
             unlike(size / 1000, 6).into_iter().map(|head| pattern(format!("+{head}[0-4]NXX*"))).collect();
+        numbers.shuffle(&mut random);
         Self { numbers, prefixes, patterns, random }
     }
 

@@ -79,7 +79,7 @@ impl Index {
 
 /// The positions of every number that stands in `numbers` more than once: of its first occurrence and of a later one,
 /// in the order of the later ones.
-pub fn repeats(numbers: impl IntoIterator<Item = u64>) -> Vec<(usize, usize)> {
+pub fn repeats(numbers: impl ExactSizeIterator<Item = u64> + Clone) -> Vec<(usize, usize)> {
     buckets::repeats(numbers)
 }
 

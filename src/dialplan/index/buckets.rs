@@ -47,10 +47,12 @@ impl Buckets {
         let mut buckets = Vec::with_capacity(homes);
         // What the buckets so far could not hold, a part of the entries by home.
         let mut carried: Vec<(u64, u32)> = Vec::new();
-        let groups = ByHome::of(entries, homes);
+        let groups = ByHome::of(entries.iter().copied(), homes);
         let mut ours = groups.iter();
         while buckets.len() < homes || !carried.is_empty() {
-            carried.extend_from_slice(ours.next().unwrap_or_default());
+            let group = ours.next().unwrap_or_default();
+            debug_assert!(group.is_sorted_by(|(one, _), (next, _)| one < next), "each key is there once");
+            carried.extend_from_slice(group);
             let mut bucket = Bucket::default();
             let held = carried.len().min(SLOTS);
             bucket.fill(carried.drain(..held));
@@ -89,9 +91,9 @@ impl Buckets {
 }
 
 /// See [`super::repeats`].
-pub(super) fn repeats(numbers: impl IntoIterator<Item = u64>) -> Vec<(usize, usize)> {
-    let entries: Vec<(u64, u32)> = numbers.into_iter().zip(0..).collect();
-    let groups = ByHome::of(&entries, entries.len().div_ceil(ENTRIES_A_BUCKET));
+pub(super) fn repeats(numbers: impl ExactSizeIterator<Item = u64> + Clone) -> Vec<(usize, usize)> {
+    let homes = numbers.len().div_ceil(ENTRIES_A_BUCKET);
+    let groups = ByHome::of(numbers.zip(0..), homes);
     let mut found = Vec::new();
     for group in groups.iter() {
         for same in group.chunk_by(|(one, _), (next, _)| one == next) {
@@ -112,24 +114,24 @@ struct ByHome {
 
 impl ByHome {
     /// A counting sort.
-    fn of(entries: &[(u64, u32)], homes: usize) -> Self {
+    fn of(entries: impl Iterator<Item = (u64, u32)> + Clone, homes: usize) -> Self {
         let mut ends = vec![0_u32; homes];
         let count_at = |ends: &mut [u32], key| {
             let count = ends.get_mut(home(key, homes)).expect("every key has a home");
             *count += 1;
             *count - 1
         };
-        for (key, _) in entries {
-            count_at(&mut ends, *key);
+        for (key, _) in entries.clone() {
+            count_at(&mut ends, key);
         }
         let mut before = 0;
         for count in &mut ends {
             before += std::mem::replace(count, before);
         }
-        let mut sorted = vec![(0, 0); entries.len()];
+        let mut sorted = vec![(0, 0); before as usize];
         for entry in entries {
             let at = count_at(&mut ends, entry.0);
-            *sorted.get_mut(at as usize).expect("as many places as entries") = *entry;
+            *sorted.get_mut(at as usize).expect("as many places as entries") = entry;
         }
         let mut begin = 0;
         let mut rest = sorted.as_mut_slice();

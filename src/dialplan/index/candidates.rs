@@ -1,7 +1,7 @@
 //! The patterns a number matches, one by one.
 
 use super::Index;
-use super::heads::{Headed, Tail};
+use super::heads::{Headed, Tail, power_of_ten};
 use crate::call::{E164, Number};
 use crate::dialplan::Match;
 
@@ -69,33 +69,42 @@ impl Iterator for Candidates<'_> {
 /// Where among the heads of a number the search is.
 #[derive(Clone)]
 struct AtHead<'i> {
-    number: &'i E164,
+    /// The number, and how many digits it has.
+    number: u64,
+    digits: u32,
     /// The lengths to try after this one.
     lengths: u16,
-    /// The patterns of this head, and the number's digits after it.
+    /// The patterns of this head.
     tails: std::slice::Iter<'i, Tail>,
-    rest: &'i [u8],
+    /// The number's digits after this head: how many, and their decimal value.
+    rest: (u32, u64),
 }
 
 impl<'i> AtHead<'i> {
-    fn before_all(index: &Index, number: &'i E164) -> Self {
-        Self { number, lengths: index.heads.lengths(number), tails: [].iter(), rest: &[] }
+    fn before_all(index: &Index, number: &E164) -> Self {
+        let digits = number.reveal().len() as u32 - 1;
+        let lengths = index.heads.lengths(digits, number.value());
+        Self { number: number.value(), digits, lengths, tails: [].iter(), rest: (0, 0) }
     }
 
     fn next(&mut self, index: &'i Index) -> Option<(Match, u32)> {
         loop {
-            let found = self.tails.find_map(|tail| index.heads.try_tail(tail, self.rest));
+            let (rest_length, rest) = self.rest;
+            let found = self.tails.find_map(|tail| tail.matched(rest_length, rest));
             if found.is_some() {
                 return found;
             }
             let length = self.lengths.checked_ilog2()?;
             self.lengths ^= 1 << length;
-            let digits = self.number.reveal().as_bytes().get(1..).unwrap_or_default();
-            let Some(rest) = digits.get(length as usize..) else { continue };
-            let head = self.number.value() / 10_u64.pow(rest.len() as u32);
+            let Some(rest_length) = self.digits.checked_sub(length) else { continue };
+            let power = power_of_ten(rest_length);
+            let head = self.number / power;
             match index.heads.get(length, head) {
                 Some(Headed::Prefix(value)) => return Some((Match::Prefix, value)),
-                Some(Headed::Group(tails)) => (self.tails, self.rest) = (tails.iter(), rest),
+                Some(Headed::Group(tails)) => {
+                    self.tails = tails.iter();
+                    self.rest = (rest_length, self.number - head * power);
+                }
                 None => {}
             }
         }

@@ -1,11 +1,10 @@
 //! Prefixes and patterns by their head, the leading places of one digit each.
 
 use super::buckets::Buckets;
-use crate::call::E164;
 use crate::dialplan::Match;
-use crate::dialplan::pattern::{DigitSet, Digits, Rank};
+use crate::dialplan::pattern::{DigitSet, Digits, MOST_DIGITS, Rank};
 
-/// A head's value in the table is either that of the one prefix it has, or with this bit the place of its group.
+/// A head's value in the table is either that of the one prefix it has, or with this bit the place of its first tail.
 pub(super) const GROUP: u32 = 1 << 31;
 
 /// How many leading digits say which lengths of head there are.
@@ -16,12 +15,9 @@ const LEADING_VALUES: usize = 10_usize.pow(LEADING);
 pub(super) struct Heads {
     /// By the head as a decimal number.
     table: Buckets,
-    groups: Box<[Group]>,
-    /// The patterns that begin with a set of several digits.
-    headless: Group,
-    /// What follows the heads of groups. A group stands together, its narrowest first.
+    /// What follows the heads that have more than one prefix. Those of a head stand together, the narrowest first; at
+    /// the very beginning those of no head, the patterns that begin with a set of several digits.
     tails: Box<[Tail]>,
-    sets: Box<[DigitSet]>,
     /// By the first five digits: bit n is set if there are heads of n digits that agree with them. Empty without any.
     lengths: Box<[u16]>,
     /// All of them together, for numbers of fewer digits.
@@ -29,20 +25,14 @@ pub(super) struct Heads {
     len: usize,
 }
 
-/// A range of the tails.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Group {
-    begin: u32,
-    end: u32,
-}
-
 /// A pattern without its head.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Tail {
-    /// Where its sets begin.
-    begin: u32,
+    sets: [DigitSet; MOST_DIGITS],
     places: u8,
     open: bool,
+    /// How many tails of the same head come after it.
+    more: u32,
     value: u32,
 }
 
@@ -64,56 +54,32 @@ impl Heads {
         }
         Self {
             table: Buckets::build(&building.table),
-            groups: building.groups.into(),
-            headless: building.headless,
             tails: building.tails.into(),
-            sets: building.sets.into(),
             all_lengths: building.lengths.iter().fold(building.headless_bit, |all, lengths| all | lengths),
             lengths: building.lengths.into(),
             len,
         }
     }
 
-    /// Which lengths of head there may be for the number: bit n for n digits.
-    pub(super) fn lengths(&self, number: &E164) -> u16 {
+    /// Which lengths of head there may be for a number of so many digits: bit n for n digits.
+    pub(super) fn lengths(&self, digits: u32, number: u64) -> u16 {
         if self.lengths.is_empty() {
             return self.all_lengths;
         }
-        let length = number.reveal().len() - 1;
-        let Some(more) = u32::try_from(length).ok().and_then(|length| length.checked_sub(LEADING)) else {
-            let shorter = (1_u32 << (length + 1)) - 1;
-            return self.all_lengths & shorter as u16;
-        };
-        let leading = number.value() / 10_u64.pow(more);
+        let Some(more) = digits.checked_sub(LEADING) else { return self.all_lengths };
+        let leading = number / power_of_ten(more);
         self.lengths.get(leading as usize).copied().unwrap_or_default()
     }
 
     /// `head` is the decimal value of the `length` first digits of a number.
     pub(super) fn get(&self, length: u32, head: u64) -> Option<Headed<'_>> {
-        if length == 0 {
-            return Some(Headed::Group(self.tails_of(self.headless)));
-        }
-        let value = self.table.get(head)?;
+        let value = if length == 0 { GROUP } else { self.table.get(head)? };
         if value & GROUP == 0 {
             return Some(Headed::Prefix(value));
         }
-        let group = self.groups.get((value & !GROUP) as usize).expect("a group's value is its place");
-        Some(Headed::Group(self.tails_of(*group)))
-    }
-
-    /// How the number matches `tail`, whose head it begins with. `rest` are its digits after that.
-    pub(super) fn try_tail(&self, tail: &Tail, rest: &[u8]) -> Option<(Match, u32)> {
-        let places = usize::from(tail.places);
-        if rest.len() < places || !tail.open && rest.len() > places {
-            return None;
-        }
-        let sets = self.sets.get(tail.begin as usize..).unwrap_or_default();
-        let fits = sets.iter().take(places).zip(rest).all(|(set, digit)| set.has(*digit));
-        fits.then_some((if places == 0 { Match::Prefix } else { Match::Pattern }, tail.value))
-    }
-
-    fn tails_of(&self, group: Group) -> &[Tail] {
-        self.tails.get(group.begin as usize..group.end as usize).unwrap_or_default()
+        let begin = (value & !GROUP) as usize;
+        let more = self.tails.get(begin)?.more as usize;
+        self.tails.get(begin..=begin + more).map(Headed::Group)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -121,9 +87,53 @@ impl Heads {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let groups = size_of_val(&*self.groups) + size_of_val(&*self.tails) + size_of_val(&*self.sets);
-        self.table.bytes() + groups + size_of_val(&*self.lengths)
+        self.table.bytes() + size_of_val(&*self.tails) + size_of_val(&*self.lengths)
     }
+}
+
+impl Tail {
+    fn of(pattern: &Headful<'_>, more: usize) -> Self {
+        let (head, _) = pattern.head;
+        let after_head = pattern.digits.sets().get(head..).unwrap_or_default();
+        let mut sets = [DigitSet::ANY; MOST_DIGITS];
+        for (set, own) in sets.iter_mut().zip(after_head) {
+            *set = *own;
+        }
+        let places = u8::try_from(after_head.len()).expect("a pattern has at most 15 places");
+        Self { sets, places, open: pattern.digits.is_open(), more: as_u32(more), value: pattern.value }
+    }
+
+    /// How a number matches that begins with the head. `rest` is the decimal value of its digits after that.
+    pub(super) fn matched(&self, length: u32, rest: u64) -> Option<(Match, u32)> {
+        let after_places = length.checked_sub(u32::from(self.places))?;
+        if after_places > 0 && !self.open {
+            return None;
+        }
+        let mut digits = rest / power_of_ten(after_places);
+        for set in self.sets.iter().take(usize::from(self.places)).rev() {
+            if !set.has((digits % 10) as u8) {
+                return None;
+            }
+            digits /= 10;
+        }
+        Some((if self.places == 0 { Match::Prefix } else { Match::Pattern }, self.value))
+    }
+}
+
+/// Of at most the digits that a number has.
+pub(super) fn power_of_ten(exponent: u32) -> u64 {
+    const POWERS: [u64; MOST_DIGITS + 1] = {
+        let mut powers = [1; MOST_DIGITS + 1];
+        let mut rest: &mut [u64] = &mut powers;
+        let mut power = 1;
+        while let [first, others @ ..] = rest {
+            *first = power;
+            power *= 10;
+            rest = others;
+        }
+        powers
+    };
+    *POWERS.get(exponent as usize).expect("no more than a number's digits")
 }
 
 /// A pattern and its head.
@@ -150,50 +160,34 @@ impl<'p> Headful<'p> {
 #[derive(Default)]
 struct Building {
     table: Vec<(u64, u32)>,
-    groups: Vec<Group>,
-    headless: Group,
     tails: Vec<Tail>,
-    sets: Vec<DigitSet>,
     lengths: Vec<u16>,
     headless_bit: u16,
 }
 
 impl Building {
-    /// Takes all patterns of one head.
+    /// Takes all patterns of one head. The shortest head comes first.
     fn add(&mut self, group: &[Headful<'_>]) {
         let Some(Headful { head: (length, head), .. }) = group.first() else { return };
-        match group {
-            [only] if only.digits.sets().len() == *length => self.table.push((*head, only.value)),
+        let value = match group {
+            [only] if only.digits.sets().len() == *length => only.value,
             _ => {
-                let tails = self.add_tails(group);
-                if *length == 0 {
-                    self.headless = tails;
-                } else {
-                    self.table.push((*head, GROUP | as_u32(self.groups.len())));
-                    self.groups.push(tails);
-                }
+                let begin = as_u32(self.tails.len());
+                let countdown = (0..group.len()).rev();
+                self.tails.extend(group.iter().zip(countdown).map(|(pattern, more)| Tail::of(pattern, more)));
+                GROUP | begin
             }
+        };
+        if *length > 0 {
+            self.table.push((*head, value));
         }
         self.note_length(*length, *head);
-    }
-
-    fn add_tails(&mut self, group: &[Headful<'_>]) -> Group {
-        let begin = as_u32(self.tails.len());
-        for Headful { head: (length, _), digits, value, .. } in group {
-            let sets = digits.sets().get(*length..).unwrap_or_default();
-            let places = u8::try_from(sets.len()).expect("a pattern has at most 15 places");
-            let tail = Tail { begin: as_u32(self.sets.len()), places, open: digits.is_open(), value: *value };
-            self.tails.push(tail);
-            self.sets.extend_from_slice(sets);
-        }
-        Group { begin, end: as_u32(self.tails.len()) }
     }
 
     fn note_length(&mut self, length: usize, head: u64) {
         let bit = 1_u16 << length;
         if length == 0 {
             self.headless_bit = bit;
-            self.lengths.iter_mut().for_each(|lengths| *lengths |= bit);
             return;
         }
         if self.lengths.is_empty() {
@@ -201,8 +195,8 @@ impl Building {
         }
         // A shorter head agrees with all leading digits that begin with it.
         let digits = u32::try_from(length).expect("a head has at most 15 digits");
-        let unsaid = 10_u64.pow(LEADING.saturating_sub(digits));
-        let begin = head / 10_u64.pow(digits.saturating_sub(LEADING)) * unsaid;
+        let unsaid = power_of_ten(LEADING.saturating_sub(digits));
+        let begin = head / power_of_ten(digits.saturating_sub(LEADING)) * unsaid;
         let agreeing = begin as usize..(begin + unsaid) as usize;
         for lengths in self.lengths.get_mut(agreeing).unwrap_or_default() {
             *lengths |= bit;

@@ -96,8 +96,8 @@ fn an_index_never_shows_a_number() {
 
 #[test]
 fn repeats_name_the_first_of_equal_numbers() {
-    assert_eq!(repeats([7, 8, 7, 9, 8, 7]), [(0, 2), (1, 4), (0, 5)]);
-    assert_eq!(repeats([]), []);
+    assert_eq!(repeats([7, 8, 7, 9, 8, 7].into_iter()), [(0, 2), (1, 4), (0, 5)]);
+    assert_eq!(repeats([].into_iter()), []);
 }
 
 /// Literals, numbers, prefixes and patterns of few digits, so that they meet often.

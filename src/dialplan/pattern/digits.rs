@@ -13,7 +13,7 @@ pub struct DigitSet(u16);
 
 impl DigitSet {
     /// `X`
-    pub(super) const ANY: Self = Self(0x3ff);
+    pub(in crate::dialplan) const ANY: Self = Self(0x3ff);
     /// `Z`
     pub(super) const NOT_ZERO: Self = Self(0x3fe);
     /// `N`
@@ -34,9 +34,9 @@ impl DigitSet {
         self.0.count_ones()
     }
 
-    /// `digit` is ASCII.
+    /// `digit` is 0 to 9.
     pub const fn has(self, digit: u8) -> bool {
-        self.0 >> (digit - b'0') & 1 == 1
+        self.0 >> digit & 1 == 1
     }
 
     /// The digit, if there is but one.
@@ -53,7 +53,7 @@ impl DigitSet {
     }
 
     fn write(self, text: &mut String) {
-        let digits: Vec<u8> = (b'0'..=b'9').filter(|digit| self.has(*digit)).collect();
+        let digits: Vec<u8> = (b'0'..=b'9').filter(|digit| self.has(digit - b'0')).collect();
         match (self, digits.as_slice()) {
             (Self::ANY, _) => text.push('X'),
             (Self::NOT_ZERO, _) => text.push('Z'),
@@ -122,7 +122,7 @@ impl Digits {
     }
 
     pub(super) fn matches(&self, number: &E164) -> bool {
-        let digits = number.reveal().bytes().skip(1);
+        let digits = number.reveal().bytes().skip(1).map(|digit| digit - b'0');
         self.lengths().contains(&digits.len())
             && self.sets.iter().zip(digits).all(|(set, digit)| set.has(digit))
     }

@@ -122,7 +122,7 @@ fn places(text: &str) -> Result<Pattern, NotAPattern> {
         sets.push(set);
     }
     let Some(first) = sets.first() else { return Err(NotAPattern::NotDigits) };
-    if first.has(b'0') {
+    if first.has(0) {
         Err(NotAPattern::StartsWithZero)
     } else if sets.len() > MOST_DIGITS {
         Err(NotAPattern::TooLong)
