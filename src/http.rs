@@ -37,7 +37,10 @@ pub enum HttpError {
 
 /// Connections to any number of servers. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    kept: reqwest::Client,
+    fresh: reqwest::Client,
+}
 
 /// The head of an answer; the body is still on its way.
 #[derive(Debug)]
@@ -50,6 +53,19 @@ impl Client {
 
     /// With another bound than [`CONNECT`].
     pub fn with_connect_timeout(tls: &Tls, connect: Duration) -> Result<Self, Unbuilt> {
+        let build = |idle: usize| Self::build(tls, connect, idle);
+        Ok(Self { kept: build(32)?, fresh: build(0)? })
+    }
+
+    /// The same, but every request has a connection of its own: for one whose first try may have failed by the
+    /// connection it was on.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self { kept: self.fresh.clone(), ..self.clone() }
+    }
+
+    /// Keeps up to `idle` connections to each host.
+    fn build(tls: &Tls, connect: Duration, idle: usize) -> Result<reqwest::Client, Unbuilt> {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls.config().as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
@@ -58,10 +74,9 @@ impl Client {
             .referer(false)
             .connect_timeout(connect)
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(32)
+            .pool_max_idle_per_host(idle)
             .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map(Self)
             .map_err(|_| Unbuilt)
     }
 
@@ -72,7 +87,7 @@ impl Client {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Reply, HttpError> {
-        let request = self.0.post(url.clone()).headers(header_map(headers)?).body(body);
+        let request = self.kept.post(url.clone()).headers(header_map(headers)?).body(body);
         let reply = request.send().await;
         reply.map(Reply).map_err(|e| if e.is_connect() { HttpError::Connect } else { HttpError::Broken })
     }
@@ -81,6 +96,11 @@ impl Client {
 impl Reply {
     pub fn status(&self) -> u16 {
         self.0.status().as_u16()
+    }
+
+    /// A header's value by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
     }
 
     /// The media type in lower case, without its parameters.

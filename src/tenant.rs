@@ -1,11 +1,14 @@
 //! A tenant, its agents, and the configuration of one call.
 
+mod caching;
 pub mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use caching::{By, Caching, Facet, Windows};
 
 use crate::pii::Redacted;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Agent, Choice, GreetingMode, TenantId};
+use super::{Agent, By, Caching, Choice, GreetingMode, TenantId, Windows};
 use crate::call::Refusal;
 use crate::pii::Redacted;
 use fields::Fields;
@@ -29,6 +29,7 @@ pub struct BackendAnswer {
     pub tenant: Option<TenantId>,
     pub agent: Agent,
     pub metadata: BTreeMap<String, Value>,
+    pub caching: Caching,
     pub warnings: Vec<String>,
 }
 
@@ -54,13 +55,14 @@ impl BackendAnswer {
         let tenant = fields.choose("tenantId", TenantId::ACCEPTED, |v| TenantId::parse(v.as_str()?)).chosen();
         let agent = agent(&mut fields);
         let metadata = metadata(&mut fields);
+        let caching = caching(&mut fields);
         for later in ["tools", "variables"] {
             fields.refuse(later, "not read by this version");
         }
         if matches!(agent.language, Choice::This(_)) {
             fields.refuse("language", "not used by this version");
         }
-        Ok(Self { action, tenant, agent, metadata, warnings: fields.into_warnings() })
+        Ok(Self { action, tenant, agent, metadata, caching, warnings: fields.into_warnings() })
     }
 }
 
@@ -111,6 +113,30 @@ fn metadata(fields: &mut Fields) -> BTreeMap<String, Value> {
         value.as_object().filter(|_| size <= MAX_METADATA).cloned()
     });
     metadata.unwrap_or_default().into_iter().collect()
+}
+
+fn caching(fields: &mut Fields) -> Caching {
+    let mut cache = fields.object("cache");
+    let mut seconds = |name, longest: Duration| {
+        let accepted = format!("a number from 0 to {}", longest.as_secs());
+        cache.take(name, &accepted, |value| {
+            value.as_f64().filter(|s| (0.0..=longest.as_secs_f64()).contains(s)).map(Duration::from_secs_f64)
+        })
+    };
+    let windows = Windows::given(
+        seconds("ttlSeconds", Windows::LONGEST),
+        seconds("revalidateSeconds", Windows::LONGEST),
+        seconds("staleSeconds", Windows::LONGEST_STALE),
+    );
+    let mut said = false;
+    let by = cache.take("by", &format!("an array of {}", By::ACCEPTED), |value| {
+        said = true;
+        let names: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
+        By::parse(names?)
+    });
+    fields.absorb(cache);
+    // What a wrong one meant is not known, so such an answer is nobody else's.
+    Caching { windows, by: by.or(said.then_some(By::EVERYTHING)) }
 }
 
 #[cfg(test)]

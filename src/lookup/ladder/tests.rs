@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::dialplan::{Match, Tenant};
-use crate::tenant::Choice;
+use crate::tenant::{Caching, Choice};
 
 fn backend(url: &str) -> Backend {
-    Backend { url: url.parse().unwrap(), secrets: Vec::new(), bearer: None }
+    Backend { url: url.parse().unwrap(), secrets: Vec::new(), bearer: None, cache_by: None }
 }
 
 fn voice(name: &str) -> Agent {
@@ -26,10 +26,11 @@ fn answered_by(agent: Option<Agent>) -> Routed {
     routed(None, Action::Answer { agent: agent.map(Arc::new) })
 }
 
-fn said(action: BackendAction, tenant: Option<&str>, agent: Agent) -> Result<BackendAnswer, Why> {
+fn said(action: BackendAction, tenant: Option<&str>, agent: Agent) -> Result<Arc<BackendAnswer>, Why> {
     let tenant = tenant.and_then(TenantId::parse);
     let metadata = BTreeMap::from([("k".to_owned(), 1.into())]);
-    Ok(BackendAnswer { action, tenant, agent, metadata, warnings: Vec::new() })
+    let caching = Caching::default();
+    Ok(Arc::new(BackendAnswer { action, tenant, agent, metadata, caching, warnings: Vec::new() }))
 }
 
 #[test]
