@@ -1,6 +1,6 @@
 //! The request itself: breaker, attempts, and where its outcome is kept.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
@@ -93,15 +93,7 @@ impl Asker {
 
     async fn ask(&self, question: &Question<'_>) -> (Result<(Said, u32), Failure>, u8) {
         let tenant = question.routed.map(|routed| &routed.tenant.id);
-        let with_breakers = |change: &mut dyn FnMut(&mut Breakers)| {
-            let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-            change(&mut breakers);
-            self.metrics.config_breakers(breakers.open());
-        };
-        let mut admission = Admission::Closed;
-        with_breakers(&mut |breakers| {
-            admission = breakers.admit(question.print, tenant, Instant::now());
-        });
+        let admission = self.breakers().admit(question.print, tenant, Instant::now());
         if admission == Admission::Open {
             return (Err(Failure { why: Why::BreakerOpen, retry_after: None }), 0);
         }
@@ -111,8 +103,16 @@ impl Asker {
             Err(Failure { why: Why::Connect, .. }) => Outcome::NoConnection,
             Err(_) => Outcome::Failed,
         };
-        with_breakers(&mut |breakers| breakers.note(question.print, tenant, came_to, Instant::now()));
+        let mut breakers = self.breakers();
+        breakers.note(question.print, tenant, came_to, Instant::now());
+        self.metrics.config_breakers(breakers.open());
+        drop(breakers);
         (outcome, attempts)
+    }
+
+    /// Nothing panics under the lock, so a poisoned one is as good as another.
+    fn breakers(&self) -> MutexGuard<'_, Breakers> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The second request keeps the first one's id; a trial of a breaker is one request.
