@@ -1,6 +1,7 @@
 //! The call-config lookup over real sockets: what is sent, and what every failure of a backend comes to.
 
 mod address;
+mod openapi;
 mod server;
 mod tls;
 

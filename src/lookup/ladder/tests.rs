@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::dialplan::{Match, Tenant};
-use crate::tenant::Choice;
 use crate::tenant::template::Variables;
+use crate::tenant::{Caching, Choice};
 
 fn backend(url: &str) -> Backend {
     Backend { url: url.parse().unwrap(), secrets: Vec::new(), bearer: None }
@@ -30,7 +30,15 @@ fn answered_by(agent: Option<Agent>) -> Routed {
 fn said(action: BackendAction, tenant: Option<&str>, agent: Agent) -> Result<BackendAnswer, Why> {
     let tenant = tenant.and_then(TenantId::parse);
     let metadata = BTreeMap::from([("k".to_owned(), 1.into())]);
-    Ok(BackendAnswer { action, tenant, agent, metadata, variables: Variables::new(), warnings: Vec::new() })
+    Ok(BackendAnswer {
+        action,
+        tenant,
+        agent,
+        metadata,
+        caching: Caching::default(),
+        variables: Variables::new(),
+        warnings: Vec::new(),
+    })
 }
 
 #[test]

@@ -176,6 +176,34 @@ fn what_is_not_an_object_is_no_answer() {
     }
 }
 
+/// `limits` and `limits.maxDurationSeconds`: every named property of a schema.
+fn properties(schema: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        found.push(format!("{path}{name}"));
+        properties(inner, &format!("{path}{name}."), found);
+    }
+}
+
+#[test]
+fn the_fields_that_are_read_are_those_of_the_published_schema() {
+    let schema = include_str!("../../../docs/call-config-response.schema.json");
+    let mut published = Vec::new();
+    properties(&serde_json::from_str(schema).unwrap(), "", &mut published);
+    published.sort();
+
+    fields::ASKED_FOR.take();
+    parse(&json!({}));
+    let read: Vec<String> = fields::ASKED_FOR.take().into_iter().collect();
+    assert_eq!(read, published);
+
+    // And it matters what they say: nothing takes an array of 0.
+    for path in published {
+        let wrong = path.rsplit('.').fold(json!([0]), |inner, name| json!({ name: inner }));
+        let warned = parse(&wrong).warnings.iter().any(|warning| warning.starts_with(&format!("{path}: ")));
+        assert!(warned, "{path}");
+    }
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::from),
