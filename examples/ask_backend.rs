@@ -14,7 +14,10 @@ use dialplane::call::{Call, CallId, Caller, Number, Origin};
 use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant};
 use dialplane::http::Client;
 use dialplane::http::sign::{self, Secret};
-use dialplane::lookup::{Answer, Budget, ConfigSource, Decision, Lookup, Unmatched, Why};
+use dialplane::lookup::{
+    Answer, Budget, CacheBounds, ConfigSource, Decision, Lookup, Policy, Unmatched, Why,
+};
+use dialplane::telemetry::Metrics;
 use dialplane::tenant::{Agent, Greeting, TenantId};
 use dialplane::tls::Tls;
 use jiff::{SignedDuration, Timestamp};
@@ -58,10 +61,17 @@ async fn main() -> anyhow::Result<()> {
 
 /// Nothing is kept between two of these.
 async fn ask(url: &Url, secrets: Vec<Secret>, now: Timestamp) -> anyhow::Result<Answer> {
-    let backend = Backend { url: url.clone(), secrets, bearer: None };
+    let backend = Backend { url: url.clone(), secrets, bearer: None, cache_by: None };
     let budget = Budget { attempt: Duration::from_secs(5), ..Budget::default() };
     let client = Client::new(&Tls::trusting([]))?;
-    let lookup = Lookup::new(client, None, Agent::default(), Unmatched::Ask, budget);
+    let policy = Policy {
+        router: None,
+        default: Agent::default(),
+        unmatched: Unmatched::Ask,
+        budget,
+        cache: CacheBounds::default(),
+    };
+    let lookup = Lookup::new(client, policy, Metrics::new());
     let tenant = Tenant {
         id: TenantId::parse("acme-dental").context("a tenant's id")?,
         name: Some("Acme Dental".to_owned()),

@@ -16,7 +16,7 @@ const FILE_KEYS: Keys = Keys {
     not_yet: &["schedule", "numbers_file"],
 };
 const NUMBERS_KEYS: Keys = Keys::only(&["country"]);
-const BACKEND_KEYS: Keys = Keys { accepted: &["url", "secret", "token"], not_yet: &["cache_by"] };
+const BACKEND_KEYS: Keys = Keys::only(&["url", "secret", "token", "cache_by"]);
 const LIMITS_KEYS: Keys =
     Keys { accepted: &["max_duration"], not_yet: &["calls", "calls_per_second", "when_full"] };
 
