@@ -4,6 +4,8 @@
 //! expiry does not follow the `now` it is given. A request that several calls wait for belongs to none of them: a
 //! [`Ticket`] is the right to make it, and whoever holds it lands it or, by dropping it, gives it up.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,44 +18,10 @@ use super::freshness::Freshness;
 use super::key::{Base, Facts, Key};
 use super::retry::Failure;
 use super::{CacheBounds, Purge};
-use crate::call::E164;
-use crate::tenant::wire::{BackendAction, BackendAnswer};
-use crate::tenant::{By, Facet, TenantId, Windows};
-
-/// What a backend said of a call.
-#[derive(Debug, Clone)]
-pub(super) enum Said {
-    Answer(Arc<BackendAnswer>),
-    /// 204 or 404.
-    Unknown,
-}
-
-/// Something that a backend said, and when.
-#[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) said: Said,
-    at: Instant,
-    windows: Windows,
-    by: By,
-    weight: u32,
-}
-
-/// What one key has.
-#[derive(Debug)]
-struct Slot {
-    kept: Option<Arc<Kept>>,
-    failed: Option<(Failure, Instant)>,
-    of: Of,
-    by: By,
-    weight: u32,
-}
-
-/// Whose call it was, for [`Purge`].
-#[derive(Debug, Clone)]
-pub(super) struct Of {
-    pub(super) tenant: Option<TenantId>,
-    pub(super) called: Option<E164>,
-}
+use crate::tenant::wire::BackendAction;
+use crate::tenant::{By, Windows};
+use kept::Slot;
+pub(super) use kept::{Aged, Kept, Of, Said};
 
 /// How a request came out.
 #[derive(Debug)]
@@ -90,13 +58,6 @@ pub(super) enum Plan {
     },
 }
 
-/// What was said, and how long ago.
-#[derive(Debug, Clone)]
-pub(super) struct Aged {
-    pub(super) kept: Arc<Kept>,
-    pub(super) age: Duration,
-}
-
 /// The right to make one request.
 #[derive(Debug)]
 pub(super) struct Ticket {
@@ -130,17 +91,11 @@ struct Flights {
     generation: u64,
 }
 
-/// Of a slot beside its content: the structures around it, about.
-const OVERHEAD: usize = 512;
-
 impl Memory {
     pub(super) fn new(bounds: CacheBounds) -> Self {
         // A weight no smaller than an even share keeps both bounds with one sum.
         let share = u32::try_from(bounds.bytes / bounds.entries.max(1)).unwrap_or(u32::MAX);
-        let weigh = move |key: &Key, slot: &Arc<Slot>| {
-            let own = u32::try_from(OVERHEAD + key.len()).unwrap_or(u32::MAX);
-            slot.weight.saturating_add(own).max(share)
-        };
+        let weigh = move |key: &Key, slot: &Arc<Slot>| slot.size(key).max(share);
         let slots = Cache::builder().max_capacity(bounds.bytes).weigher(weigh).build();
         Self { learned: Cache::new(bounds.entries), slots, flights: Mutex::default() }
     }
@@ -369,40 +324,6 @@ impl Landed {
                 let serves = kept.aged(now).freshness() <= Freshness::Revalidate;
                 (for_it && serves).then_some(Ok(kept))
             }
-        }
-    }
-}
-
-impl Aged {
-    fn freshness(&self) -> Freshness {
-        Freshness::of(self.age, self.kept.windows)
-    }
-}
-
-impl Kept {
-    fn aged(self: &Arc<Self>, now: Instant) -> Aged {
-        Aged { kept: Arc::clone(self), age: now.saturating_duration_since(self.at) }
-    }
-
-    /// Whether it never serves a second call, so that waiting for another call's request is time lost.
-    fn is_for_one_call(&self) -> bool {
-        (self.windows.ttl + self.windows.revalidate).is_zero()
-    }
-}
-
-impl Slot {
-    /// An answer that does not depend on the called number may be any number's.
-    fn is_of(&self, what: &Purge) -> bool {
-        match what {
-            Purge::All => true,
-            Purge::Tenant(tenant) => {
-                let named = self.kept.as_ref().and_then(|kept| match &kept.said {
-                    Said::Answer(answer) => answer.tenant.as_ref(),
-                    Said::Unknown => None,
-                });
-                [self.of.tenant.as_ref(), named].contains(&Some(tenant))
-            }
-            Purge::Number(number) => !self.by.has(Facet::Called) || self.of.called.as_ref() == Some(number),
         }
     }
 }

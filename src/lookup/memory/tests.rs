@@ -6,9 +6,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::call::{Call, Caller, Number, Trunk};
+use crate::call::{Call, Caller, E164, Number, Trunk};
 use crate::dialplan::Backend;
 use crate::lookup::Why;
+use crate::tenant::wire::BackendAnswer;
+use crate::tenant::{Facet, TenantId};
 
 mod interleavings;
 

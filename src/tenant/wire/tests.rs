@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::tenant::Facet;
 
 fn parse(answer: &Value) -> BackendAnswer {
     BackendAnswer::parse(answer.to_string().as_bytes()).unwrap()
@@ -248,5 +249,44 @@ proptest! {
         kept("variables", read.variables == Variables::from([("name".to_owned(), "Ada".into())]))?;
         kept("metadata", read.metadata.len() == 1)?;
         kept("action", read.action == BackendAction::Answer)?;
+    }
+}
+
+#[test]
+fn how_long_an_answer_serves_and_whom_is_read_leniently() {
+    let seconds = |ttl, revalidate, stale| {
+        let [ttl, revalidate, stale] = [ttl, revalidate, stale].map(Duration::from_secs_f64);
+        Windows { ttl, revalidate, stale }
+    };
+    let (usual, day) = (Windows::default(), 86_400.0);
+    let number = "expected a number from 0 to 86400";
+    for (cache, windows, by, warnings) in [
+        (json!(null), seconds(60.0, 60.0, day), None, vec![]),
+        (json!({"ttlSeconds": 1, "revalidateSeconds": 2.5, "staleSeconds": 3}), seconds(1.0, 2.5, 3.0), None, vec![]),
+        (json!({"ttl_seconds": 3600, "by": []}), seconds(3600.0, 60.0, day), Some(By::of(&[])), vec![]),
+        (json!({"ttlSeconds": 0}), seconds(0.0, 0.0, day), None, vec![]),
+        (json!({"by": ["called", "trunk"]}), usual, Some(By::of(&[Facet::Called, Facet::Trunk])), vec![]),
+        (json!({"by": Facet::ALL.map(Facet::name)}), usual, Some(By::EVERYTHING), vec![]),
+        (
+            json!({"ttlSeconds": "60", "revalidateSeconds": -1, "staleSeconds": 604_801}),
+            usual,
+            None,
+            vec![
+                format!("cache.ttlSeconds: {number}, found a string of 2 bytes"),
+                format!("cache.revalidateSeconds: {number}, found a number"),
+                "cache.staleSeconds: expected a number from 0 to 604800, found a number".into(),
+            ],
+        ),
+        (
+            json!({"by": ["called", "colour"]}),
+            usual,
+            Some(By::EVERYTHING),
+            vec!["cache.by: expected an array of caller, called, diverted, trunk or route, found an array of 2".into()],
+        ),
+        (json!([]), usual, None, vec!["cache: expected an object, found an array of 0".into()]),
+    ] {
+        let read = parse(&json!({"cache": cache}));
+        assert_eq!(read.caching, Caching { windows, by }, "{cache}");
+        assert_eq!(read.warnings, warnings, "{cache}");
     }
 }

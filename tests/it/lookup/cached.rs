@@ -107,7 +107,9 @@ async fn a_restarted_backends_new_answers_are_seen_within_ttl() {
     let addr = old.addr();
     old.stop().await;
     drop(old);
-    let _new = Mock::start(Script { addr, ..Script::always(says("new")) }).await.unwrap();
+    let mut script = Script::always(says("new"));
+    script.addr = addr;
+    let _new = Mock::start(script).await.unwrap();
     let restarted = Instant::now();
     let seen = timeout(AMPLE, async {
         loop {

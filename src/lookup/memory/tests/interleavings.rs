@@ -192,7 +192,6 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
     #[test]
     fn nobody_gets_anothers_answer_and_nothing_is_asked_twice_at_once(
         cache_by in proptest::option::of(0..32_u8),
