@@ -91,15 +91,23 @@ impl App {
             tracing::warn!("DIALPLANE_CALL_CONFIG_SECRET is not set: the backend's requests go unsigned");
         }
         let tls = Tls::with_system_roots();
-        let client = Client::with_connect_timeout(&tls, settings.budget.connect)?;
-        let (router, budget) = (settings.backend, settings.budget);
-        let policy =
-            lookup::Policy { router, default: default_agent, unmatched, budget, cache: settings.cache };
+        let budget = settings.budget;
+        let clients = lookup::Clients {
+            router: Client::with_connect_timeout(&tls, budget.connect)?,
+            tenants: Client::reaching(settings.tenants_reach, &tls, budget.connect)?,
+        };
+        let policy = lookup::Policy {
+            router: settings.backend,
+            default: default_agent,
+            unmatched,
+            budget,
+            cache: settings.cache,
+        };
         let (dialplan_sender, dialplan) = watch::channel(Arc::new(loaded.dialplan));
         let provider = settings.providers.into_iter().next().ok_or(StartError::NoProvider)?;
         let shared = Arc::new(Shared {
             dialplan,
-            lookup: Lookup::new(client, policy, metrics.clone()),
+            lookup: Lookup::new(clients, policy, metrics.clone()),
             provider: Arc::new(provider),
             dialer: Dialer::new(&tls),
             journal,

@@ -1,5 +1,6 @@
 //! What is known of a call before anything is decided: who is called, who calls, where it came in.
 
+mod destination;
 mod ending;
 mod number;
 mod refusal;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use destination::Destination;
 pub use ending::{Ending, Fault, Side};
 pub use number::{Country, E164, Number};
 pub use refusal::Refusal;

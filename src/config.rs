@@ -21,6 +21,7 @@ use variables::Variables;
 use crate::dialplan::Backend;
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
+use crate::http::address::Reach;
 use crate::livekit::Project;
 use crate::lookup::{Budget, CacheBounds, Unmatched};
 use crate::realtime::Provider;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub providers: Vec<Provider>,
     /// The router's own backend, for tenants without one and for numbers that no route names.
     pub backend: Option<Backend>,
+    /// Where the backends that tenants name may be.
+    pub tenants_reach: Reach,
     /// Of one lookup.
     pub budget: Budget,
     /// How much is kept of what backends answer.
@@ -58,7 +61,7 @@ pub struct Settings {
 }
 
 const FILE_KEYS: Keys =
-    Keys::only(&["livekit", "trunk", "provider", "call_config", "default_agent", "unmatched"]);
+    Keys::only(&["livekit", "trunk", "provider", "call_config", "default_agent", "unmatched", "addresses"]);
 
 impl Settings {
     /// The file at `path`, or else at `DIALPLANE_CONFIG`, or none; and the environment over it. `cores` sets how many
@@ -125,6 +128,7 @@ impl Settings {
         let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS));
         let providers = sections::read_providers(&root, variables, surroundings);
         let call_config = call_config::read(&root, variables, surroundings);
+        let tenants_reach = call_config::read_addresses(&root);
         let default_agent = sections::read_default_agent(&root);
         let unmatched_action = sections::read_unmatched(&root, call_config.names_backend);
         let http = variables
@@ -138,6 +142,7 @@ impl Settings {
             trunks,
             providers: providers?,
             backend: call_config.backend,
+            tenants_reach: tenants_reach?,
             budget: call_config.budget,
             cache: call_config.cache,
             default_agent,

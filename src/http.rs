@@ -3,14 +3,17 @@
 //! It follows no redirect, retries nothing and uses no proxy: a signed request goes to the address that the
 //! operator wrote and nowhere else. How long a whole exchange may take is its caller's budget.
 
+pub mod address;
 pub mod sign;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::tls::Tls;
+use address::{Allowed, Filter, NotPublic, Reach};
 
 /// How long finding the host, TCP and TLS may take together.
 pub const CONNECT: Duration = Duration::from_millis(500);
@@ -27,6 +30,8 @@ pub struct Unbuilt;
 pub enum HttpError {
     #[error("no connection")]
     Connect,
+    #[error("the address is not public")]
+    Address,
     #[error("the connection broke before the answer was whole")]
     Broken,
     #[error("the answer is larger than the bound")]
@@ -40,6 +45,8 @@ pub enum HttpError {
 pub struct Client {
     kept: reqwest::Client,
     fresh: reqwest::Client,
+    /// `None`: anywhere.
+    allowed: Option<Arc<[Allowed]>>,
 }
 
 /// The head of an answer; the body is still on its way.
@@ -47,14 +54,24 @@ pub struct Client {
 pub struct Reply(reqwest::Response);
 
 impl Client {
+    /// One that goes anywhere.
     pub fn new(tls: &Tls) -> Result<Self, Unbuilt> {
         Self::with_connect_timeout(tls, CONNECT)
     }
 
     /// With another bound than [`CONNECT`].
     pub fn with_connect_timeout(tls: &Tls, connect: Duration) -> Result<Self, Unbuilt> {
-        let build = |idle: usize| Self::build(tls, connect, idle);
-        Ok(Self { kept: build(32)?, fresh: build(0)? })
+        Self::reaching(Reach::Anywhere, tls, connect)
+    }
+
+    /// One that goes no further than `reach`. Its connections are its own.
+    pub fn reaching(reach: Reach, tls: &Tls, connect: Duration) -> Result<Self, Unbuilt> {
+        let allowed: Option<Arc<[Allowed]>> = match reach {
+            Reach::Anywhere => None,
+            Reach::Public(allowed) => Some(allowed.into()),
+        };
+        let build = |idle: usize| Self::build(allowed.as_ref(), tls, connect, idle);
+        Ok(Self { kept: build(32)?, fresh: build(0)?, allowed })
     }
 
     /// The same, but every request has a connection of its own: for one whose first try may have failed by the
@@ -65,8 +82,17 @@ impl Client {
     }
 
     /// Keeps up to `idle` connections to each host.
-    fn build(tls: &Tls, connect: Duration, idle: usize) -> Result<reqwest::Client, Unbuilt> {
-        reqwest::Client::builder()
+    fn build(
+        allowed: Option<&Arc<[Allowed]>>,
+        tls: &Tls,
+        connect: Duration,
+        idle: usize,
+    ) -> Result<reqwest::Client, Unbuilt> {
+        let mut builder = reqwest::Client::builder();
+        if let Some(allowed) = allowed {
+            builder = builder.dns_resolver(Arc::new(Filter { allowed: Arc::clone(allowed) }));
+        }
+        builder
             .tls_backend_preconfigured(tls.config().as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -87,9 +113,16 @@ impl Client {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Reply, HttpError> {
+        if let Some(allowed) = &self.allowed {
+            address::check_literal(url, allowed).map_err(|NotPublic| HttpError::Address)?;
+        }
         let request = self.kept.post(url.clone()).headers(header_map(headers)?).body(body);
         let reply = request.send().await;
-        reply.map(Reply).map_err(|e| if e.is_connect() { HttpError::Connect } else { HttpError::Broken })
+        reply.map(Reply).map_err(|error| match error.is_connect() {
+            true if NotPublic::caused(&error) => HttpError::Address,
+            true => HttpError::Connect,
+            false => HttpError::Broken,
+        })
     }
 }
 

@@ -56,7 +56,7 @@
 //! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics` | telemetry | axum |
-//! | `config` | settings from file and environment | document, http::sign, call, tenant, dialplan, lookup, realtime, livekit | |
+//! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `cli` | commands | * | clap, anyhow |
 

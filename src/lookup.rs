@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::call::{E164, Refusal};
 use crate::dialplan::Backend;
+use crate::http::Client;
 use crate::tenant::{Agent, CallConfig, TenantId};
 pub use search::Lookup;
 
@@ -67,6 +68,22 @@ pub struct CacheBounds {
 impl Default for CacheBounds {
     fn default() -> Self {
         Self { entries: 10_000, bytes: 64 << 20 }
+    }
+}
+
+/// What backends are asked by.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// For the router's own.
+    pub router: Client,
+    /// For those that tenants name, which may be kept to public addresses.
+    pub tenants: Client,
+}
+
+impl From<Client> for Clients {
+    /// The same for all.
+    fn from(client: Client) -> Self {
+        Self { router: client.clone(), tenants: client }
     }
 }
 
@@ -129,6 +146,8 @@ pub enum Why {
     BreakerOpen,
     /// No connection: refused, DNS, TLS.
     Connect,
+    /// The tenant's own URL leads to an address that the settings do not allow. Nothing was sent.
+    Address,
     /// No whole answer inside the budget.
     Timeout,
     /// 204 or 404: the backend does not know this call.
@@ -148,12 +167,30 @@ pub enum Why {
 }
 
 impl Why {
+    /// Each once, of [`Why::Status`] any.
+    pub const ALL: [Self; 13] = [
+        Self::NoBackend,
+        Self::NotAsked,
+        Self::BreakerOpen,
+        Self::Connect,
+        Self::Address,
+        Self::Timeout,
+        Self::Unknown,
+        Self::Declined,
+        Self::Status(500),
+        Self::TooLarge,
+        Self::ContentType,
+        Self::Malformed,
+        Self::Broken,
+    ];
+
     /// Whether something is wrong; a backend that does not know a call, or leaves it to the next rung, does its job.
     pub const fn is_fault(self) -> bool {
         match self {
             Self::NoBackend | Self::NotAsked | Self::Unknown | Self::Declined => false,
             Self::BreakerOpen
             | Self::Connect
+            | Self::Address
             | Self::Timeout
             | Self::Status(_)
             | Self::TooLarge
@@ -170,6 +207,7 @@ impl Why {
             Self::NotAsked => "not-asked",
             Self::BreakerOpen => "breaker-open",
             Self::Connect => "connect",
+            Self::Address => "address",
             Self::Timeout => "timeout",
             Self::Unknown => "unknown",
             Self::Declined => "declined",
@@ -189,6 +227,7 @@ impl Why {
             | Self::NotAsked
             | Self::BreakerOpen
             | Self::Connect
+            | Self::Address
             | Self::Timeout
             | Self::Unknown
             | Self::Declined

@@ -1,6 +1,7 @@
 //! A tenant, its agents, and the configuration of one call.
 
 mod caching;
+pub mod template;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use caching::{By, Caching, Facet, Windows};
 
 use crate::pii::Redacted;
+use template::Variables;
 
 /// A tenant's name: 1 to 128 letters, digits, `-` and `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,6 +146,8 @@ pub struct CallConfig {
     pub max_duration: Option<Duration>,
     /// The backend's `metadata`, copied into the record untouched.
     pub metadata: BTreeMap<String, serde_json::Value>,
+    /// The backend's `variables`, for the names in the prompt and the greeting.
+    pub variables: Variables,
 }
 
 impl CallConfig {
@@ -163,6 +167,7 @@ impl CallConfig {
             language: agent.language.chosen(),
             max_duration: agent.max_duration.chosen(),
             metadata,
+            variables: Variables::new(),
         }
     }
 }

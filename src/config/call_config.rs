@@ -1,4 +1,4 @@
-//! `[call_config]`: the router's own backend, and how every backend is asked.
+//! `[call_config]`: the router's own backend, and how every backend is asked; `[addresses]`: where the others may be.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use url::Url;
 use super::variables::Variables;
 use crate::dialplan::Backend;
 use crate::document::{Keys, Surroundings, Table};
+use crate::http::address::{Allowed, Reach};
 use crate::http::sign::Secret;
 use crate::lookup::{Budget, CacheBounds};
 use crate::tenant::By;
@@ -22,6 +23,7 @@ const KEYS: Keys = Keys::only(&[
     "cache_entries",
     "cache_mb",
 ]);
+const ADDRESSES_KEYS: Keys = Keys::only(&["tenants", "allowed"]);
 /// Any of these makes it a backend.
 const BACKEND_KEYS: [&str; 4] = ["url", "secret", "token", "cache_by"];
 
@@ -121,5 +123,28 @@ fn read_bounds(table: Option<&Table<'_>>) -> CacheBounds {
     CacheBounds {
         entries: entries.unwrap_or(default.entries),
         bytes: megabytes.map_or(default.bytes, |megabytes| megabytes * MIB),
+    }
+}
+
+/// Where the backends that tenants name may be. `None` when something is wrong.
+pub(super) fn read_addresses(root: &Table<'_>) -> Option<Reach> {
+    const ACCEPTED: &str = "an array of networks, addresses and host names";
+    let Some(table) = root.table("addresses", ADDRESSES_KEYS) else { return Some(Reach::Anywhere) };
+    let listed = table.get("allowed");
+    let allowed = match &listed {
+        None => Some(Vec::new()),
+        Some(value) => value.items(ACCEPTED).and_then(|items| {
+            let all: Vec<_> =
+                items.iter().map(|item| item.parsed(Allowed::ACCEPTED, Allowed::parse)).collect();
+            all.into_iter().collect()
+        }),
+    };
+    match (table.require("tenants", "public or anywhere")?.choice(["public", "anywhere"])?, listed) {
+        ("public", _) => allowed.map(Reach::Public),
+        (_, None) => Some(Reach::Anywhere),
+        (_, Some(listed)) => {
+            listed.report_found("a list beside tenants = \"anywhere\"", "one beside tenants = \"public\"");
+            None
+        }
     }
 }

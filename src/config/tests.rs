@@ -1,3 +1,5 @@
+mod addresses;
+
 use super::*;
 use crate::call::Country;
 use crate::document::Given;
@@ -298,7 +300,7 @@ fn the_errors_of_file_and_variables_come_together() {
          [call_config]"
             .into(),
         "dialplane.toml:22:2: found the unknown key \"watchdogs\"; accepted: livekit, trunk, provider, call_config, \
-         default_agent, unmatched"
+         default_agent, unmatched, addresses"
             .into(),
         "LIVEKIT_URL: found beside 2 [[livekit]]; accepted: beside one at most".into(),
         "DIALPLANE_LOG: found \"xml\"; accepted: human or json".into(),

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::breaker::{Admission, Breakers, Outcome};
+use super::ladder::Owner;
 use super::memory::{Memory, Said, Ticket};
 use super::retry::Failure;
-use super::{Budget, Why, webhook};
+use super::{Budget, Clients, Why, webhook};
 use crate::call::Call;
 use crate::dialplan::{Backend, Routed};
 use crate::http::Client;
@@ -17,7 +18,7 @@ use crate::telemetry::Metrics;
 /// What every request of a router shares.
 #[derive(Debug)]
 pub(super) struct Asker {
-    client: Client,
+    clients: Clients,
     budget: Budget,
     memory: Arc<Memory>,
     breakers: Mutex<Breakers>,
@@ -28,6 +29,7 @@ pub(super) struct Asker {
 #[derive(Debug, Clone)]
 pub(super) struct Question<'q> {
     pub(super) backend: &'q Backend,
+    pub(super) owner: Owner,
     /// The backend's print; see `Facts`.
     pub(super) print: u64,
     pub(super) call: &'q Call,
@@ -42,6 +44,7 @@ pub(super) struct Question<'q> {
 #[derive(Debug)]
 pub(super) struct OwnedQuestion {
     backend: Backend,
+    owner: Owner,
     print: u64,
     call: Call,
     routed: Option<Routed>,
@@ -54,6 +57,7 @@ impl Question<'_> {
     pub(super) fn to_owned(&self) -> OwnedQuestion {
         OwnedQuestion {
             backend: self.backend.clone(),
+            owner: self.owner,
             print: self.print,
             call: self.call.clone(),
             routed: self.routed.cloned(),
@@ -68,6 +72,7 @@ impl OwnedQuestion {
     pub(super) const fn borrowed(&self) -> Question<'_> {
         Question {
             backend: &self.backend,
+            owner: self.owner,
             print: self.print,
             call: &self.call,
             routed: self.routed.as_ref(),
@@ -79,8 +84,8 @@ impl OwnedQuestion {
 }
 
 impl Asker {
-    pub(super) fn new(client: Client, budget: Budget, memory: Arc<Memory>, metrics: Metrics) -> Self {
-        Self { client, budget, memory, breakers: Mutex::default(), metrics }
+    pub(super) fn new(clients: Clients, budget: Budget, memory: Arc<Memory>, metrics: Metrics) -> Self {
+        Self { clients, budget, memory, breakers: Mutex::default(), metrics }
     }
 
     /// Asks, by the question's deadline, and lands the ticket.
@@ -101,6 +106,8 @@ impl Asker {
         let came_to = match &outcome {
             Ok(_) => Outcome::Answered,
             Err(Failure { why: Why::Connect, .. }) => Outcome::NoConnection,
+            // It says nothing of the backend.
+            Err(Failure { why: Why::Address, .. }) => return (outcome, attempts),
             Err(_) => Outcome::Failed,
         };
         let mut breakers = self.breakers();
@@ -117,13 +124,17 @@ impl Asker {
 
     /// The second request keeps the first one's id; a trial of a breaker is one request.
     async fn try_twice(&self, question: &Question<'_>, trial: bool) -> (Result<(Said, u32), Failure>, u8) {
-        let first = self.attempt(&self.client, question, 1).await;
+        let client = match question.owner {
+            Owner::Router => &self.clients.router,
+            Owner::Tenant => &self.clients.tenants,
+        };
+        let first = self.attempt(client, question, 1).await;
         let Err(failure) = first else { return (first, 1) };
         let remaining = question.deadline.saturating_duration_since(Instant::now());
         let Some(wait) = failure.retry_in(remaining).filter(|_| !trial) else { return (first, 1) };
         sleep(wait).await;
         self.metrics.config_retried();
-        (self.attempt(&self.client.fresh(), question, 2).await, 2)
+        (self.attempt(&client.fresh(), question, 2).await, 2)
     }
 
     async fn attempt(

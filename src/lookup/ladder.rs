@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Answer, ConfigSource, Decision, Report, Unmatched, Why};
-use crate::call::Refusal;
+use crate::call::{Call, Refusal};
 use crate::dialplan::{Action, Backend, Routed};
+use crate::tenant::template::Names;
 use crate::tenant::wire::{BackendAction, BackendAnswer};
 use crate::tenant::{Agent, CallConfig, TenantId};
 
@@ -83,14 +84,36 @@ pub(super) fn merge(
             answer(tenant, Decision::Refuse(refusal), ConfigSource::Backend, None, warnings)
         }
         BackendAction::Default => {
-            let config = CallConfig::of(under, said.metadata.clone());
+            let (variables, metadata) = (said.variables.clone(), said.metadata.clone());
+            let config = CallConfig { variables, ..CallConfig::of(under, metadata) };
             answer(tenant, Decision::Answer(config), source, Some(Why::Declined), warnings)
         }
-        BackendAction::Answer => {
-            let config = CallConfig::of(said.agent.clone().over(under), said.metadata.clone());
+        BackendAction::Answer | BackendAction::Transfer(_) => {
+            let (variables, metadata) = (said.variables.clone(), said.metadata.clone());
+            let agent = said.agent.clone().over(under);
+            let config = CallConfig { variables, ..CallConfig::of(agent, metadata) };
             answer(tenant, Decision::Answer(config), ConfigSource::Backend, None, warnings)
         }
     }
+}
+
+/// The answer with the names in its prompt and greeting filled in for this call.
+pub(super) fn fill(mut answer: Answer, call: &Call, routed: Option<&Routed>) -> Answer {
+    let Decision::Answer(config) = answer.decision else { return answer };
+    let tenant = answer.tenant.as_ref();
+    let known = routed.map(|routed| &routed.tenant).filter(|known| tenant == Some(&known.id));
+    let variables = config.variables.clone();
+    let names = Names {
+        call,
+        tenant,
+        tenant_name: known.and_then(|known| known.name.as_deref()),
+        route: routed.map(|routed| &*routed.route),
+        variables: &variables,
+    };
+    let (config, warnings) = names.fill(config);
+    answer.report.warnings.extend(warnings);
+    answer.decision = Decision::Answer(config);
+    answer
 }
 
 /// The layers below the backend, and which of them is on top. A route's agent belongs to the route's tenant:

@@ -287,7 +287,7 @@ impl Ticket {
             Said::Answer(answer) => {
                 let windows = answer.caching.windows;
                 let windows = match answer.action {
-                    BackendAction::Answer => windows,
+                    BackendAction::Answer | BackendAction::Transfer(_) => windows,
                     BackendAction::Reject(_) | BackendAction::Default => brief(windows),
                 };
                 (windows, answer.caching.by.unwrap_or(self.otherwise))

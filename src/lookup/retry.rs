@@ -30,6 +30,7 @@ impl Failure {
             | Why::NoBackend
             | Why::NotAsked
             | Why::BreakerOpen
+            | Why::Address
             | Why::Unknown
             | Why::Declined
             | Why::TooLarge

@@ -15,10 +15,9 @@ use super::key::Facts;
 use super::ladder::{self, Step};
 use super::memory::{Aged, Flight, Memory, Of, Plan, Said, Ticket};
 use super::retry::Failure;
-use super::{Answer, ConfigSource, Policy, Purge, Why};
+use super::{Answer, Clients, ConfigSource, Policy, Purge, Why};
 use crate::call::Call;
 use crate::dialplan::Routed;
-use crate::http::Client;
 use crate::telemetry::Metrics;
 
 /// Answers that are asked for again behind calls, at once.
@@ -54,9 +53,9 @@ struct Found {
 }
 
 impl Lookup {
-    pub fn new(client: Client, policy: Policy, metrics: Metrics) -> Self {
+    pub fn new(clients: impl Into<Clients>, policy: Policy, metrics: Metrics) -> Self {
         let memory = Arc::new(Memory::new(policy.cache));
-        let asker = Asker::new(client, policy.budget, Arc::clone(&memory), metrics.clone());
+        let asker = Asker::new(clients.into(), policy.budget, Arc::clone(&memory), metrics.clone());
         let stop = CancellationToken::new();
         Self {
             policy,
@@ -82,7 +81,7 @@ impl Lookup {
             Step::Ask(backend, owner) => {
                 let facts = Facts::of(call, routed, backend, &self.seed);
                 let (deadline, print) = (started + budget.whole, facts.print());
-                let question = Question { backend, print, call, routed, deadline, now, at: started };
+                let question = Question { backend, owner, print, call, routed, deadline, now, at: started };
                 let found = self.find(&facts, &question).await;
                 let outcome = found.said.and_then(|said| match said {
                     Said::Answer(answer) => Ok(answer),
@@ -98,6 +97,7 @@ impl Lookup {
                 answer
             }
         };
+        answer = ladder::fill(answer, call, routed);
         answer.report.took = started.elapsed();
         log(call, &answer);
         answer

@@ -119,6 +119,7 @@ fn why(error: HttpError) -> Why {
     match error {
         // A token that may not stand in a header: nothing could be sent.
         HttpError::Connect | HttpError::Header => Why::Connect,
+        HttpError::Address => Why::Address,
         HttpError::Broken => Why::Broken,
         HttpError::TooLarge => Why::TooLarge,
     }

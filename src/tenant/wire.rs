@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::template::{Variables, is_variable_name};
 use super::{Agent, By, Caching, Choice, GreetingMode, TenantId, Windows};
-use crate::call::Refusal;
+use crate::call::{Destination, Refusal};
 use crate::pii::Redacted;
 use fields::Fields;
 
@@ -20,6 +21,9 @@ pub const MAX_START_MESSAGE: usize = 4 * 1024;
 const MAX_NAME: usize = 128;
 /// Largest accepted `metadata`, as compact JSON, in bytes.
 pub const MAX_METADATA: usize = 8 * 1024;
+/// Most variables of an answer, and the longest text of one in bytes.
+pub const MAX_VARIABLES: usize = 64;
+pub const MAX_VARIABLE: usize = 1024;
 const DAY: f64 = 86_400.0;
 
 /// What a backend answered.
@@ -30,14 +34,17 @@ pub struct BackendAnswer {
     pub agent: Agent,
     pub metadata: BTreeMap<String, Value>,
     pub caching: Caching,
+    pub variables: Variables,
     pub warnings: Vec<String>,
 }
 
 /// What a backend wants done with the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackendAction {
     Answer,
     Reject(Refusal),
+    /// Not used by this version: the call is answered.
+    Transfer(Destination),
     /// Leave it to the next rung.
     Default,
 }
@@ -56,29 +63,36 @@ impl BackendAnswer {
         let agent = agent(&mut fields);
         let metadata = metadata(&mut fields);
         let caching = caching(&mut fields);
-        for later in ["tools", "variables"] {
-            fields.refuse(later, "not read by this version");
-        }
+        let variables = variables(&mut fields);
+        fields.refuse("tools", "not read by this version");
         if matches!(agent.language, Choice::This(_)) {
             fields.refuse("language", "not used by this version");
         }
-        Ok(Self { action, tenant, agent, metadata, caching, warnings: fields.into_warnings() })
+        Ok(Self { action, tenant, agent, metadata, caching, variables, warnings: fields.into_warnings() })
     }
 }
 
 fn action(fields: &mut Fields) -> BackendAction {
-    const ACTIONS: &str = r#""answer", "reject" or "default""#;
+    const WORDS: [&str; 4] = ["answer", "reject", "transfer", "default"];
+    const ACTIONS: &str = r#""answer", "reject", "transfer" or "default""#;
     const REASONS: &str = r#""busy", "declined", "not-found" or "unavailable""#;
     let mut reject = fields.object("reject");
     let reason = reject.take("reason", REASONS, |v| Refusal::from_name(v.as_str()?));
     fields.absorb(reject);
-    let action = fields.take("action", ACTIONS, |value| match value.as_str()? {
-        "answer" => Some(BackendAction::Answer),
-        "reject" => Some(BackendAction::Reject(reason.unwrap_or(Refusal::Declined))),
-        "default" => Some(BackendAction::Default),
-        _ => None,
-    });
-    action.unwrap_or(BackendAction::Answer)
+    let mut transfer = fields.object("transfer");
+    let to = transfer.take("to", Destination::ACCEPTED, |v| Destination::parse(v.as_str()?));
+    fields.absorb(transfer);
+    let word = fields
+        .take("action", ACTIONS, |value| value.as_str().filter(|w| WORDS.contains(w)).map(str::to_owned));
+    match word.as_deref() {
+        Some("reject") => BackendAction::Reject(reason.unwrap_or(Refusal::Declined)),
+        Some("default") => BackendAction::Default,
+        Some("transfer") => {
+            fields.warn("action", "transfer is not used by this version");
+            to.map_or(BackendAction::Answer, BackendAction::Transfer)
+        }
+        Some(_) | None => BackendAction::Answer,
+    }
 }
 
 fn agent(fields: &mut Fields) -> Agent {
@@ -113,6 +127,36 @@ fn metadata(fields: &mut Fields) -> BTreeMap<String, Value> {
         value.as_object().filter(|_| size <= MAX_METADATA).cloned()
     });
     metadata.unwrap_or_default().into_iter().collect()
+}
+
+fn variables(fields: &mut Fields) -> Variables {
+    const NAMES: &str = "names of a letter or _ and at most 63 letters, digits, _, . or -";
+    let accepted = format!("a string of at most {MAX_VARIABLE} bytes, a number or a boolean");
+    let read = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()).filter(|text| text.len() <= MAX_VARIABLE),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let mut object = fields.object("variables");
+    let (good, strange): (Vec<String>, Vec<String>) = object.names().partition(|name| is_variable_name(name));
+    if !strange.is_empty() {
+        fields.warn("variables", &format!("expected {NAMES}, found {} others", strange.len()));
+    }
+    if good.len() > MAX_VARIABLES {
+        let found = good.len();
+        fields.warn(
+            "variables",
+            &format!("expected at most {MAX_VARIABLES}, found {found}; the last are dropped"),
+        );
+    }
+    let taken = good.into_iter().take(MAX_VARIABLES).filter_map(|name| {
+        let value = object.take(&name, &accepted, read)?;
+        Some((name, value.into()))
+    });
+    let variables = taken.collect();
+    fields.absorb(object);
+    variables
 }
 
 fn caching(fields: &mut Fields) -> Caching {

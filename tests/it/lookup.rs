@@ -1,7 +1,10 @@
 //! The call-config lookup over real sockets: what is sent, and what every failure of a backend comes to.
 
+mod address;
 mod cached;
 mod failing;
+mod names;
+mod openapi;
 mod server;
 mod tls;
 
@@ -17,7 +20,7 @@ use dialplane::lookup::{
     Answer, Budget, CacheBounds, ConfigSource, Decision, Lookup, Policy, Unmatched, Why,
 };
 use dialplane::telemetry::Metrics;
-use dialplane::tenant::{Agent, Choice, TenantId};
+use dialplane::tenant::{Agent, Choice, Greeting, TenantId};
 use dialplane::tls::Tls;
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::dialplan::{Match, Tenant};
+use crate::tenant::template::Variables;
 use crate::tenant::{Caching, Choice};
 
 fn backend(url: &str) -> Backend {
@@ -29,8 +30,9 @@ fn answered_by(agent: Option<Agent>) -> Routed {
 fn said(action: BackendAction, tenant: Option<&str>, agent: Agent) -> Result<Arc<BackendAnswer>, Why> {
     let tenant = tenant.and_then(TenantId::parse);
     let metadata = BTreeMap::from([("k".to_owned(), 1.into())]);
-    let caching = Caching::default();
-    Ok(Arc::new(BackendAnswer { action, tenant, agent, metadata, caching, warnings: Vec::new() }))
+    let (caching, variables) = (Caching::default(), Variables::new());
+    let warnings = Vec::new();
+    Ok(Arc::new(BackendAnswer { action, tenant, agent, metadata, caching, variables, warnings }))
 }
 
 #[test]
@@ -131,6 +133,47 @@ fn only_the_routers_backend_names_a_tenant_and_never_lends_it_anothers_agent() {
         assert_eq!(answer.tenant.as_ref().map(TenantId::as_str), tenant, "{what}");
         assert_eq!(config.voice.as_deref(), Some(voice), "{what}");
         assert_eq!(answer.report.warnings.len(), warnings, "{what}");
+    }
+}
+
+#[test]
+fn names_are_filled_in_whatever_layer_they_come_from() {
+    let prompt = |text: &str| Agent { prompt: Choice::This(text.into()), ..Agent::default() };
+    let default = prompt("default {{tenant.name}} {{tenant.id}} {{route.id}} {{name}}");
+    let mut named = answered_by(Some(prompt("dialplan {{tenant.name}} {{name}}")));
+    named.tenant = Arc::new(Tenant { name: Some("Acme Dental".into()), ..(*named.tenant).clone() });
+    let bare = Routed { action: Action::Answer { agent: None }, ..named.clone() };
+    let says = |action: BackendAction, tenant: Option<&str>, agent: Agent| {
+        let variables = Variables::from([("name".to_owned(), "Ada".into())]);
+        said(action, tenant, agent).map(|said| Arc::new(BackendAnswer { variables, ..(*said).clone() }))
+    };
+    let backends = prompt("backend {{tenant.name}} {{name}}");
+    let (answers, silent) = (BackendAction::Answer, Agent::default());
+    let unknown = "systemPrompt: {{name}} is not known";
+    for (outcome, route, expected, warnings) in [
+        (says(answers.clone(), None, backends), Some(&named), "backend Acme Dental Ada", vec![]),
+        (says(answers.clone(), None, silent.clone()), Some(&named), "dialplan Acme Dental Ada", vec![]),
+        (
+            says(BackendAction::Default, None, silent.clone()),
+            Some(&named),
+            "dialplan Acme Dental Ada",
+            vec![],
+        ),
+        (Err(Why::Timeout), Some(&named), "dialplan Acme Dental {{name}}", vec![unknown]),
+        (Err(Why::Timeout), Some(&bare), "default Acme Dental acme front-desk {{name}}", vec![unknown]),
+        // Another tenant, whose name the route does not know.
+        (
+            says(answers.clone(), Some("other"), silent.clone()),
+            Some(&named),
+            "default other other front-desk Ada",
+            vec![],
+        ),
+        (says(answers, None, silent), None, "default    Ada", vec![]),
+    ] {
+        let answer = fill(merge(outcome, Owner::Router, route, &default), &Call::example(), route);
+        let Decision::Answer(config) = answer.decision else { panic!("{expected}: refused") };
+        assert_eq!(config.prompt.unwrap().reveal(), expected);
+        assert_eq!(answer.report.warnings, warnings, "{expected}");
     }
 }
 

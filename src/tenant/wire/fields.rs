@@ -2,6 +2,14 @@ use serde_json::{Map, Value};
 
 use crate::tenant::Choice;
 
+#[cfg(test)]
+thread_local! {
+    /// Every field that was looked for on this thread, whether it was there or not.
+    pub(super) static ASKED_FOR: std::cell::RefCell<std::collections::BTreeSet<String>> = const {
+        std::cell::RefCell::new(std::collections::BTreeSet::new())
+    };
+}
+
 /// The fields of one JSON object, read by their camelCase names or the same in snake_case, and the warnings
 /// of those that were dropped. `null` is as good as absent.
 pub(super) struct Fields {
@@ -16,8 +24,19 @@ impl Fields {
         Self { values, path: String::new(), warnings: Vec::new() }
     }
 
-    pub(super) fn into_warnings(self) -> Vec<String> {
+    /// Each names a field; of very many only the first.
+    pub(super) fn into_warnings(mut self) -> Vec<String> {
+        const MOST: usize = 16;
+        if let Some(more) = self.warnings.len().checked_sub(MOST).filter(|more| *more > 0) {
+            self.warnings.truncate(MOST);
+            self.warnings.push(format!("{more} more faults are not named"));
+        }
         self.warnings
+    }
+
+    /// The names of the fields that say anything, as they are written.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.values.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.clone())
     }
 
     /// The fields of an object in this one; those of an empty one where there is none.
@@ -41,8 +60,8 @@ impl Fields {
         let value = self.get(name)?;
         let taken = read(value);
         if taken.is_none() {
-            let warning = format!("{}{name}: expected {accepted}, found {}", self.path, kind(value));
-            self.warnings.push(warning);
+            let found = kind(value);
+            self.warn(name, &format!("expected {accepted}, found {found}"));
         }
         taken
     }
@@ -66,17 +85,23 @@ impl Fields {
         })
     }
 
+    pub(super) fn warn(&mut self, name: &str, text: &str) {
+        self.warnings.push(format!("{}{name}: {text}", self.path));
+    }
+
     /// Warns when the field is there and says something.
     pub(super) fn refuse(&mut self, name: &str, why: &str) {
         let empty = |value: &Value| {
             value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
         };
         if self.get(name).is_some_and(|value| !empty(value)) {
-            self.warnings.push(format!("{}{name}: {why}", self.path));
+            self.warn(name, why);
         }
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
+        #[cfg(test)]
+        ASKED_FOR.with_borrow_mut(|paths| paths.insert(format!("{}{name}", self.path)));
         let said = |name: &str| self.values.get(name).filter(|value| !value.is_null());
         said(name).or_else(|| said(&snake_case(name)))
     }

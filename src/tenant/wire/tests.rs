@@ -30,7 +30,7 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
     let snake = json!({
         "action": "answer", "tenant_id": "acme", "system_prompt": "You answer the phone.",
         "model": "gpt-realtime-2.1", "voice": "marin", "temperature": 0.7, "start_message": "Hello",
-        "greeting": "say", "language": "en-US", "metadata": {"crm": {"id": 7}},
+        "greeting": "say", "language": "en-US", "variables": {"name": "Ada"}, "metadata": {"crm": {"id": 7}},
         "limits": {"max_duration_seconds": 1800},
     });
     for answer in [whole(), snake] {
@@ -39,6 +39,7 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
         assert_eq!(read.tenant, TenantId::parse("acme"));
         assert_eq!(read.action, BackendAction::Answer);
         assert_eq!(read.metadata, BTreeMap::from([("crm".to_owned(), json!({"id": 7}))]));
+        assert_eq!(read.variables, Variables::from([("name".to_owned(), "Ada".into())]));
         assert_eq!(read.warnings, ["language: not used by this version"]);
     }
 }
@@ -58,13 +59,17 @@ fn nothing_said_leaves_every_field_to_the_next_layer_and_empty_text_is_nothing()
 
 #[test]
 fn actions_are_read_and_what_is_not_known_is_answered() {
+    let transfer = BackendAction::Transfer(Destination::parse("tel:+15557770099").unwrap());
     for (answer, action, warnings) in [
         (json!({"action": "default"}), BackendAction::Default, 0),
         (json!({"action": "reject"}), BackendAction::Reject(Refusal::Declined), 0),
         (json!({"action": "reject", "reject": {"reason": "busy"}}), BackendAction::Reject(Refusal::Busy), 0),
         (json!({"action": "reject", "reject": {"reason": 7}}), BackendAction::Reject(Refusal::Declined), 1),
         (json!({"action": "reject", "reject": "busy"}), BackendAction::Reject(Refusal::Declined), 1),
-        (json!({"action": "transfer", "transfer": {"to": "tel:+1"}}), BackendAction::Answer, 1),
+        (json!({"action": "transfer", "transfer": {"to": "tel:+15557770099"}}), transfer, 1),
+        (json!({"action": "transfer", "transfer": {"to": "tel:+1"}}), BackendAction::Answer, 2),
+        (json!({"action": "transfer"}), BackendAction::Answer, 1),
+        (json!({"transfer": {"to": "tel:+15557770099"}}), BackendAction::Answer, 0),
         (json!({"action": ""}), BackendAction::Answer, 1),
         (json!({"reject": {"reason": "busy"}}), BackendAction::Answer, 0),
     ] {
@@ -106,6 +111,17 @@ fn a_wrong_field_is_dropped_with_a_warning_that_never_shows_it() {
             json!("x".repeat(MAX_PROMPT + 1)),
             "systemPrompt: expected a string of at most 65536 bytes, found a string of 65537 bytes",
         ),
+        ("variables", json!("secret"), "variables: expected an object, found a string of 6 bytes"),
+        (
+            "variables",
+            json!({"name": {"secret": 1}}),
+            "variables.name: expected a string of at most 1024 bytes, a number or a boolean, found an object of 1 fields",
+        ),
+        (
+            "variables",
+            json!({"+15551230001": 1}),
+            "variables: expected names of a letter or _ and at most 63 letters, digits, _, . or -, found 1 others",
+        ),
         ("tools", json!([{"name": "secret"}]), "tools: not read by this version"),
         ("language", json!(7), "language: expected a string of at most 128 bytes, found a number"),
     ] {
@@ -114,6 +130,34 @@ fn a_wrong_field_is_dropped_with_a_warning_that_never_shows_it() {
         let expected = Agent { start_message: Choice::This("Hello".into()), ..Agent::default() };
         assert_eq!((read.agent, read.tenant, read.metadata), (expected, None, BTreeMap::new()));
     }
+}
+
+#[test]
+fn variables_are_texts_numbers_and_booleans_and_bounded() {
+    let read =
+        parse(&json!({"variables": {"name": "Ada", "visits": 3, "ratio": 0.5, "vip": true, "no": null,
+        "first_name": "A", "crm.id-7": "x", "long": "x".repeat(MAX_VARIABLE + 1)}}));
+    let found: Vec<_> = read.variables.iter().map(|(k, v)| (k.as_str(), v.reveal().as_str())).collect();
+    let expected = [
+        ("crm.id-7", "x"),
+        ("first_name", "A"),
+        ("name", "Ada"),
+        ("ratio", "0.5"),
+        ("vip", "true"),
+        ("visits", "3"),
+    ];
+    assert_eq!((found.as_slice(), read.warnings.len()), (expected.as_slice(), 1));
+
+    let many = |count: usize, value: Value| -> Value {
+        let object: serde_json::Map<_, _> = (0..count).map(|n| (format!("v{n}"), value.clone())).collect();
+        json!({ "variables": object })
+    };
+    assert_eq!(parse(&many(MAX_VARIABLES, json!(1))).warnings.len(), 0);
+    let read = parse(&many(MAX_VARIABLES + 1, json!(1)));
+    assert_eq!(read.variables.len(), MAX_VARIABLES);
+    assert_eq!(read.warnings, ["variables: expected at most 64, found 65; the last are dropped"]);
+    let read = parse(&many(40, json!([])));
+    assert_eq!((read.warnings.len(), read.warnings[16].as_str()), (17, "24 more faults are not named"));
 }
 
 #[test]
@@ -130,6 +174,34 @@ fn what_is_not_an_object_is_no_answer() {
     for body in ["", "null", "[]", "\"answer\"", "{", "<html>", "{} {}", deep.as_str()] {
         let start: String = body.chars().take(10).collect();
         assert_eq!(BackendAnswer::parse(body.as_bytes()), Err(NotAnObject), "{start}");
+    }
+}
+
+/// `limits` and `limits.maxDurationSeconds`: every named property of a schema.
+fn properties(schema: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        found.push(format!("{path}{name}"));
+        properties(inner, &format!("{path}{name}."), found);
+    }
+}
+
+#[test]
+fn the_fields_that_are_read_are_those_of_the_published_schema() {
+    let schema = include_str!("../../../docs/call-config-response.schema.json");
+    let mut published = Vec::new();
+    properties(&serde_json::from_str(schema).unwrap(), "", &mut published);
+    published.sort();
+
+    fields::ASKED_FOR.take();
+    parse(&json!({}));
+    let read: Vec<String> = fields::ASKED_FOR.take().into_iter().collect();
+    assert_eq!(read, published);
+
+    // And it matters what they say: nothing takes an array of 0.
+    for path in published {
+        let wrong = path.rsplit('.').fold(json!([0]), |inner, name| json!({ name: inner }));
+        let warned = parse(&wrong).warnings.iter().any(|warning| warning.starts_with(&format!("{path}: ")));
+        assert!(warned, "{path}");
     }
 }
 
@@ -157,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn every_good_field_survives_any_other_being_anything(at in 0..11_usize, anything in any_json()) {
+    fn every_good_field_survives_any_other_being_anything(at in 0..12_usize, anything in any_json()) {
         let mut answer = whole();
         let fields = answer.as_object_mut().unwrap();
         let name = fields.keys().nth(at).unwrap().clone();
@@ -174,6 +246,7 @@ proptest! {
         kept("language", read.agent.language == good.language)?;
         kept("limits", read.agent.max_duration == good.max_duration)?;
         kept("tenantId", read.tenant == TenantId::parse("acme"))?;
+        kept("variables", read.variables == Variables::from([("name".to_owned(), "Ada".into())]))?;
         kept("metadata", read.metadata.len() == 1)?;
         kept("action", read.action == BackendAction::Answer)?;
     }

@@ -90,21 +90,7 @@ fn records_of_every_ending_are_valid() {
 
 #[test]
 fn records_of_every_config_outcome_are_valid() {
-    for why in [
-        None,
-        Some(Why::NoBackend),
-        Some(Why::NotAsked),
-        Some(Why::BreakerOpen),
-        Some(Why::Connect),
-        Some(Why::Timeout),
-        Some(Why::Unknown),
-        Some(Why::Declined),
-        Some(Why::Status(503)),
-        Some(Why::TooLarge),
-        Some(Why::ContentType),
-        Some(Why::Malformed),
-        Some(Why::Broken),
-    ] {
+    for why in Why::ALL.map(Some).into_iter().chain([None]) {
         let config = whole().config.map(|report| Report { why, ..report });
         assert_valid(SCHEMA, &read(&wire::line(&CallRecord { config, ..whole() })));
     }
