@@ -21,9 +21,9 @@ use crate::config::Settings;
 use crate::dialplan::trunk::Trunks;
 use crate::dialplan::{Dialplan, Loaded, Set};
 use crate::document::{Diagnostic, Process};
-use crate::http::{CONNECT, Client, Unbuilt};
+use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
-use crate::lookup::{Budget, Lookup};
+use crate::lookup::{self, Lookup};
 use crate::realtime::connect::Dialer;
 use crate::session::run::{Shared, run as converse};
 use crate::session::sounds::Sounds;
@@ -93,20 +93,28 @@ impl App {
             tracing::warn!("DIALPLANE_CALL_CONFIG_SECRET is not set: the backend's requests go unsigned");
         }
         let tls = Tls::with_system_roots();
-        let client = Client::new(&tls)?;
-        let tenants = Client::reaching(settings.tenants_reach, &tls, CONNECT)?;
-        let lookup = Lookup::new(client, settings.backend, default_agent, unmatched, Budget::default())
-            .asking_tenants_by(tenants);
+        let budget = settings.budget;
+        let clients = lookup::Clients {
+            router: Client::with_connect_timeout(&tls, budget.connect)?,
+            tenants: Client::reaching(settings.tenants_reach, &tls, budget.connect)?,
+        };
+        let policy = lookup::Policy {
+            router: settings.backend,
+            default: default_agent,
+            unmatched,
+            budget,
+            cache: settings.cache,
+        };
         let (dialplan_sender, dialplan) = watch::channel(Arc::new(loaded.dialplan));
         let provider = settings.providers.into_iter().next().ok_or(StartError::NoProvider)?;
         let shared = Arc::new(Shared {
             dialplan,
-            lookup,
+            lookup: Lookup::new(clients, policy, metrics.clone()),
             provider: Arc::new(provider),
             dialer: Dialer::new(&tls),
             journal,
             metrics: metrics.clone(),
-            timings: Timings::default(),
+            timings: Timings::with_lookup(budget.whole),
             sounds: Sounds::default(),
         });
         let slots = Slots::new(settings.max_calls);
@@ -144,6 +152,7 @@ impl App {
             tracing::warn!("some rooms were not left in time");
             workers.shutdown().await;
         }
+        sessions.shared.lookup.close().await;
         sessions.shared.journal.close().await;
         admin_stop.cancel();
         while side.join_next().await.is_some() {}

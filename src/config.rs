@@ -5,6 +5,7 @@
 //! All errors come at once, each naming the key or the variable, what was found and what is accepted.
 
 mod builtin;
+mod call_config;
 mod layers;
 mod sections;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
 use crate::http::address::Reach;
 use crate::livekit::Project;
-use crate::lookup::Unmatched;
+use crate::lookup::{Budget, CacheBounds, Unmatched};
 use crate::realtime::Provider;
 use crate::telemetry::logs::Format;
 use crate::tenant::Agent;
@@ -39,6 +40,10 @@ pub struct Settings {
     pub backend: Option<Backend>,
     /// Where the backends that tenants name may be.
     pub tenants_reach: Reach,
+    /// Of one lookup.
+    pub budget: Budget,
+    /// How much is kept of what backends answer.
+    pub cache: CacheBounds,
     /// The lowest rung of the answer ladder: `[default_agent]` over the built-in prompt and greeting.
     pub default_agent: Agent,
     /// `[unmatched] action`; see [`Settings::unmatched`].
@@ -122,10 +127,10 @@ impl Settings {
         let projects = sections::read_projects(&root, variables, surroundings);
         let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS));
         let providers = sections::read_providers(&root, variables, surroundings);
-        let backend = sections::read_call_config(&root, variables, surroundings);
-        let tenants_reach = sections::read_addresses(&root);
+        let call_config = call_config::read(&root, variables, surroundings);
+        let tenants_reach = call_config::read_addresses(&root);
         let default_agent = sections::read_default_agent(&root);
-        let unmatched_action = sections::read_unmatched(&root, variables);
+        let unmatched_action = sections::read_unmatched(&root, call_config.names_backend);
         let http = variables
             .parsed("DIALPLANE_HTTP", "an address and port such as 127.0.0.1:8080", |text| text.parse().ok());
         let max_calls = variables.whole("DIALPLANE_MAX_CALLS", 1..=100_000);
@@ -136,8 +141,10 @@ impl Settings {
             projects: projects?,
             trunks,
             providers: providers?,
-            backend,
+            backend: call_config.backend,
             tenants_reach: tenants_reach?,
+            budget: call_config.budget,
+            cache: call_config.cache,
             default_agent,
             unmatched_action,
             dialplans: variables.get("DIALPLANE_DIALPLANS").map(PathBuf::from),

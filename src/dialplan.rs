@@ -39,7 +39,7 @@ pub use set::{Loaded, Set};
 use crate::call::{Call, Refusal};
 use crate::http::sign::Secret;
 use crate::pii::Redacted;
-use crate::tenant::{Agent, TenantId};
+use crate::tenant::{Agent, By, TenantId};
 
 /// A tenant as its dialplan file describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,12 +52,14 @@ pub struct Tenant {
 }
 
 /// Where a tenant's own webhook is (`[backend]`), or the router's (`[call_config]`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Backend {
     pub url: url::Url,
     /// The webhook secrets, newest first; requests are signed with every one of them. Empty: unsigned.
     pub secrets: Vec<Secret>,
     pub bearer: Option<Redacted<String>>,
+    /// What its answers depend on where they do not say so themselves; `None`: on everything.
+    pub cache_by: Option<By>,
 }
 
 /// How the called number matched.

@@ -43,7 +43,8 @@ pub enum HttpError {
 /// Connections to any number of servers. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: reqwest::Client,
+    kept: reqwest::Client,
+    fresh: reqwest::Client,
     /// `None`: anywhere.
     allowed: Option<Arc<[Allowed]>>,
 }
@@ -69,11 +70,29 @@ impl Client {
             Reach::Anywhere => None,
             Reach::Public(allowed) => Some(allowed.into()),
         };
+        let build = |idle: usize| Self::build(allowed.as_ref(), tls, connect, idle);
+        Ok(Self { kept: build(32)?, fresh: build(0)?, allowed })
+    }
+
+    /// The same, but every request has a connection of its own: for one whose first try may have failed by the
+    /// connection it was on.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self { kept: self.fresh.clone(), ..self.clone() }
+    }
+
+    /// Keeps up to `idle` connections to each host.
+    fn build(
+        allowed: Option<&Arc<[Allowed]>>,
+        tls: &Tls,
+        connect: Duration,
+        idle: usize,
+    ) -> Result<reqwest::Client, Unbuilt> {
         let mut builder = reqwest::Client::builder();
-        if let Some(allowed) = &allowed {
+        if let Some(allowed) = allowed {
             builder = builder.dns_resolver(Arc::new(Filter { allowed: Arc::clone(allowed) }));
         }
-        let built = builder
+        builder
             .tls_backend_preconfigured(tls.config().as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -81,10 +100,10 @@ impl Client {
             .referer(false)
             .connect_timeout(connect)
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(32)
+            .pool_max_idle_per_host(idle)
             .user_agent(concat!("dialplane/", env!("CARGO_PKG_VERSION")))
-            .build();
-        built.map(|inner| Self { inner, allowed }).map_err(|_| Unbuilt)
+            .build()
+            .map_err(|_| Unbuilt)
     }
 
     /// Sends `body` and waits for the head of the answer. Header names are lower case.
@@ -97,7 +116,7 @@ impl Client {
         if let Some(allowed) = &self.allowed {
             address::check_literal(url, allowed).map_err(|NotPublic| HttpError::Address)?;
         }
-        let request = self.inner.post(url.clone()).headers(header_map(headers)?).body(body);
+        let request = self.kept.post(url.clone()).headers(header_map(headers)?).body(body);
         let reply = request.send().await;
         reply.map(Reply).map_err(|error| match error.is_connect() {
             true if NotPublic::caused(&error) => HttpError::Address,
@@ -110,6 +129,11 @@ impl Client {
 impl Reply {
     pub fn status(&self) -> u16 {
         self.0.status().as_u16()
+    }
+
+    /// A header's value by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
     }
 
     /// The media type in lower case, without its parameters.

@@ -13,8 +13,8 @@
 //!   [`admission`]).
 //! - **facts** The SIP participant's attributes become a [`call::Call`]. A bad value never fails a call.
 //! - **route** [`dialplan`] names the tenant and how the number matched. A pure function.
-//! - **config** [`lookup`] asks the tenant's backend; whatever goes wrong, a lower rung of the answer ladder
-//!   serves: the dialplan's agent, the router's default prompt.
+//! - **config** [`lookup`] has the answer of the tenant's backend or asks for it; whatever goes wrong, a lower rung of
+//!   the answer ladder serves: an older answer, the dialplan's agent, the router's default prompt.
 //! - **model** [`realtime`] connects and prepares the greeting while the caller still hears ringback.
 //! - **answer** Only then is our audio track published: livekit-sip answers the INVITE when it subscribes to it.
 //! - **converse** The session moves audio both ways, yields to the caller, and keeps the limits.
@@ -47,7 +47,7 @@
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `dialplan` | file, schedule, trunk, set, resolve | document, http::sign, call, tenant | |
 //! | `admission` | router slots | call, tenant | |
-//! | `lookup` | call-config webhook, the answer ladder | call, tenant, http, dialplan | |
+//! | `lookup` | call-config webhook, what is kept of it, the answer ladder | call, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |

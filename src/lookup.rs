@@ -1,18 +1,23 @@
 //! How a call is to be answered: the backend's `POST /call-config`, and what serves when it can't.
 
+mod asker;
+mod breaker;
+mod freshness;
+mod key;
 mod ladder;
+mod memory;
+mod retry;
+mod search;
 mod webhook;
 pub mod wire;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::time::Instant;
-
-use crate::call::{Call, Refusal};
-use crate::dialplan::{Backend, Routed};
+use crate::call::{E164, Refusal};
+use crate::dialplan::Backend;
 use crate::http::Client;
 use crate::tenant::{Agent, CallConfig, TenantId};
+pub use search::Lookup;
 
 /// What becomes of a call to a number that no route knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,22 +34,89 @@ pub enum Unmatched {
 /// How long a lookup may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
+    /// Finding the host, TCP and TLS of one request together.
+    pub connect: Duration,
     /// One request and its whole answer.
     pub attempt: Duration,
     /// All of it.
     pub whole: Duration,
 }
 
+impl Budget {
+    /// The longest `whole`: no caller rings for longer than that for a configuration.
+    pub const LONGEST: Duration = Duration::from_secs(7);
+}
+
 impl Default for Budget {
     fn default() -> Self {
-        Self { attempt: Duration::from_millis(1500), whole: Duration::from_secs(2) }
+        Self {
+            connect: crate::http::CONNECT,
+            attempt: Duration::from_millis(1500),
+            whole: Duration::from_secs(2),
+        }
     }
+}
+
+/// How much is kept of what backends answered. The least used goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheBounds {
+    pub entries: u64,
+    /// Of the answers and their keys in memory, about.
+    pub bytes: u64,
+}
+
+impl Default for CacheBounds {
+    fn default() -> Self {
+        Self { entries: 10_000, bytes: 64 << 20 }
+    }
+}
+
+/// What backends are asked by.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// For the router's own.
+    pub router: Client,
+    /// For those that tenants name, which may be kept to public addresses.
+    pub tenants: Client,
+}
+
+impl From<Client> for Clients {
+    /// The same for all.
+    fn from(client: Client) -> Self {
+        Self { router: client.clone(), tenants: client }
+    }
+}
+
+/// What the operator decides of lookups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The router's own backend, which serves tenants without one and may name the tenant.
+    pub router: Option<Backend>,
+    /// The last layer of every answer.
+    pub default: Agent,
+    pub unmatched: Unmatched,
+    pub budget: Budget,
+    pub cache: CacheBounds,
+}
+
+/// What is to be forgotten of what backends answered. A request that is on its way is not kept either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purge {
+    All,
+    /// What was asked for a route of this tenant, or names it.
+    Tenant(TenantId),
+    /// What was asked for this called number, and what would serve it.
+    Number(E164),
 }
 
 /// The rung of the answer ladder that served: `config_source` in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConfigSource {
+    /// What the backend answered earlier.
+    Cache,
     Backend,
+    /// What the backend answered earlier; it should have been asked again, and that failed.
+    Stale,
     /// The tenant's own agent in the dialplan.
     Dialplan,
     /// The router's default prompt.
@@ -54,7 +126,9 @@ pub enum ConfigSource {
 impl ConfigSource {
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Cache => "cache",
             Self::Backend => "backend",
+            Self::Stale => "stale",
             Self::Dialplan => "dialplan",
             Self::Default => "default",
         }
@@ -68,6 +142,8 @@ pub enum Why {
     NoBackend,
     /// The route or the settings decide, no backend is asked.
     NotAsked,
+    /// The backend has failed too often, and is left alone for a while.
+    BreakerOpen,
     /// No connection: refused, DNS, TLS.
     Connect,
     /// The tenant's own URL leads to an address that the settings do not allow. Nothing was sent.
@@ -92,9 +168,10 @@ pub enum Why {
 
 impl Why {
     /// Each once, of [`Why::Status`] any.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoBackend,
         Self::NotAsked,
+        Self::BreakerOpen,
         Self::Connect,
         Self::Address,
         Self::Timeout,
@@ -111,7 +188,8 @@ impl Why {
     pub const fn is_fault(self) -> bool {
         match self {
             Self::NoBackend | Self::NotAsked | Self::Unknown | Self::Declined => false,
-            Self::Connect
+            Self::BreakerOpen
+            | Self::Connect
             | Self::Address
             | Self::Timeout
             | Self::Status(_)
@@ -127,6 +205,7 @@ impl Why {
         match self {
             Self::NoBackend => "no-backend",
             Self::NotAsked => "not-asked",
+            Self::BreakerOpen => "breaker-open",
             Self::Connect => "connect",
             Self::Address => "address",
             Self::Timeout => "timeout",
@@ -146,6 +225,7 @@ impl Why {
             Self::Status(status) => Some(status),
             Self::NoBackend
             | Self::NotAsked
+            | Self::BreakerOpen
             | Self::Connect
             | Self::Address
             | Self::Timeout
@@ -163,10 +243,15 @@ impl Why {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     pub source: ConfigSource,
-    /// Why it is not the backend; `None` when it is.
+    /// Why it is not the backend; `None` when it is, or its earlier answer serves as well.
     pub why: Option<Why>,
     pub took: Duration,
+    /// Requests that were made for this call.
     pub attempts: u8,
+    /// Another call's request served this one too.
+    pub coalesced: bool,
+    /// Of what the backend said earlier, where that serves.
+    pub age: Option<Duration>,
     /// The answer's fields that were dropped, each with what was found and what is accepted. Never a value that
     /// could hold a number or a prompt.
     pub warnings: Vec<String>,
@@ -186,67 +271,4 @@ pub struct Answer {
     pub tenant: Option<TenantId>,
     pub decision: Decision,
     pub report: Report,
-}
-
-/// Finds out how calls are to be answered. One per router.
-#[derive(Debug)]
-pub struct Lookup {
-    client: Client,
-    /// For the tenants' own backends.
-    tenants: Client,
-    router: Option<Backend>,
-    default: Agent,
-    unmatched: Unmatched,
-    budget: Budget,
-}
-
-impl Lookup {
-    /// `router` is the router's own backend, which serves tenants without one and may name the tenant;
-    /// `default` is the last layer of every answer.
-    pub fn new(
-        client: Client,
-        router: Option<Backend>,
-        default: Agent,
-        unmatched: Unmatched,
-        budget: Budget,
-    ) -> Self {
-        Self { tenants: client.clone(), client, router, default, unmatched, budget }
-    }
-
-    /// With a client of its own for the backends that tenants name, which may be kept to public addresses.
-    #[must_use]
-    pub fn asking_tenants_by(self, tenants: Client) -> Self {
-        Self { tenants, ..self }
-    }
-
-    /// Asks the call's backend, if it has one, and lays the layers over each other. Takes no longer than the
-    /// budget and never fails. `now` dates the request's signature.
-    pub async fn resolve(&self, call: &Call, routed: Option<&Routed>, now: Timestamp) -> Answer {
-        let started = Instant::now();
-        let step = ladder::first(routed, self.router.as_ref(), self.unmatched);
-        let mut answer = match step {
-            ladder::Step::Refuse(refusal) => ladder::refused(routed, refusal),
-            ladder::Step::Below(why) => ladder::below(routed, &self.default, why),
-            ladder::Step::Ask(backend, owner) => {
-                let limit = self.budget.attempt.min(self.budget.whole);
-                let client = match owner {
-                    ladder::Owner::Router => &self.client,
-                    ladder::Owner::Tenant => &self.tenants,
-                };
-                let outcome = webhook::ask(client, backend, call, routed, now, limit).await;
-                ladder::merge(outcome, owner, routed, &self.default)
-            }
-        };
-        answer = ladder::fill(answer, call, routed);
-        answer.report.took = started.elapsed();
-        answer.report.attempts = u8::from(matches!(step, ladder::Step::Ask(..)));
-        if let Some(why) = answer.report.why.filter(|why| why.is_fault()) {
-            let seconds = answer.report.took.as_secs_f64();
-            tracing::warn!(call = %call.id, why = why.name(), status = why.status(), seconds, "the backend did not serve");
-        }
-        for warning in &answer.report.warnings {
-            tracing::warn!(call = %call.id, warning, "the backend's answer has a fault");
-        }
-        answer
-    }
 }

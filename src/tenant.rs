@@ -1,5 +1,6 @@
 //! A tenant, its agents, and the configuration of one call.
 
+mod caching;
 pub mod template;
 pub mod wire;
 
@@ -7,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use caching::{By, Caching, Facet, Windows};
 
 use crate::pii::Redacted;
 use template::Variables;

@@ -8,10 +8,8 @@ use url::Url;
 use super::builtin;
 use super::layers::{Layers, Named};
 use super::variables::Variables;
-use crate::dialplan::{AGENT_KEYS, Backend, read_agent};
+use crate::dialplan::{AGENT_KEYS, read_agent};
 use crate::document::{Keys, Surroundings, Table};
-use crate::http::address::{Allowed, Reach};
-use crate::http::sign::Secret;
 use crate::livekit::Project;
 use crate::lookup::Unmatched;
 use crate::realtime::{Dialect, Provider};
@@ -20,8 +18,6 @@ use crate::tenant::Agent;
 const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", "agent_names"]);
 const PROVIDER_KEYS: Keys =
     Keys { accepted: &["name", "dialect", "url", "api_key", "model"], not_yet: &["fallback"] };
-const CALL_CONFIG_KEYS: Keys = Keys { accepted: &["url", "secret", "token"], not_yet: &["cache_by"] };
-const ADDRESSES_KEYS: Keys = Keys::only(&["tenants", "allowed"]);
 const UNMATCHED_KEYS: Keys = Keys::only(&["action"]);
 
 const LIVEKIT_URL: Named = Named { key: "url", variable: "LIVEKIT_URL" };
@@ -29,8 +25,6 @@ const LIVEKIT_KEY: Named = Named { key: "api_key", variable: "LIVEKIT_API_KEY" }
 const LIVEKIT_SECRET: Named = Named { key: "api_secret", variable: "LIVEKIT_API_SECRET" };
 const OPENAI_URL: Named = Named { key: "url", variable: "OPENAI_BASE_URL" };
 const OPENAI_KEY: Named = Named { key: "api_key", variable: "OPENAI_API_KEY" };
-const BACKEND_URL: Named = Named { key: "url", variable: "DIALPLANE_CALL_CONFIG_URL" };
-const BACKEND_SECRET: &str = "DIALPLANE_CALL_CONFIG_SECRET";
 
 const LIVEKIT_ACCEPTED: &str =
     "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
@@ -92,70 +86,12 @@ pub(super) fn read_providers(
     read_each(&tables, variables, surroundings, read)
 }
 
-/// The router's own backend.
-pub(super) fn read_call_config(
-    root: &Table<'_>,
-    variables: &Variables<'_>,
-    surroundings: &dyn Surroundings,
-) -> Option<Backend> {
-    let table = root.table("call_config", CALL_CONFIG_KEYS);
-    let url = variables.address(BACKEND_URL.variable, Backend::ACCEPTED, &Backend::SCHEMES);
-    let secret = read_backend_secret(variables);
-    let backend = match (&table, url) {
-        (Some(table), url) => Backend::read(table, url, surroundings),
-        (None, Some(url)) => Some(Backend { url, secrets: Vec::new(), bearer: None }),
-        (None, None) => {
-            if variables.get(BACKEND_SECRET).is_some() && variables.get(BACKEND_URL.variable).is_none() {
-                variables.report_missing(BACKEND_URL.variable, "the address that the secret is for");
-            }
-            None
-        }
-    };
-    let secrets = |backend: &Backend| match &secret {
-        Some(secret) if backend.secrets.is_empty() => vec![secret.clone()],
-        Some(_) | None => backend.secrets.clone(),
-    };
-    backend.map(|backend| Backend { secrets: secrets(&backend), ..backend })
-}
-
-fn read_backend_secret(variables: &Variables<'_>) -> Option<Secret> {
-    let secret = Secret::parse(variables.secret(BACKEND_SECRET)?.reveal());
-    let report =
-        |error| variables.report(BACKEND_SECRET, format!("found {error}; accepted: {}", Secret::ACCEPTED));
-    secret.map_err(report).ok()
-}
-
-/// Where the backends that tenants name may be. `None` when something is wrong.
-pub(super) fn read_addresses(root: &Table<'_>) -> Option<Reach> {
-    const ACCEPTED: &str = "an array of networks, addresses and host names";
-    let Some(table) = root.table("addresses", ADDRESSES_KEYS) else { return Some(Reach::Anywhere) };
-    let listed = table.get("allowed");
-    let allowed = match &listed {
-        None => Some(Vec::new()),
-        Some(value) => value.items(ACCEPTED).and_then(|items| {
-            let all: Vec<_> =
-                items.iter().map(|item| item.parsed(Allowed::ACCEPTED, Allowed::parse)).collect();
-            all.into_iter().collect()
-        }),
-    };
-    match (table.require("tenants", "public or anywhere")?.choice(["public", "anywhere"])?, listed) {
-        ("public", _) => allowed.map(Reach::Public),
-        (_, None) => Some(Reach::Anywhere),
-        (_, Some(listed)) => {
-            listed.report_found("a list beside tenants = \"anywhere\"", "one beside tenants = \"public\"");
-            None
-        }
-    }
-}
-
 pub(super) fn read_default_agent(root: &Table<'_>) -> Agent {
     let written = root.table("default_agent", AGENT_KEYS).map(|table| read_agent(&table));
     written.unwrap_or_default().over(builtin::agent())
 }
 
-pub(super) fn read_unmatched(root: &Table<'_>, variables: &Variables<'_>) -> Option<Unmatched> {
-    // A backend with an error is one all the same; that error is noted elsewhere.
-    let has_backend = root.get("call_config").is_some() || variables.get(BACKEND_URL.variable).is_some();
+pub(super) fn read_unmatched(root: &Table<'_>, has_backend: bool) -> Option<Unmatched> {
     let value = root.table("unmatched", UNMATCHED_KEYS)?.require("action", "ask, reject or default")?;
     match value.choice(["ask", "reject", "default"])? {
         "ask" if !has_backend => {

@@ -1,10 +1,11 @@
+mod addresses;
+
 use super::*;
 use crate::call::Country;
 use crate::document::Given;
-use crate::http::address::Allowed;
 use crate::http::sign::Secret;
 use crate::realtime::Dialect;
-use crate::tenant::Choice;
+use crate::tenant::{By, Choice, Facet};
 
 const ENOUGH: [(&str, &str); 4] = [
     ("LIVEKIT_URL", "wss://acme.livekit.cloud"),
@@ -114,7 +115,6 @@ fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
         ("DIALPLANE_HTTP", ":8080", "found \":8080\"; accepted: an address and port such as 127.0.0.1:8080".into()),
         ("DIALPLANE_LOG", "JSON", "found \"JSON\"; accepted: human or json".into()),
         ("DIALPLANE_DRAIN_SECONDS", "20s", "found \"20s\"; accepted: a whole number from 0 to 86400".into()),
-        ("DIALPLANE_CALL_CONFIG_CACHE_BY", "called", "is not yet supported; accepted: unset".into()),
         ("DIALPLANE_SIP", "0.0.0.0:5060", "is not yet supported; accepted: unset".into()),
         ("DIALPLANE_REDIS_URL", "redis://:hunter2@r", "is not yet supported; accepted: unset".into()),
         ("DIALPLANE_DATABASE_URL", "postgres://u:hunter2@d", "is not yet supported; accepted: unset".into()),
@@ -223,6 +223,57 @@ fn a_section_of_the_file_leaves_to_the_variables_what_it_does_not_say() {
 }
 
 #[test]
+fn what_answers_depend_on_is_the_variables_word_over_the_files() {
+    let by = |facets: &[Facet]| Some(By::of(facets));
+    for (written, variable, expected) in [
+        ("", "", None),
+        ("", " called, trunk", by(&[Facet::Called, Facet::Trunk])),
+        ("cache_by = ['diverted', 'caller']", "", by(&[Facet::Caller, Facet::Diverted])),
+        ("cache_by = ['caller']", "called,route", by(&[Facet::Called, Facet::Route])),
+        ("cache_by = []", "", by(&[])),
+    ] {
+        let file = format!("[call_config]\nurl = 'https://backend.example/'\n{written}\n");
+        let settings = read(Some(&file), &with(&[("DIALPLANE_CALL_CONFIG_CACHE_BY", variable)]));
+        assert_eq!(settings.expect("settings").backend.expect("a backend").cache_by, expected, "{file}");
+    }
+    let variables = [
+        ("DIALPLANE_CALL_CONFIG_URL", "https://b.example/"),
+        ("DIALPLANE_CALL_CONFIG_CACHE_BY", "called;trunk"),
+    ];
+    let found =
+        "found \"called;trunk\"; accepted: caller, called, diverted, trunk or route, with commas between";
+    assert_eq!(
+        read(None, &with(&variables)).expect_err("an error"),
+        [format!("DIALPLANE_CALL_CONFIG_CACHE_BY: {found}")]
+    );
+}
+
+#[test]
+fn the_budget_and_the_cache_are_set_with_or_without_a_backend_of_the_router() {
+    let ms = Duration::from_millis;
+    let usual = read(None, &with(&[])).expect("settings");
+    assert_eq!((usual.budget, usual.cache), (Budget::default(), CacheBounds::default()));
+    let file =
+        "[call_config]\nconnect = '250ms'\nattempt = '1s'\nbudget = '7s'\ncache_entries = 10\ncache_mb = 2\n";
+    let set = read(Some(file), &with(&[])).expect("settings");
+    assert_eq!(set.budget, Budget { connect: ms(250), attempt: ms(1000), whole: ms(7000) });
+    assert_eq!(set.cache, CacheBounds { entries: 10, bytes: 2 << 20 });
+    assert_eq!((set.backend.is_none(), set.unmatched(true)), (true, Unmatched::Reject));
+    for (line, expected) in [
+        ("budget = '7001ms'", "2:10: budget: found \"7001ms\"; accepted: from 50ms to 7s"),
+        ("attempt = 1", "2:11: attempt: found a whole number; accepted: from 50ms to 7s"),
+        ("cache_entries = 0", "2:17: cache_entries: found \"0\"; accepted: a number from 1 to 10000000"),
+        (
+            "secret = 'env:OPENAI_API_KEY'",
+            "1:1: found no url in [call_config]; accepted: the http or https address of the webhook, without a user name or password",
+        ),
+    ] {
+        let found = read(Some(&format!("[call_config]\n{line}\n")), &with(&[])).expect_err(line);
+        assert_eq!(found, [format!("dialplane.toml:{expected}")]);
+    }
+}
+
+#[test]
 fn the_errors_of_file_and_variables_come_together() {
     let file = "[[livekit]]\nname = 'a'\nurl = 'acme'\napi_key = 'APIhunter2'\n[[livekit]]\nname = 'a'\n\
                 agent_names = []\n[[trunk]]\nname = 't'\nids = ['ST_a']\ncountry = 'USA'\n[[trunk]]\nname = 't'\n\
@@ -269,45 +320,9 @@ fn what_the_file_may_not_say_yet_is_refused() {
             "[[provider]]\nname = 'p'\n[[provider]]\nname = 'q'\n",
             "3:1: a second [[provider]] is not yet supported",
         ),
-        (
-            "[call_config]\nurl = 'https://b.example/'\ncache_by = ['called']\n",
-            "3:1: cache_by is not yet supported",
-        ),
     ] {
         let found = read(Some(file), &with(&[])).expect_err(file);
         assert_eq!(found, [format!("dialplane.toml:{expected}")]);
-    }
-}
-
-#[test]
-fn the_backends_of_tenants_may_be_kept_to_public_addresses() {
-    let allowed = |texts: &[&str]| {
-        Reach::Public(texts.iter().map(|text| Allowed::parse(text).expect("an address")).collect())
-    };
-    let accepted =
-        "a network such as 10.20.0.0/16 or fd00::/8, an address, or a host's name such as backend.internal";
-    for (section, expected) in [
-        ("", Ok(Reach::Anywhere)),
-        ("tenants = 'anywhere'", Ok(Reach::Anywhere)),
-        ("tenants = 'public'", Ok(allowed(&[]))),
-        (
-            "tenants = 'public'\nallowed = ['10.20.0.0/16', 'backend.internal']",
-            Ok(allowed(&["10.20.0.0/16", "backend.internal"])),
-        ),
-        (
-            "tenants = 'anywhere'\nallowed = ['10.20.0.0/16']",
-            Err("3:11: allowed: found a list beside tenants = \"anywhere\"; accepted: one beside tenants = \"public\"".into()),
-        ),
-        (
-            "tenants = 'public'\nallowed = ['10.20.0.1/16']",
-            Err(format!("3:12: allowed: found \"10.20.0.1/16\"; accepted: {accepted}")),
-        ),
-        ("allowed = []", Err("1:1: found no tenants in [addresses]; accepted: public or anywhere".into())),
-    ] {
-        let file = if section.is_empty() { String::new() } else { format!("[addresses]\n{section}\n") };
-        let found = read(Some(&file), &with(&[])).map(|settings| settings.tenants_reach);
-        let expected: Result<Reach, Vec<String>> = expected.map_err(|text: String| vec![format!("dialplane.toml:{text}")]);
-        assert_eq!(found, expected, "{section}");
     }
 }
 

@@ -15,8 +15,7 @@ pub(super) struct Variables<'s> {
 const NOTHING: &str = "found nothing; accepted: ";
 
 /// Named in the design for later versions.
-const NOT_YET: [&str; 6] = [
-    "DIALPLANE_CALL_CONFIG_CACHE_BY",
+const NOT_YET: [&str; 5] = [
     "DIALPLANE_SIP",
     "DIALPLANE_REDIS",
     "DIALPLANE_REDIS_URL",

@@ -3,6 +3,7 @@ use url::Url;
 use super::Backend;
 use crate::document::{Surroundings, Table, Value};
 use crate::http::sign::Secret;
+use crate::tenant::{By, Facet};
 
 impl Backend {
     /// What a backend's address must be, for error texts.
@@ -11,7 +12,7 @@ impl Backend {
     /// Of its address.
     pub const SCHEMES: [&str; 2] = ["http", "https"];
 
-    /// Reads `url`, `secret` and `token` of a `[backend]` or `[call_config]`; `url` beats the table's own. `None`
+    /// Reads `url`, `secret`, `token` and `cache_by` of a `[backend]` or `[call_config]`; `url` beats the table's own. `None`
     /// when something is wrong, which is then noted.
     pub fn read(table: &Table<'_>, url: Option<Url>, surroundings: &dyn Surroundings) -> Option<Self> {
         let written = match &url {
@@ -20,12 +21,30 @@ impl Backend {
         };
         let written = written.and_then(|value| value.address(Self::ACCEPTED, &Self::SCHEMES));
         let secrets = read_secrets(table, surroundings);
-        let bearer = match table.get("token") {
-            Some(value) => Some(value.secret(surroundings)?),
-            None => None,
-        };
-        Some(Self { url: url.or(written)?, secrets: secrets?, bearer })
+        let bearer = table.get("token").map(|value| value.secret(surroundings));
+        let cache_by = table.get("cache_by").map(|value| read_by(&value));
+        let (bearer, cache_by) = (unless_wrong(bearer)?, unless_wrong(cache_by)?);
+        Some(Self { url: url.or(written)?, secrets: secrets?, bearer, cache_by })
     }
+}
+
+/// `Some(None)` where nothing was written.
+fn unless_wrong<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        None => Some(None),
+        Some(Some(value)) => Some(Some(value)),
+        Some(None) => None,
+    }
+}
+
+fn read_by(value: &Value<'_>) -> Option<By> {
+    let names = value.items(&format!("an array of {}", By::ACCEPTED))?;
+    let names: Vec<_> = names
+        .iter()
+        .map(|name| name.choice(Facet::ALL.map(Facet::name)).and_then(Facet::from_name))
+        .collect();
+    let facets: Option<Vec<Facet>> = names.into_iter().collect();
+    facets.map(|facets| By::of(&facets))
 }
 
 fn read_secrets(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Vec<Secret>> {

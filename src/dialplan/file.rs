@@ -21,7 +21,7 @@ const FILE_KEYS: Keys = Keys::only(&[
 ]);
 const NUMBERS_KEYS: Keys = Keys::only(&["country"]);
 const NUMBERS_FILE_KEYS: Keys = Keys::only(&["path"]);
-const BACKEND_KEYS: Keys = Keys::only(&["url", "secret", "token"]);
+const BACKEND_KEYS: Keys = Keys::only(&["url", "secret", "token", "cache_by"]);
 
 /// The id of the routes that a numbers file makes.
 const NUMBERS_FILE: &str = "numbers_file";

@@ -185,7 +185,7 @@ language = "english please"
 url = "ftp://user:hunter2@acme.example"
 secret = ["env:NEW_SECRET", "env:OLD_SECRET", "env:TOKEN"]
 token = "hunter2"
-cache_by = ["called"]
+cache_by = ["called", "colour"]
 
 [limits]
 calls = 50
@@ -229,7 +229,7 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
             .into(),
         "32:10: secret: found 3 secrets; accepted: one, or two while one replaces the other, the newer first".into(),
         "33:9: token: found a value that is no reference (not shown); accepted: env:NAME or file:PATH".into(),
-        "34:1: cache_by is not yet supported".into(),
+        "34:23: cache_by: found \"colour\"; accepted: caller, called, diverted, trunk, route".into(),
         "37:1: calls is not yet supported".into(),
         "38:16: max_duration: found \"90d\"; accepted: a time such as 30m or 1h30m, from 1s to 24h".into(),
         "40:2: schedule is not yet supported".into(),

@@ -1,8 +1,12 @@
 use std::time::Duration;
 
-/// A length of time as people write it: `30m`, `1h30m`, `90s`. Hours, minutes and seconds, each at most once and
-/// in that order.
+/// A length of time as people write it: `30m`, `1h30m`, `90s`, `500ms`. Hours, minutes and seconds, each at most once
+/// and in that order; or milliseconds alone.
 pub fn parse_duration(text: &str) -> Option<Duration> {
+    if let Some(count) = text.strip_suffix("ms") {
+        let digits = count.bytes().all(|byte| byte.is_ascii_digit());
+        return count.parse().ok().filter(|_| digits).map(Duration::from_millis);
+    }
     let mut rest = text;
     let mut seconds: u64 = 0;
     for (unit, length) in [('h', 3600), ('m', 60), ('s', 1)] {
@@ -38,11 +42,14 @@ mod tests {
             ("-1s", None),
             ("+1s", None),
             ("1h 30m", None),
-            ("30ms", None),
+            ("1h30ms", None),
+            ("+1ms", None),
+            ("ms", None),
             ("18446744073709551615h", None),
             ("99999999999999999999s", None),
         ] {
             assert_eq!(parse_duration(text), seconds.map(Duration::from_secs), "{text}");
         }
+        assert_eq!(parse_duration("1500ms"), Some(Duration::from_millis(1500)));
     }
 }

@@ -29,7 +29,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The bytes of a key that signs and verifies: at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Redacted<Vec<u8>>);
 
 /// The secret is empty, or starts with `whsec_` and the rest is not base64.

@@ -1,6 +1,7 @@
 //! The answer ladder without its I/O: whom to ask, and what an answer or its lack comes to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Answer, ConfigSource, Decision, Report, Unmatched, Why};
@@ -59,7 +60,7 @@ pub(super) fn below(routed: Option<&Routed>, default: &Agent, why: Why) -> Answe
 
 /// What came of asking, over the layers below.
 pub(super) fn merge(
-    outcome: Result<BackendAnswer, Why>,
+    outcome: Result<Arc<BackendAnswer>, Why>,
     owner: Owner,
     routed: Option<&Routed>,
     default: &Agent,
@@ -68,10 +69,10 @@ pub(super) fn merge(
         Ok(said) => said,
         Err(why) => return below(routed, default, why),
     };
-    let mut warnings = said.warnings;
-    let tenant = match (owner, said.tenant) {
-        (Owner::Router, Some(named)) => Some(named),
-        (Owner::Tenant, Some(named)) if Some(&named) != tenant_of(routed).as_ref() => {
+    let mut warnings = said.warnings.clone();
+    let tenant = match (owner, &said.tenant) {
+        (Owner::Router, Some(named)) => Some(named.clone()),
+        (Owner::Tenant, Some(named)) if Some(named) != tenant_of(routed).as_ref() => {
             warnings.push("tenantId: only the router's own backend may name another tenant".to_owned());
             tenant_of(routed)
         }
@@ -83,12 +84,14 @@ pub(super) fn merge(
             answer(tenant, Decision::Refuse(refusal), ConfigSource::Backend, None, warnings)
         }
         BackendAction::Default => {
-            let config = CallConfig { variables: said.variables, ..CallConfig::of(under, said.metadata) };
+            let (variables, metadata) = (said.variables.clone(), said.metadata.clone());
+            let config = CallConfig { variables, ..CallConfig::of(under, metadata) };
             answer(tenant, Decision::Answer(config), source, Some(Why::Declined), warnings)
         }
         BackendAction::Answer | BackendAction::Transfer(_) => {
-            let agent = said.agent.over(under);
-            let config = CallConfig { variables: said.variables, ..CallConfig::of(agent, said.metadata) };
+            let (variables, metadata) = (said.variables.clone(), said.metadata.clone());
+            let agent = said.agent.clone().over(under);
+            let config = CallConfig { variables, ..CallConfig::of(agent, metadata) };
             answer(tenant, Decision::Answer(config), ConfigSource::Backend, None, warnings)
         }
     }
@@ -140,7 +143,8 @@ fn answer(
     why: Option<Why>,
     warnings: Vec<String>,
 ) -> Answer {
-    let report = Report { source, why, took: Duration::ZERO, attempts: 0, warnings };
+    let report =
+        Report { source, why, took: Duration::ZERO, attempts: 0, coalesced: false, age: None, warnings };
     Answer { tenant, decision, report }
 }
 

@@ -102,6 +102,8 @@ struct ConfigLine<'a> {
     status: Option<u16>,
     ms: u64,
     attempts: u8,
+    coalesced: bool,
+    age_seconds: Option<u64>,
     warnings: &'a [String],
 }
 
@@ -194,6 +196,8 @@ fn config(report: &Report) -> ConfigLine<'_> {
         status: report.why.and_then(|why| why.status()),
         ms: millis(report.took),
         attempts: report.attempts,
+        coalesced: report.coalesced,
+        age_seconds: report.age.map(|age| age.as_secs()),
         warnings: &report.warnings,
     }
 }

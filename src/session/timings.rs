@@ -44,3 +44,12 @@ impl Default for Timings {
         }
     }
 }
+
+impl Timings {
+    /// With another budget of the lookup, 2 s by default: the answer may come later by as much.
+    pub fn with_lookup(budget: Duration) -> Self {
+        let default = Self::default();
+        let more = budget.saturating_sub(Duration::from_secs(2));
+        Self { lookup: budget + Duration::from_secs(1), gate: default.gate + more, ..default }
+    }
+}

@@ -24,6 +24,13 @@ struct Inner {
     ended: Family<Ended, Counter>,
     config: Family<Config, Counter>,
     config_seconds: Histogram,
+    config_requests: Family<Outcome, Counter>,
+    config_retries: Counter,
+    config_refreshes: Counter,
+    config_coalesced: Counter,
+    config_cache_entries: Gauge,
+    config_cache_bytes: Gauge,
+    config_breakers_open: Gauge,
     answer_seconds: Histogram,
     greeting_seconds: Histogram,
     barge_ins: Counter,
@@ -61,6 +68,11 @@ struct Ended {
 struct Config {
     source: &'static str,
     why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -104,6 +116,13 @@ impl Metrics {
             ended: Family::default(),
             config: Family::default(),
             config_seconds: Histogram::new(CONFIG_BUCKETS),
+            config_requests: Family::default(),
+            config_retries: Counter::default(),
+            config_refreshes: Counter::default(),
+            config_coalesced: Counter::default(),
+            config_cache_entries: Gauge::default(),
+            config_cache_bytes: Gauge::default(),
+            config_breakers_open: Gauge::default(),
             answer_seconds: Histogram::new(CALL_BUCKETS),
             greeting_seconds: Histogram::new(CALL_BUCKETS),
             barge_ins: Counter::default(),
@@ -115,6 +134,7 @@ impl Metrics {
             slots_limit: Gauge::default(),
         };
         all.register_calls();
+        all.register_config();
         all.register_router();
         Self(Arc::new(all))
     }
@@ -142,6 +162,36 @@ impl Metrics {
         let labels = Config { source, why: why.unwrap_or("") };
         self.0.config.get_or_create(&labels).inc();
         self.0.config_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A request to a backend ended: `answered`, or why not.
+    pub fn config_requested(&self, outcome: &'static str) {
+        self.0.config_requests.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// A request that failed is made once more.
+    pub fn config_retried(&self) {
+        self.0.config_retries.inc();
+    }
+
+    /// A kept answer is asked for again behind a call.
+    pub fn config_refreshed(&self) {
+        self.0.config_refreshes.inc();
+    }
+
+    /// A call waits for another call's request.
+    pub fn config_coalesced(&self) {
+        self.0.config_coalesced.inc();
+    }
+
+    /// What is kept of backends' answers.
+    pub fn config_cache(&self, entries: u64, bytes: u64) {
+        self.0.config_cache_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.0.config_cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub fn config_breakers(&self, open: usize) {
+        self.0.config_breakers_open.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     /// From the offer until the caller could hear us.
@@ -215,14 +265,31 @@ impl Inner {
         r.register("calls_active", "Calls between offer and record", self.active.clone());
         r.register("offers_turned_away", "Offers that were not taken", self.turned_away.clone());
         r.register("calls_ended", "Calls by how they ended", self.ended.clone());
-        r.register("config_lookups", "Lookups by the rung that served, and why", self.config.clone());
-        let help = "Time of a lookup";
-        r.register_with_unit("config", help, Unit::Seconds, self.config_seconds.clone());
         let help = "From the offer until the caller could hear us";
         r.register_with_unit("answer", help, Unit::Seconds, self.answer_seconds.clone());
         let help = "From the offer until the first frame of speech left";
         r.register_with_unit("greeting", help, Unit::Seconds, self.greeting_seconds.clone());
         r.register("barge_ins", "Times a caller spoke over us", self.barge_ins.clone());
+    }
+
+    fn register_config(&mut self) {
+        let r = &mut self.registry;
+        r.register("config_lookups", "Lookups by the rung that served, and why", self.config.clone());
+        let help = "Time of a lookup";
+        r.register_with_unit("config", help, Unit::Seconds, self.config_seconds.clone());
+        let help = "Requests to backends by what came of them";
+        r.register("config_requests", help, self.config_requests.clone());
+        r.register("config_retries", "Second requests after a failed one", self.config_retries.clone());
+        let help = "Kept answers that were asked for again behind a call";
+        r.register("config_refreshes", help, self.config_refreshes.clone());
+        let help = "Lookups that waited for another call's request";
+        r.register("config_coalesced", help, self.config_coalesced.clone());
+        let help = "Keys with something kept of a backend";
+        r.register("config_cache_entries", help, self.config_cache_entries.clone());
+        let help = "Memory that takes, about";
+        r.register_with_unit("config_cache", help, Unit::Bytes, self.config_cache_bytes.clone());
+        let help = "Backends, or tenants of one, that are left alone";
+        r.register("config_breakers_open", help, self.config_breakers_open.clone());
     }
 
     fn register_router(&mut self) {
@@ -249,6 +316,12 @@ mod tests {
         metrics.call_ended("refused", Some("busy"));
         metrics.call_ended("caller-hung-up", None);
         metrics.config_found("dialplan", Some("timeout"), Duration::from_millis(1500));
+        metrics.config_requested("timeout");
+        metrics.config_retried();
+        metrics.config_refreshed();
+        metrics.config_coalesced();
+        metrics.config_cache(3, 4096);
+        metrics.config_breakers(1);
         metrics.call_answered(Duration::from_millis(260));
         metrics.greeting_started(Duration::from_millis(320));
         metrics.barge_ins(1);
@@ -265,6 +338,13 @@ mod tests {
             r#"dialplane_calls_ended_total{ending="refused",detail="busy"} 1"#,
             r#"dialplane_calls_ended_total{ending="caller-hung-up",detail=""} 1"#,
             r#"dialplane_config_lookups_total{source="dialplan",why="timeout"} 1"#,
+            r#"dialplane_config_requests_total{outcome="timeout"} 1"#,
+            "dialplane_config_retries_total 1",
+            "dialplane_config_refreshes_total 1",
+            "dialplane_config_coalesced_total 1",
+            "dialplane_config_cache_entries 3",
+            "dialplane_config_cache_bytes 4096",
+            "dialplane_config_breakers_open 1",
             r#"dialplane_config_seconds_bucket{le="1.0"} 0"#,
             r#"dialplane_config_seconds_bucket{le="1.5"} 1"#,
             r#"dialplane_answer_seconds_bucket{le="0.3"} 1"#,

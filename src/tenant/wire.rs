@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::template::{Variables, is_variable_name};
-use super::{Agent, Choice, GreetingMode, TenantId};
+use super::{Agent, By, Caching, Choice, GreetingMode, TenantId, Windows};
 use crate::call::{Destination, Refusal};
 use crate::pii::Redacted;
 use fields::Fields;
@@ -33,6 +33,7 @@ pub struct BackendAnswer {
     pub tenant: Option<TenantId>,
     pub agent: Agent,
     pub metadata: BTreeMap<String, Value>,
+    pub caching: Caching,
     pub variables: Variables,
     pub warnings: Vec<String>,
 }
@@ -61,12 +62,13 @@ impl BackendAnswer {
         let tenant = fields.choose("tenantId", TenantId::ACCEPTED, |v| TenantId::parse(v.as_str()?)).chosen();
         let agent = agent(&mut fields);
         let metadata = metadata(&mut fields);
+        let caching = caching(&mut fields);
         let variables = variables(&mut fields);
         fields.refuse("tools", "not read by this version");
         if matches!(agent.language, Choice::This(_)) {
             fields.refuse("language", "not used by this version");
         }
-        Ok(Self { action, tenant, agent, metadata, variables, warnings: fields.into_warnings() })
+        Ok(Self { action, tenant, agent, metadata, caching, variables, warnings: fields.into_warnings() })
     }
 }
 
@@ -155,6 +157,30 @@ fn variables(fields: &mut Fields) -> Variables {
     let variables = taken.collect();
     fields.absorb(object);
     variables
+}
+
+fn caching(fields: &mut Fields) -> Caching {
+    let mut cache = fields.object("cache");
+    let mut seconds = |name, longest: Duration| {
+        let accepted = format!("a number from 0 to {}", longest.as_secs());
+        cache.take(name, &accepted, |value| {
+            value.as_f64().filter(|s| (0.0..=longest.as_secs_f64()).contains(s)).map(Duration::from_secs_f64)
+        })
+    };
+    let windows = Windows::given(
+        seconds("ttlSeconds", Windows::LONGEST),
+        seconds("revalidateSeconds", Windows::LONGEST),
+        seconds("staleSeconds", Windows::LONGEST_STALE),
+    );
+    let mut said = false;
+    let by = cache.take("by", &format!("an array of {}", By::ACCEPTED), |value| {
+        said = true;
+        let names: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
+        By::parse(names?)
+    });
+    fields.absorb(cache);
+    // What a wrong one meant is not known, so such an answer is nobody else's.
+    Caching { windows, by: by.or(said.then_some(By::EVERYTHING)) }
 }
 
 #[cfg(test)]

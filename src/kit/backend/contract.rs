@@ -41,7 +41,7 @@ const REQUEST: Shape = Shape::Object(&[
         Shape::Nullable(&Shape::Object(&[
             required("tenantId", Shape::Short(128)),
             required("id", Shape::Text),
-            required("match", Shape::Word(&["exact", "prefix"])),
+            required("match", Shape::Word(&["exact", "prefix", "pattern", "any"])),
         ])),
     ),
     required(

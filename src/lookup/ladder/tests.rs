@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::dialplan::{Limits, Match, Tenant};
-use crate::tenant::Choice;
 use crate::tenant::template::Variables;
+use crate::tenant::{Caching, Choice};
 
 fn backend(url: &str) -> Backend {
-    Backend { url: url.parse().unwrap(), secrets: Vec::new(), bearer: None }
+    Backend { url: url.parse().unwrap(), secrets: Vec::new(), bearer: None, cache_by: None }
 }
 
 fn voice(name: &str) -> Agent {
@@ -27,10 +27,12 @@ fn answered_by(agent: Option<Agent>) -> Routed {
     routed(None, Action::Answer { agent: agent.map(Arc::new) })
 }
 
-fn said(action: BackendAction, tenant: Option<&str>, agent: Agent) -> Result<BackendAnswer, Why> {
+fn said(action: BackendAction, tenant: Option<&str>, agent: Agent) -> Result<Arc<BackendAnswer>, Why> {
     let tenant = tenant.and_then(TenantId::parse);
     let metadata = BTreeMap::from([("k".to_owned(), 1.into())]);
-    Ok(BackendAnswer { action, tenant, agent, metadata, variables: Variables::new(), warnings: Vec::new() })
+    let (caching, variables) = (Caching::default(), Variables::new());
+    let warnings = Vec::new();
+    Ok(Arc::new(BackendAnswer { action, tenant, agent, metadata, caching, variables, warnings }))
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn names_are_filled_in_whatever_layer_they_come_from() {
     let bare = Routed { action: Action::Answer { agent: None }, ..named.clone() };
     let says = |action: BackendAction, tenant: Option<&str>, agent: Agent| {
         let variables = Variables::from([("name".to_owned(), "Ada".into())]);
-        said(action, tenant, agent).map(|said| BackendAnswer { variables, ..said })
+        said(action, tenant, agent).map(|said| Arc::new(BackendAnswer { variables, ..(*said).clone() }))
     };
     let backends = prompt("backend {{tenant.name}} {{name}}");
     let (answers, silent) = (BackendAction::Answer, Agent::default());

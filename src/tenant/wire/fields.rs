@@ -2,6 +2,14 @@ use serde_json::{Map, Value};
 
 use crate::tenant::Choice;
 
+#[cfg(test)]
+thread_local! {
+    /// Every field that was looked for on this thread, whether it was there or not.
+    pub(super) static ASKED_FOR: std::cell::RefCell<std::collections::BTreeSet<String>> = const {
+        std::cell::RefCell::new(std::collections::BTreeSet::new())
+    };
+}
+
 /// The fields of one JSON object, read by their camelCase names or the same in snake_case, and the warnings
 /// of those that were dropped. `null` is as good as absent.
 pub(super) struct Fields {
@@ -92,6 +100,8 @@ impl Fields {
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
+        #[cfg(test)]
+        ASKED_FOR.with_borrow_mut(|paths| paths.insert(format!("{}{name}", self.path)));
         let said = |name: &str| self.values.get(name).filter(|value| !value.is_null());
         said(name).or_else(|| said(&snake_case(name)))
     }

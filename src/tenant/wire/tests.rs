@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::tenant::Facet;
 
 fn parse(answer: &Value) -> BackendAnswer {
     BackendAnswer::parse(answer.to_string().as_bytes()).unwrap()
@@ -176,6 +177,34 @@ fn what_is_not_an_object_is_no_answer() {
     }
 }
 
+/// `limits` and `limits.maxDurationSeconds`: every named property of a schema.
+fn properties(schema: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        found.push(format!("{path}{name}"));
+        properties(inner, &format!("{path}{name}."), found);
+    }
+}
+
+#[test]
+fn the_fields_that_are_read_are_those_of_the_published_schema() {
+    let schema = include_str!("../../../docs/call-config-response.schema.json");
+    let mut published = Vec::new();
+    properties(&serde_json::from_str(schema).unwrap(), "", &mut published);
+    published.sort();
+
+    fields::ASKED_FOR.take();
+    parse(&json!({}));
+    let read: Vec<String> = fields::ASKED_FOR.take().into_iter().collect();
+    assert_eq!(read, published);
+
+    // And it matters what they say: nothing takes an array of 0.
+    for path in published {
+        let wrong = path.rsplit('.').fold(json!([0]), |inner, name| json!({ name: inner }));
+        let warned = parse(&wrong).warnings.iter().any(|warning| warning.starts_with(&format!("{path}: ")));
+        assert!(warned, "{path}");
+    }
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::from),
@@ -220,5 +249,44 @@ proptest! {
         kept("variables", read.variables == Variables::from([("name".to_owned(), "Ada".into())]))?;
         kept("metadata", read.metadata.len() == 1)?;
         kept("action", read.action == BackendAction::Answer)?;
+    }
+}
+
+#[test]
+fn how_long_an_answer_serves_and_whom_is_read_leniently() {
+    let seconds = |ttl, revalidate, stale| {
+        let [ttl, revalidate, stale] = [ttl, revalidate, stale].map(Duration::from_secs_f64);
+        Windows { ttl, revalidate, stale }
+    };
+    let (usual, day) = (Windows::default(), 86_400.0);
+    let number = "expected a number from 0 to 86400";
+    for (cache, windows, by, warnings) in [
+        (json!(null), seconds(60.0, 60.0, day), None, vec![]),
+        (json!({"ttlSeconds": 1, "revalidateSeconds": 2.5, "staleSeconds": 3}), seconds(1.0, 2.5, 3.0), None, vec![]),
+        (json!({"ttl_seconds": 3600, "by": []}), seconds(3600.0, 60.0, day), Some(By::of(&[])), vec![]),
+        (json!({"ttlSeconds": 0}), seconds(0.0, 0.0, day), None, vec![]),
+        (json!({"by": ["called", "trunk"]}), usual, Some(By::of(&[Facet::Called, Facet::Trunk])), vec![]),
+        (json!({"by": Facet::ALL.map(Facet::name)}), usual, Some(By::EVERYTHING), vec![]),
+        (
+            json!({"ttlSeconds": "60", "revalidateSeconds": -1, "staleSeconds": 604_801}),
+            usual,
+            None,
+            vec![
+                format!("cache.ttlSeconds: {number}, found a string of 2 bytes"),
+                format!("cache.revalidateSeconds: {number}, found a number"),
+                "cache.staleSeconds: expected a number from 0 to 604800, found a number".into(),
+            ],
+        ),
+        (
+            json!({"by": ["called", "colour"]}),
+            usual,
+            Some(By::EVERYTHING),
+            vec!["cache.by: expected an array of caller, called, diverted, trunk or route, found an array of 2".into()],
+        ),
+        (json!([]), usual, None, vec!["cache: expected an object, found an array of 0".into()]),
+    ] {
+        let read = parse(&json!({"cache": cache}));
+        assert_eq!(read.caching, Caching { windows, by }, "{cache}");
+        assert_eq!(read.warnings, warnings, "{cache}");
     }
 }

@@ -1,13 +1,20 @@
 //! Where the backends that tenants name may be, over real sockets and the machine's own name resolution.
 
 use dialplane::http::address::{Allowed, Reach};
+use dialplane::lookup::Clients;
 
 use super::*;
 
 fn keeping_to(allowed: &[&str], router: Option<Backend>) -> Lookup {
     let allowed = allowed.iter().map(|text| Allowed::parse(text).unwrap()).collect();
-    let client = Client::reaching(Reach::Public(allowed), &Tls::trusting([]), AMPLE).unwrap();
-    lookup(router, AMPLE).asking_tenants_by(client)
+    let tls = Tls::trusting([]);
+    let tenants = Client::reaching(Reach::Public(allowed), &tls, AMPLE).unwrap();
+    let budget = Budget { attempt: AMPLE, ..Budget::default() };
+    Lookup::new(
+        Clients { router: client(&tls), tenants },
+        Policy { router, budget, ..policy() },
+        Metrics::new(),
+    )
 }
 
 #[tokio::test]

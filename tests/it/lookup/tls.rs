@@ -4,8 +4,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use dialplane::http::{CONNECT, Client};
-use dialplane::lookup::{Budget, Lookup, Unmatched, Why};
-use dialplane::tenant::Agent;
+use dialplane::lookup::{Budget, Lookup, Policy, Why};
+use dialplane::telemetry::Metrics;
 use dialplane::tls::Tls;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -14,7 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
 use super::server::{Server, json};
-use super::{AMPLE, backend, call, client, now};
+use super::{AMPLE, backend, call, client, now, policy};
 
 struct Authority {
     certificate: Certificate,
@@ -47,8 +47,9 @@ async fn server(authority: &Authority) -> (Server, String) {
 }
 
 async fn why(url: &str, roots: &Tls) -> Option<Why> {
-    let budget = Budget { attempt: AMPLE, whole: AMPLE };
-    let lookup = Lookup::new(client(roots), Some(backend(url)), Agent::default(), Unmatched::Ask, budget);
+    let budget = Budget { connect: AMPLE, attempt: AMPLE, whole: AMPLE };
+    let policy = Policy { router: Some(backend(url)), budget, ..policy() };
+    let lookup = Lookup::new(client(roots), policy, Metrics::new());
     lookup.resolve(&call(), None, now()).await.report.why
 }
 
@@ -69,9 +70,10 @@ async fn a_handshake_that_hangs_is_given_up_as_no_connection() {
     // Speaks no TLS: it waits for the end of a plain request's head.
     let server = Server::start(json("{}")).await;
     let url = format!("https://127.0.0.1:{}/", server.port);
-    let budget = Budget { attempt: AMPLE, whole: AMPLE };
+    let budget = Budget { connect: CONNECT, attempt: AMPLE, whole: AMPLE };
     let client = Client::new(&Tls::trusting([])).unwrap();
-    let lookup = Lookup::new(client, Some(backend(&url)), Agent::default(), Unmatched::Ask, budget);
+    let policy = Policy { router: Some(backend(&url)), budget, ..policy() };
+    let lookup = Lookup::new(client, policy, Metrics::new());
     let report = lookup.resolve(&call(), None, now()).await.report;
     assert_eq!(report.why, Some(Why::Connect));
     assert!(report.took >= CONNECT && report.took < AMPLE, "{:?}", report.took);

@@ -30,6 +30,8 @@ pub fn whole() -> CallRecord {
             why: Some(Why::Status(503)),
             took: Duration::from_millis(41),
             attempts: 1,
+            coalesced: true,
+            age: Some(Duration::from_millis(90_500)),
             warnings: vec!["voice: expected a string".into()],
         }),
         model: Some(ModelUse {
@@ -90,6 +92,16 @@ fn records_of_every_ending_are_valid() {
 fn records_of_every_config_outcome_are_valid() {
     for why in Why::ALL.map(Some).into_iter().chain([None]) {
         let config = whole().config.map(|report| Report { why, ..report });
+        assert_valid(SCHEMA, &read(&wire::line(&CallRecord { config, ..whole() })));
+    }
+    for source in [
+        ConfigSource::Cache,
+        ConfigSource::Backend,
+        ConfigSource::Stale,
+        ConfigSource::Dialplan,
+        ConfigSource::Default,
+    ] {
+        let config = whole().config.map(|report| Report { source, age: None, ..report });
         assert_valid(SCHEMA, &read(&wire::line(&CallRecord { config, ..whole() })));
     }
 }

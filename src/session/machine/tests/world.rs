@@ -221,8 +221,9 @@ impl World {
             config.max_duration = self.rng.random_bool(0.3).then(|| MS * self.rng.random_range(1..15_000));
             Decision::Answer(config)
         };
+        let (source, warnings) = (ConfigSource::Default, vec![]);
         let report =
-            Report { source: ConfigSource::Default, why: None, took: MS, attempts: 1, warnings: vec![] };
+            Report { source, why: None, took: MS, attempts: 1, coalesced: false, age: None, warnings };
         Answer { tenant: None, decision, report }
     }
 
