@@ -4,6 +4,7 @@ mod agent;
 mod backend;
 mod file;
 mod pattern;
+pub mod reload;
 mod route;
 pub mod schedule;
 mod set;
