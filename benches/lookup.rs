@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplane::call::{Call, CallId, Caller, Country, Number, Origin, Trunk};
-use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant};
+use dialplane::dialplan::{Action, Backend, Limits, Match, Routed, Tenant};
 use dialplane::http::Client;
 use dialplane::http::sign::{Secret, sign};
 use dialplane::kit::backend::Backend as Mock;
@@ -52,7 +52,7 @@ fn call(caller: usize) -> Call {
 fn routed(backend: Option<Backend>) -> Routed {
     let id = TenantId::parse("acme-dental").unwrap();
     Routed {
-        tenant: Arc::new(Tenant { id, name: None, tier: None, backend }),
+        tenant: Arc::new(Tenant { id, name: None, tier: None, backend, limits: Limits::default() }),
         route: "front-desk".into(),
         matched: Match::Exact,
         action: Action::Answer { agent: Some(Arc::default()) },

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use dialplane::app::crypto;
 use dialplane::call::{Call, CallId, Caller, Number, Origin};
-use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant};
+use dialplane::dialplan::{Action, Backend, Limits, Match, Routed, Tenant};
 use dialplane::http::Client;
 use dialplane::http::sign::{self, Secret};
 use dialplane::lookup::{
@@ -76,6 +76,7 @@ async fn ask(url: &Url, secrets: Vec<Secret>, now: Timestamp) -> anyhow::Result<
         id: TenantId::parse("acme-dental").context("a tenant's id")?,
         name: Some("Acme Dental".to_owned()),
         tier: None,
+        limits: Limits::default(),
         backend: Some(backend),
     };
     let routed = Routed {

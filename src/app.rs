@@ -1,6 +1,7 @@
 //! The running router: settings wired together, calls handed to sessions, and an orderly end.
 
 pub mod crypto;
+mod dialplans;
 mod workers;
 
 use std::net::SocketAddr;
@@ -8,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::admission::Slots;
 use crate::config::Settings;
-use crate::dialplan::trunk::Trunks;
-use crate::dialplan::{Dialplan, Loaded, Set};
-use crate::document::{Diagnostic, Process};
+use crate::dialplan::reload::Trigger;
 use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
 use crate::lookup::{self, Lookup};
@@ -31,6 +29,7 @@ use crate::session::timings::Timings;
 use crate::store::journal::{Journal, OpenError};
 use crate::telemetry::{Metrics, Readiness};
 use crate::tls::Tls;
+use dialplans::Dialplans;
 use workers::Workers;
 
 /// Beyond the grace period, calls are hung up, and this is how long that may take.
@@ -71,8 +70,7 @@ pub struct App {
     workers: Workers,
     calls: mpsc::Receiver<Incoming>,
     grace: Duration,
-    /// Where a reloaded dialplan would go; sessions hold the other end.
-    _dialplan: watch::Sender<Arc<Dialplan>>,
+    dialplans: Dialplans,
 }
 
 impl App {
@@ -81,13 +79,12 @@ impl App {
         crypto::install();
         let metrics = Metrics::new();
         let journal = open_journal(settings.records.as_deref(), &metrics)?;
-        let loaded = load_dialplans(settings.dialplans.as_deref(), &settings.trunks)?;
         let readiness = Readiness::new(settings.projects.iter().map(|project| Arc::clone(&project.name)));
-        readiness.dialplan_problems(loaded.diagnostics.iter().filter(|found| found.is_error()).count());
+        let (dialplans, any_dialplan) = Dialplans::open(settings.dialplans.as_deref(), &settings.trunks, &readiness, &metrics)?;
         let address = settings.http;
         let listening = TcpListener::bind(address).await;
         let http = listening.map_err(|source| StartError::Listen { address, source })?;
-        let unmatched = settings.unmatched(loaded.files > 0);
+        let unmatched = settings.unmatched(any_dialplan);
         let default_agent = settings.default_agent;
         if settings.backend.as_ref().is_some_and(|backend| backend.secrets.is_empty()) {
             tracing::warn!("DIALPLANE_CALL_CONFIG_SECRET is not set: the backend's requests go unsigned");
@@ -105,10 +102,9 @@ impl App {
             budget,
             cache: settings.cache,
         };
-        let (dialplan_sender, dialplan) = watch::channel(Arc::new(loaded.dialplan));
         let provider = settings.providers.into_iter().next().ok_or(StartError::NoProvider)?;
         let shared = Arc::new(Shared {
-            dialplan,
+            dialplan: dialplans.watch(),
             lookup: Lookup::new(clients, policy, metrics.clone()),
             provider: Arc::new(provider),
             dialer: Dialer::new(&tls),
@@ -122,7 +118,7 @@ impl App {
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
         let workers = Workers::new(settings.projects, settings.trunks, &tls, &slots, &metrics, &call_sender);
         let grace = settings.drain;
-        Ok(Self { http, shared, readiness, slots, workers, calls, grace, _dialplan: dialplan_sender })
+        Ok(Self { http, shared, readiness, slots, workers, calls, grace, dialplans })
     }
 
     /// Where health and metrics are served.
@@ -130,9 +126,14 @@ impl App {
         self.http.local_addr()
     }
 
+    /// Has the dialplans read again.
+    pub fn reload(&self) -> Trigger {
+        self.dialplans.trigger()
+    }
+
     /// Takes calls until `stop`, then ends them in its order.
     pub async fn run(self, stop: Stop) {
-        let Self { http, shared, readiness, slots, workers, mut calls, grace, _dialplan } = self;
+        let Self { http, shared, readiness, slots, workers, mut calls, grace, dialplans } = self;
         let metrics = shared.metrics.clone();
         let admin_stop = CancellationToken::new();
         let shown = admin::Shown { metrics: metrics.clone(), readiness: readiness.clone() };
@@ -143,6 +144,7 @@ impl App {
                 tracing::error!(%error, "the HTTP server failed");
             }
         });
+        side.spawn(dialplans.keep(readiness.clone(), metrics.clone(), admin_stop.clone()));
         let mut workers = workers.start(&readiness, &metrics, &stop.drain);
         let mut sessions = Sessions { shared, slots, stop, tasks: JoinSet::new() };
         sessions.take_until_drained(&mut calls).await;
@@ -231,24 +233,4 @@ fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, Op
         );
     }
     Ok(journal)
-}
-
-/// A bad file costs its own tenant; a folder that is not there would cost everyone, so the router doesn't start.
-fn load_dialplans(folder: Option<&Path>, trunks: &Trunks) -> Result<Loaded, StartError> {
-    let Some(folder) = folder else { return Ok(Loaded::default()) };
-    if let Err(source) = std::fs::read_dir(folder) {
-        return Err(StartError::Dialplans { folder: folder.to_owned(), source });
-    }
-    let loaded = Set::new(trunks.clone()).reload(folder, &Process, Timestamp::now());
-    for problem in &loaded.diagnostics {
-        log_place(problem);
-    }
-    let (tenants, patterns) = (loaded.dialplan.tenants(), loaded.dialplan.patterns());
-    tracing::info!(tenants, patterns, "dialplans loaded");
-    Ok(loaded)
-}
-
-/// Only where, as the message may quote a number; `dialplane check` says what.
-fn log_place(problem: &Diagnostic) {
-    tracing::warn!(place = %problem.place, "a dialplan has a problem; `dialplane check` says which");
 }

@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::app::{App, Stop};
 use crate::config::Settings;
 use crate::dialplan::Set;
+use crate::dialplan::reload::Trigger;
 use crate::document::{Diagnostic, Placeholders, Process};
 use crate::telemetry::logs;
 
@@ -27,7 +28,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Take calls until SIGTERM or Ctrl-C.
+    /// Take calls until SIGTERM or Ctrl-C. SIGHUP has the dialplans read again.
     Run {
         /// The settings file; DIALPLANE_CONFIG names it too. Without one, environment variables are enough.
         #[arg(long, value_name = "FILE")]
@@ -70,11 +71,13 @@ fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let hangup = signal(SignalKind::hangup())?;
     let app = App::start(settings).await?;
     tracing::info!(http = %app.http()?, "started");
-    let stop = Stop::default();
+    let (stop, reload) = (Stop::default(), app.reload());
     tokio::select! {
         () = app.run(stop.clone()) => {}
+        never = on_hangup(hangup, reload) => match never {},
         never = on_signals(term, int, stop) => match never {},
     }
     Ok(())
@@ -88,6 +91,13 @@ async fn on_signals(mut term: Signal, mut int: Signal, stop: Stop) -> std::conve
             _ = int.recv() => {}
         }
         token.cancel();
+    }
+    std::future::pending().await
+}
+
+async fn on_hangup(mut hangup: Signal, reload: Trigger) -> std::convert::Infallible {
+    while hangup.recv().await.is_some() {
+        reload.fire();
     }
     std::future::pending().await
 }

@@ -13,6 +13,7 @@ mod limits;
 mod lint;
 pub mod numbers_file;
 pub mod pattern;
+pub mod reload;
 mod route;
 pub mod schedule;
 mod set;

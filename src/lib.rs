@@ -24,7 +24,7 @@
 //! # Invariants
 //!
 //! - Decisions are pure functions of their input and `now`; tasks and sockets live at the edges. Nothing below
-//!   `session::run`, the ingress and `app` reads a clock.
+//!   `session::run`, the ingress and `app` reads a clock, but for `dialplan::reload`.
 //! - Exactly one ending and one record per call; a panic costs one call.
 //! - Every queue, cache, body, retry and wait has a bound. Every task has an owner.
 //! - No number, prompt, transcript or key in a log line, a metric label or an error text ([`pii`]).
@@ -45,7 +45,7 @@
 //! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
 //! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
-//! | `dialplan` | file, schedule, trunk, set, resolve | document, http::sign, call, tenant | |
+//! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, call, tenant | notify |
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, what is kept of it, the answer ladder | call, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |

@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::call::{Caller, Origin, Trunk};
-    use crate::dialplan::{Action, Match, Tenant};
+    use crate::dialplan::{Action, Limits, Match, Tenant};
     use crate::http::sign::Secret;
     use crate::tenant::TenantId;
 
@@ -144,7 +144,7 @@ mod tests {
     fn routed(tenant: &str, route: &str) -> Routed {
         let id = TenantId::parse(tenant).unwrap();
         Routed {
-            tenant: Arc::new(Tenant { id, name: None, tier: None, backend: None }),
+            tenant: Arc::new(Tenant { id, name: None, tier: None, backend: None, limits: Limits::default() }),
             route: route.into(),
             matched: Match::Exact,
             action: Action::Answer { agent: None },

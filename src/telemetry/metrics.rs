@@ -40,11 +40,23 @@ struct Inner {
     registered: Family<Project, Gauge>,
     slots_taken: Gauge,
     slots_limit: Gauge,
+    dialplan_reloads: Family<Outcome, Counter>,
+    dialplan_problems: Gauge,
 }
 
 /// One call up, from the offer until this is dropped.
 #[derive(Debug)]
 pub struct CallUp(Gauge);
+
+/// What came of reading the dialplans again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reload {
+    /// All of them serve as they stand.
+    Applied,
+    /// Some have errors.
+    Problems,
+    /// Their folder could not be read.
+}
 
 /// What the journal was to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +95,15 @@ struct Write {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Project {
     project: Arc<str>,
+}
+
+impl Reload {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Problems => "problems",
+        }
+    }
 }
 
 impl JournalWrite {
@@ -132,6 +153,8 @@ impl Metrics {
             registered: Family::default(),
             slots_taken: Gauge::default(),
             slots_limit: Gauge::default(),
+            dialplan_reloads: Family::default(),
+            dialplan_problems: Gauge::default(),
         };
         all.register_calls();
         all.register_config();
@@ -232,6 +255,15 @@ impl Metrics {
         self.0.slots_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
     }
 
+    pub fn dialplans_reloaded(&self, reload: Reload) {
+        self.0.dialplan_reloads.get_or_create(&Outcome { outcome: reload.name() }).inc();
+    }
+
+    /// Errors in the dialplans as they stand.
+    pub fn dialplan_problems(&self, problems: usize) {
+        self.0.dialplan_problems.set(i64::try_from(problems).unwrap_or(i64::MAX));
+    }
+
     /// All of them in OpenMetrics' text format.
     pub fn render(&self) -> String {
         let mut out = String::new();
@@ -300,6 +332,8 @@ impl Inner {
         r.register("worker_registered", "Whether a project's LiveKit sends calls", self.registered.clone());
         r.register("slots_taken", "This router's slots in use", self.slots_taken.clone());
         r.register("slots_limit", "This router's slots", self.slots_limit.clone());
+        r.register("dialplan_reloads", "Times dialplans were read again", self.dialplan_reloads.clone());
+        r.register("dialplan_problems", "Errors in the dialplans", self.dialplan_problems.clone());
     }
 }
 
@@ -330,6 +364,8 @@ mod tests {
         metrics.journal_synced();
         metrics.worker_registered(&"main".into(), true);
         metrics.slots(1, 200);
+        metrics.dialplans_reloaded(Reload::Applied);
+        metrics.dialplan_problems(3);
         let text = metrics.render();
         for line in [
             "dialplane_calls_offered_total 2",
@@ -356,6 +392,8 @@ mod tests {
             r#"dialplane_worker_registered{project="main"} 1"#,
             "dialplane_slots_taken 1",
             "dialplane_slots_limit 200",
+            r#"dialplane_dialplan_reloads_total{outcome="applied"} 1"#,
+            "dialplane_dialplan_problems 3",
             "# EOF",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

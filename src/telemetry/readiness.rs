@@ -45,6 +45,11 @@ impl Readiness {
         self.0.send_modify(|ready| ready.draining = true);
     }
 
+    /// The state as it is and will be.
+    pub fn watch(&self) -> watch::Receiver<Ready> {
+        self.0.subscribe()
+    }
+
     pub fn now(&self) -> Ready {
         self.0.borrow().clone()
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dialplane::call::{Call, CallId, Caller, Country, Number, Origin, Refusal, Trunk};
-use dialplane::dialplan::{Action, Backend, Match, Routed, Tenant};
+use dialplane::dialplan::{Action, Backend, Limits, Match, Routed, Tenant};
 use dialplane::http::{Client, sign};
 use dialplane::lookup::{
     Answer, Budget, CacheBounds, ConfigSource, Decision, Lookup, Policy, Unmatched, Why,

@@ -9,6 +9,7 @@ mod leak;
 mod lookup;
 mod pii;
 mod realtime;
+mod reload;
 mod schemas;
 mod tidy;
 mod worker;
