@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use ending::{Ending, Fault, Side};
-pub use number::{Country, E164, Number};
+pub use number::{Bare, Country, E164, Number, NumberingPlan, WrongLength};
 pub use refusal::Refusal;
 
 use crate::pii::Redacted;
