@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 pub use country::Country;
 pub use plan::{Bare, NumberingPlan};
+pub(super) use spelling::unescape;
 
 use crate::pii::Redacted;
 

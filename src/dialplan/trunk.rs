@@ -3,11 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::call::Country;
+use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Table, Value, shown};
 
 /// The keys of `[[trunk]]`.
-pub const TRUNK_KEYS: Keys = Keys::only(&["name", "ids", "country"]);
+pub const TRUNK_KEYS: Keys = Keys::only(&[
+    "name",
+    "ids",
+    "country",
+    "area_code",
+    "international_prefix",
+    "bare_numbers",
+    "trusted",
+    "withheld",
+]);
 
 /// One trunk. LiveKit's trunk ids change when a trunk is made anew, its name here stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +24,8 @@ pub struct TrunkPlan {
     pub name: Arc<str>,
     /// LiveKit's ids, `ST_...`.
     pub ids: Vec<String>,
-    /// Whose numbering plan reads the national numbers that arrive on it.
-    pub country: Option<Country>,
+    /// How what arrives on it is read.
+    pub rules: TrunkRules,
 }
 
 /// Every trunk, by id.
@@ -50,7 +59,6 @@ struct Taken<'d> {
 fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan> {
     const NAME: &str = "a name";
     const IDS: &str = "an array of trunk ids such as ST_abc";
-    const COUNTRY: &str = "an ISO 3166 code of two letters, such as US";
     let name = table.require("name", NAME).and_then(|value| {
         let name = filled(&value, NAME)?;
         if !taken.names.insert(name) {
@@ -66,8 +74,55 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
         }
         ids.push(id.to_owned());
     }
+    let rules = read_rules(table);
+    Some(TrunkPlan { name: name?.into(), ids, rules })
+}
+
+fn read_rules(table: &Table<'_>) -> TrunkRules {
+    const COUNTRY: &str = "an ISO 3166 code of two letters, such as US";
+    const DIGITS: &str = "text of 1 to 6 digits";
+    const BARE: &str = "national or international";
+    const TRUSTED: &str = "true or false";
+    const WITHHELD: &str = "hide or show";
+    let digits = |key| table.get(key).and_then(|value| value.parsed(DIGITS, few_digits));
     let country = table.get("country").and_then(|value| value.parsed(COUNTRY, Country::parse));
-    Some(TrunkPlan { name: name?.into(), ids, country })
+    let area_code = digits("area_code").filter(|_| {
+        if country.is_none()
+            && let Some(value) = table.get("area_code")
+        {
+            value.report_found("no country beside it", "an area code of the trunk's country");
+        }
+        country.is_some()
+    });
+    let bare = table.get("bare_numbers").and_then(|value| {
+        value.parsed(BARE, |text| match text {
+            "national" => Some(Bare::National),
+            "international" => Some(Bare::International),
+            _ => None,
+        })
+    });
+    let withheld = table.get("withheld").and_then(|value| {
+        value.parsed(WITHHELD, |text| match text {
+            "hide" => Some(Withheld::Hide),
+            "show" => Some(Withheld::Show),
+            _ => None,
+        })
+    });
+    TrunkRules {
+        numbers: NumberingPlan {
+            country,
+            area_code,
+            international_prefix: digits("international_prefix"),
+            bare: bare.unwrap_or_default(),
+        },
+        trusted: table.get("trusted").and_then(|value| value.boolean(TRUSTED)).unwrap_or(false),
+        withheld: withheld.unwrap_or_default(),
+    }
+}
+
+fn few_digits(text: &str) -> Option<Arc<str>> {
+    let fits = (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| text.into())
 }
 
 fn filled<'d>(value: &Value<'d>, accepted: &str) -> Option<&'d str> {
