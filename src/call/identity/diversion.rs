@@ -89,7 +89,8 @@ fn history_info(value: &str, asked: Privacy) -> Option<Diverted> {
     })?;
     let diverting = match &target.cause {
         Some(_) if at > 0 => {
-            let named = target.in_place_of.as_ref().and_then(|index| targets.iter().find(|t| t.index == *index));
+            let named =
+                target.in_place_of.as_ref().and_then(|index| targets.iter().find(|t| t.index == *index));
             named.or_else(|| targets.get(at.checked_sub(1)?))?
         }
         Some(_) | None => target,

@@ -58,9 +58,7 @@ pub fn is_anonymous(raw: &str) -> bool {
     });
     let user = address.unwrap_or(raw).split(['@', ';']).next().unwrap_or_default().trim_matches(['"', ' ']);
     let is_zeros = user.trim_start_matches('+').bytes().all(|b| b == b'0');
-    is_zeros
-        || ANONYMOUS.iter().any(|word| user.eq_ignore_ascii_case(word))
-        || SPELLED.contains(&user)
+    is_zeros || ANONYMOUS.iter().any(|word| user.eq_ignore_ascii_case(word)) || SPELLED.contains(&user)
 }
 
 /// What the Privacy header asks for (RFC 3323, RFC 3325, RFC 7044).

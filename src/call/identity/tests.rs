@@ -57,7 +57,8 @@ fn a_withheld_number_is_in_nothing_that_is_told() {
             let seen = parties("+12125550142", &given, &rules);
             assert_eq!(seen.caller, Caller::Anonymous, "{asked:?}");
             assert!(seen.caller_name.is_none() && seen.verified.is_none());
-            let left: Vec<_> = seen.headers.keys().map(String::as_str).filter(|name| *name != "privacy").collect();
+            let left: Vec<_> =
+                seen.headers.keys().map(String::as_str).filter(|name| *name != "privacy").collect();
             assert_eq!(left, ["user-agent", "x-campaign"], "{asked:?}");
 
             let rules = TrunkRules { withheld: Withheld::Show, ..rules };

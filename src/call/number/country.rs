@@ -34,7 +34,8 @@ pub(super) fn split(digits: &str) -> Option<(u16, &str)> {
 /// How many digits can follow a calling code, sorted. Several countries may share one.
 pub(super) fn possible_lengths(code: u16) -> Vec<usize> {
     let countries = DATABASE.by_code(&code).unwrap_or_default();
-    let mut lengths: Vec<_> = countries.into_iter().flat_map(|country| CountryPlan(country).lengths()).collect();
+    let mut lengths: Vec<_> =
+        countries.into_iter().flat_map(|country| CountryPlan(country).lengths()).collect();
     lengths.sort_unstable();
     lengths.dedup();
     lengths
@@ -80,7 +81,8 @@ impl CountryPlan {
         // The general pattern is an alternative of patterns and can't be anchored from here: it may find the beginning
         // of a number that another alternative would take whole. The patterns of the kinds fill in.
         self.is_possible(national)
-            && (takes(self.0.descriptors().general(), national) || self.kinds().any(|kind| takes(kind, national)))
+            && (takes(self.0.descriptors().general(), national)
+                || self.kinds().any(|kind| takes(kind, national)))
     }
 
     /// The kinds of numbers that can be called from abroad. Only they know lengths.
@@ -129,7 +131,9 @@ impl CountryPlan {
         let prefix = groups.get(0).filter(|prefix| prefix.start() == 0 && prefix.end() > 0)?;
         let last = groups.get(groups.len().saturating_sub(1));
         match self.0.national_prefix_transform_rule() {
-            Some(rule) if groups.len() > 1 && last.is_some() => Some(pattern.replace(digits, rule).into_owned()),
+            Some(rule) if groups.len() > 1 && last.is_some() => {
+                Some(pattern.replace(digits, rule).into_owned())
+            }
             _ => digits.get(prefix.end()..).map(str::to_owned),
         }
     }

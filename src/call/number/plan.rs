@@ -166,6 +166,7 @@ fn national(plan: CountryPlan, digits: &str) -> Option<String> {
     };
     let has_prefix = national != digits;
     let is_long = national.len() >= SUBSCRIBER_DIGITS.min(plan.longest());
-    let is_number = if has_prefix { plan.is_possible(&national) } else { is_long && plan.is_match(&national) };
+    let is_number =
+        if has_prefix { plan.is_possible(&national) } else { is_long && plan.is_match(&national) };
     is_number.then_some(national)
 }

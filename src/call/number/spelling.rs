@@ -70,10 +70,12 @@ pub(in crate::call) fn unescape(text: &str) -> Cow<'_, str> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let escaped = (*first == b'%').then(|| after.split_at_checked(2)).flatten().and_then(|(hex, after)| {
-            let hex = str::from_utf8(hex).ok().filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            Some((u8::from_str_radix(hex, 16).ok()?, after))
-        });
+        let escaped =
+            (*first == b'%').then(|| after.split_at_checked(2)).flatten().and_then(|(hex, after)| {
+                let hex =
+                    str::from_utf8(hex).ok().filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+                Some((u8::from_str_radix(hex, 16).ok()?, after))
+            });
         let (byte, after) = escaped.unwrap_or((*first, after));
         bytes.push(byte);
         rest = after;

@@ -85,7 +85,8 @@ pub fn read(
         &rules,
     );
     let room = room_of(context.room, participant, &parties);
-    let Parties { called, diverted_from, diversion_withheld, caller, caller_name, verified, headers } = parties;
+    let Parties { called, diverted_from, diversion_withheld, caller, caller_name, verified, headers } =
+        parties;
     Call {
         id: context.id,
         origin: Origin::LiveKit { project: context.project },
@@ -128,8 +129,7 @@ fn headers(participant: &Participant, asked: &[(String, Redacted<String>)]) -> H
     let asked = asked.iter().map(|(name, value)| (name.as_str(), value));
     let mut headers = Headers::new();
     for (name, value) in attributes.chain(asked) {
-        let fits =
-            (1..=HEADER_NAME_MAX).contains(&name.len()) && value.reveal().len() <= HEADER_VALUE_MAX;
+        let fits = (1..=HEADER_NAME_MAX).contains(&name.len()) && value.reveal().len() <= HEADER_VALUE_MAX;
         if fits && headers.len() < HEADERS_MAX {
             headers.entry(name.to_ascii_lowercase()).or_insert_with(|| value.clone());
         }

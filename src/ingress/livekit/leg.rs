@@ -313,8 +313,7 @@ impl Leg {
                 }
             }
             Action::AskHeaders { caller } => {
-                let (ask, packet) =
-                    Request::new(Method::GetRemoteHeaders, Uuid::new_v4(), caller, HEADERS);
+                let (ask, packet) = Request::new(Method::GetRemoteHeaders, Uuid::new_v4(), caller, HEADERS);
                 self.ask = Some((ask, Some(packet)));
             }
             Action::HearOnly(tracks) => {
@@ -323,8 +322,7 @@ impl Leg {
                 }
             }
             Action::EndCall { caller } => {
-                let (end_call, packet) =
-                    Request::new(Method::EndCall, Uuid::new_v4(), caller, HANG_UP_STEP);
+                let (end_call, packet) = Request::new(Method::EndCall, Uuid::new_v4(), caller, HANG_UP_STEP);
                 if self.room.as_mut().is_some_and(|room| room.send_data(&packet)) {
                     self.end_call = Some(end_call);
                 } else {

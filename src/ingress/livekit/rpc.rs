@@ -134,7 +134,10 @@ mod tests {
     fn headers_are_told_one_by_one_or_as_lists_and_nothing_else_is_a_problem() {
         for (outcome, expected) in [
             (done(r#"{"headers":{"From":"<sip:1@a>","X":"y"}}"#), &[("From", "<sip:1@a>"), ("X", "y")][..]),
-            (done(r#"{"headers":{"Diversion":["<sip:1@a>","<sip:2@a>"]}}"#), &[("Diversion", "<sip:1@a>\n<sip:2@a>")]),
+            (
+                done(r#"{"headers":{"Diversion":["<sip:1@a>","<sip:2@a>"]}}"#),
+                &[("Diversion", "<sip:1@a>\n<sip:2@a>")],
+            ),
             (done(r#"{"headers":{"From":"<sip:1@a>","Odd":7}}"#), &[("From", "<sip:1@a>")]),
             (done("{}"), &[]),
             (done(r#"{"headers":[]}"#), &[]),

@@ -169,7 +169,10 @@ fn caller_without_headers() -> Participant {
 #[test]
 fn headers_that_did_not_come_along_are_asked_for_and_waited_for_300_ms() {
     for (input, expected) in [
-        (Input::Headers(vec![("Diversion".to_owned(), "<sip:+15556001234@carrier>".into())]), vec!["arrived"]),
+        (
+            Input::Headers(vec![("Diversion".to_owned(), "<sip:+15556001234@carrier>".into())]),
+            vec!["arrived"],
+        ),
         (Input::Headers(Vec::new()), vec!["arrived"]),
         (Input::Changed(vec![caller("ringing")]), vec!["arrived"]),
         (Input::Changed(vec![caller_without_headers()]), vec![]),
