@@ -74,10 +74,17 @@ struct Leg {
     join_by: Option<Instant>,
     hearing: Option<Hearing>,
     end_call: Option<Request>,
-    /// The question for the caller's headers, and its packet until the room takes it.
-    ask: Option<(Request, Option<Vec<u8>>)>,
+    ask: Option<Question>,
     request: Option<Pending<Result<(), ApiError>>>,
     done: Option<JobState>,
+}
+
+/// The question for the caller's headers.
+struct Question {
+    request: Request,
+    since: Instant,
+    /// Until the room takes it.
+    packet: Option<Vec<u8>>,
 }
 
 /// What woke the leg.
@@ -246,7 +253,10 @@ impl Leg {
     }
 
     fn answered(&mut self, packet: &FromPeer) {
-        if let Some(outcome) = self.ask.as_ref().and_then(|(request, _)| request.outcome(packet)) {
+        let answer = self.ask.as_ref().and_then(|ask| Some((ask.since, ask.request.outcome(packet)?)));
+        if let Some((since, outcome)) = answer {
+            let ms = since.elapsed().as_millis();
+            tracing::debug!(call = %self.machine.call(), ms, "headers told by the bridge");
             let told = rpc::headers(outcome);
             self.ask = None;
             self.input(Input::Headers(told));
@@ -261,10 +271,10 @@ impl Leg {
 
     /// The room takes packets once media flows, which is later than its list of participants.
     fn send_ask(&mut self) {
-        if let (Some((_, packet)), Some(room)) = (&mut self.ask, &mut self.room)
-            && packet.as_ref().is_some_and(|packet| room.send_data(packet))
+        if let (Some(ask), Some(room)) = (&mut self.ask, &mut self.room)
+            && ask.packet.as_ref().is_some_and(|packet| room.send_data(packet))
         {
-            *packet = None;
+            ask.packet = None;
         }
     }
 
@@ -304,6 +314,9 @@ impl Leg {
                 if matches!(event, LegEvent::Ended(_)) {
                     self.hearing = None;
                 }
+                if matches!(event, LegEvent::Arrived(_)) && self.ask.take().is_some() {
+                    tracing::info!(call = %self.machine.call(), "headers not told by the bridge in time");
+                }
                 // The queue has a place reserved for it; a session that is gone needs no event.
                 let _ = self.events.try_send(event);
             }
@@ -313,8 +326,9 @@ impl Leg {
                 }
             }
             Action::AskHeaders { caller } => {
-                let (ask, packet) = Request::new(Method::GetRemoteHeaders, Uuid::new_v4(), caller, HEADERS);
-                self.ask = Some((ask, Some(packet)));
+                let (request, packet) =
+                    Request::new(Method::GetRemoteHeaders, Uuid::new_v4(), caller, HEADERS);
+                self.ask = Some(Question { request, since: Instant::now(), packet: Some(packet) });
             }
             Action::HearOnly(tracks) => {
                 if let Some(room) = &mut self.room {
