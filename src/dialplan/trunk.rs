@@ -6,7 +6,16 @@ use std::sync::Arc;
 use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Table, Value, shown};
 
-/// The keys of `[[trunk]]`.
+/// The keys of `[[trunk]]`:
+///
+/// | key | what | default |
+/// |---|---|---|
+/// | `country` | reads national numbers | none: only international ones are read |
+/// | `area_code` | digits before local numbers | none: they keep their raw text |
+/// | `international_prefix` | digits before a calling code | the country's own, and `00` |
+/// | `bare_numbers` | `national`, or `international` where the carrier leaves out the `+` | `national` |
+/// | `trusted` | P-Asserted-Identity and `verstat` count | `false` |
+/// | `withheld` | `hide` or `show` the number of who withholds it | `hide` |
 pub const TRUNK_KEYS: Keys = Keys::only(&[
     "name",
     "ids",
@@ -132,4 +141,50 @@ fn filled<'d>(value: &Value<'d>, accepted: &str) -> Option<&'d str> {
         return None;
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::document;
+
+    fn read(text: &str) -> (Trunks, Vec<String>) {
+        let (trunks, found) = document::read(&Path::new("f.toml").into(), text, |document| {
+            Trunks::read(&document.root(Keys::only(&["trunk"])).tables("trunk", TRUNK_KEYS))
+        });
+        (trunks, found.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_trunk_says_how_its_calls_are_read() {
+        let (trunks, found) = read(
+            "[[trunk]]\nname = \"a\"\nids = [\"ST_1\"]\ncountry = \"DE\"\narea_code = \"30\"\n\
+             international_prefix = \"000\"\nbare_numbers = \"international\"\ntrusted = true\nwithheld = \"show\"\n",
+        );
+        assert_eq!(found, Vec::<String>::new());
+        let numbers = NumberingPlan {
+            country: Country::parse("DE"),
+            area_code: Some("30".into()),
+            international_prefix: Some("000".into()),
+            bare: Bare::International,
+        };
+        let rules = TrunkRules { numbers, trusted: true, withheld: Withheld::Show };
+        assert_eq!(trunks.of("ST_1").map(|trunk| &trunk.rules), Some(&rules));
+    }
+
+    #[test]
+    fn every_wrong_rule_is_reported_with_what_is_accepted() {
+        let (_, found) = read(
+            "[[trunk]]\nname = \"a\"\nids = [\"ST_1\"]\narea_code = \"30\"\ninternational_prefix = \"+\"\n\
+             bare_numbers = \"none\"\ntrusted = \"yes\"\nwithheld = \"tell\"\n",
+        );
+        let accepted =
+            ["true or false", "hide or show", "national or international", "1 to 6 digits", "area code of"];
+        assert_eq!(found.len(), accepted.len(), "{found:?}");
+        for accepted in accepted {
+            assert!(found.iter().any(|line| line.contains(accepted)), "{accepted}: {found:?}");
+        }
+    }
 }

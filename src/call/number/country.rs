@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use phonenumber::Metadata;
 use phonenumber::metadata::{DATABASE, Descriptor};
 
+const NORTH_AMERICA: u16 = 1;
+const NORTH_AMERICAN_DIGITS: usize = 10;
+
 /// An ISO 3166-1 alpha-2 country, whose numbering plan reads national numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Country(phonenumber::country::Id);
@@ -103,8 +106,10 @@ impl CountryPlan {
         kinds.into_iter().flatten()
     }
 
+    /// Canada's 310-XXXX, of seven digits, cannot be called from abroad.
     fn lengths(self) -> impl Iterator<Item = usize> {
-        self.kinds().flat_map(Descriptor::possible_length).copied().map(usize::from)
+        let lengths = self.kinds().flat_map(Descriptor::possible_length).copied().map(usize::from);
+        lengths.filter(move |length| self.code() != NORTH_AMERICA || *length == NORTH_AMERICAN_DIGITS)
     }
 
     /// `digits` after the prefix that is dialled for other countries; carriers may be named in it.

@@ -255,8 +255,8 @@ impl Leg {
     fn answered(&mut self, packet: &FromPeer) {
         let answer = self.ask.as_ref().and_then(|ask| Some((ask.since, ask.request.outcome(packet)?)));
         if let Some((since, outcome)) = answer {
-            let ms = since.elapsed().as_millis();
-            tracing::debug!(call = %self.machine.call(), ms, "headers told by the bridge");
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::debug!(call = %self.machine.call(), seconds, "headers told by the bridge");
             let told = rpc::headers(outcome);
             self.ask = None;
             self.input(Input::Headers(told));
