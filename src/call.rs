@@ -2,6 +2,7 @@
 
 mod destination;
 mod ending;
+pub mod identity;
 mod number;
 mod refusal;
 
@@ -14,7 +15,8 @@ use uuid::Uuid;
 
 pub use destination::Destination;
 pub use ending::{Ending, Fault, Side};
-pub use number::{Country, E164, Number};
+pub use identity::{TrunkRules, Withheld};
+pub use number::{Bare, Country, E164, Number, NumberingPlan, WrongLength};
 pub use refusal::Refusal;
 
 use crate::pii::Redacted;
@@ -82,6 +84,13 @@ impl Caller {
 /// SIP headers by lower-case name. Values may hold numbers, so they are never shown.
 pub type Headers = BTreeMap<String, Redacted<String>>;
 
+impl Call {
+    /// The diverting party as model, backend and record may know it.
+    pub fn told_diverted_from(&self) -> Option<&Number> {
+        self.diverted_from.as_ref().filter(|_| !self.diversion_withheld)
+    }
+}
+
 /// The facts of one call. Fields that the carrier or livekit-sip may leave out are options.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -93,9 +102,13 @@ pub struct Call {
     pub called: Number,
     /// The most recent diverting party (Diversion, RFC 5806; History-Info, RFC 7044).
     pub diverted_from: Option<Number>,
+    /// The diverting party is for routes only: it asked not to be named.
+    pub diversion_withheld: bool,
     pub caller: Caller,
     /// The caller's display name.
     pub caller_name: Option<Redacted<String>>,
+    /// Whether the network vouches that the caller may use the number (STIR/SHAKEN). `None`: it does not say.
+    pub verified: Option<bool>,
     pub trunk: Option<Trunk>,
     /// LiveKit's dispatch rule, `SDR_...`.
     pub rule_id: Option<String>,
@@ -117,8 +130,10 @@ impl Call {
             room: "room".into(),
             called: Number::read("+15557770001", None),
             diverted_from: None,
+            diversion_withheld: false,
             caller: Caller::Anonymous,
             caller_name: None,
+            verified: None,
             trunk: None,
             rule_id: None,
             sip_call_id: None,

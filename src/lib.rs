@@ -42,7 +42,7 @@
 //! | `tls` | whom we trust: the TLS of every outbound connection | - | rustls, rustls_native_certs |
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
 //! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
-//! | `call` | `Call`, `E164`, headers, `Refusal`, `Ending` | - | phonenumber |
+//! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
 //! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, call, tenant | notify |

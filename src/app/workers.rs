@@ -82,5 +82,6 @@ async fn tell(project: Arc<str>, mut ready: watch::Receiver<bool>, readiness: Re
 
 fn plan_of(trunks: &Trunks, id: &str) -> Plan {
     let plan = trunks.of(id);
-    Plan { name: plan.map(|plan| Arc::clone(&plan.name)), country: plan.and_then(|plan| plan.country) }
+    plan.map(|plan| Plan { name: Some(Arc::clone(&plan.name)), rules: plan.rules.clone() })
+        .unwrap_or_default()
 }

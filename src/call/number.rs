@@ -1,7 +1,15 @@
 //! Telephone numbers as carriers write them, and as E.164.
 
+mod country;
+mod plan;
+mod spelling;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use country::Country;
+pub use plan::{Bare, NumberingPlan};
+pub(super) use spelling::unescape;
 
 use crate::pii::Redacted;
 
@@ -36,6 +44,15 @@ impl E164 {
     pub const fn value(&self) -> u64 {
         self.value
     }
+
+    /// What is wrong with its length, as far as numbering plans are known; `None` when nothing is.
+    pub fn wrong_length(&self) -> Option<WrongLength> {
+        let digits = self.0.strip_prefix('+').unwrap_or(&self.0);
+        let Some((code, national)) = country::split(digits) else { return Some(WrongLength::NoSuchCode) };
+        let possible = country::possible_lengths(code);
+        let digits = national.len();
+        (!possible.contains(&digits)).then_some(WrongLength::Digits { code, digits, possible })
+    }
 }
 
 impl fmt::Debug for E164 {
@@ -44,14 +61,44 @@ impl fmt::Debug for E164 {
     }
 }
 
-/// An ISO 3166-1 alpha-2 country, whose numbering plan reads national numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Country(phonenumber::country::Id);
+/// Why no number of that length exists. Reads as what was found: "8 digits after +1, not 10".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrongLength {
+    /// It begins with no country's calling code.
+    NoSuchCode,
+    /// `digits` follow the calling code, and that country has no numbers but of these lengths.
+    Digits { code: u16, digits: usize, possible: Vec<usize> },
+}
 
-impl Country {
-    pub fn parse(code: &str) -> Option<Self> {
-        code.parse().ok().map(Self)
+impl fmt::Display for WrongLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchCode => f.write_str("a calling code that no country has"),
+            Self::Digits { code, digits, possible } => {
+                write!(f, "{digits} digits after +{code}, not ")?;
+                for (at, (first, last)) in runs(possible).into_iter().enumerate() {
+                    let or = if at == 0 { "" } else { " or " };
+                    match first == last {
+                        true => write!(f, "{or}{first}")?,
+                        false => write!(f, "{or}{first} to {last}")?,
+                    }
+                }
+                Ok(())
+            }
+        }
     }
+}
+
+/// Sorted numbers as stretches without a gap.
+fn runs(numbers: &[usize]) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => runs.push((*number, *number)),
+        }
+    }
+    runs
 }
 
 /// A number as it came, and in E.164 where it can be read so.
@@ -62,11 +109,9 @@ pub struct Number {
 }
 
 impl Number {
-    /// Reads what a carrier or a person wrote. National numbers need `country`. Never fails: what cannot be
-    /// read keeps its raw text alone (a short code, letters, a SIP user name).
+    /// Reads what a carrier or a person wrote, by nothing but a country's plan: [`NumberingPlan::read`].
     pub fn read(raw: &str, country: Option<Country>) -> Self {
-        let e164 = E164::parse(raw).or_else(|| normalise(raw, country));
-        Self { raw: raw.into(), e164 }
+        NumberingPlan { country, ..NumberingPlan::default() }.read(raw)
     }
 
     /// The E.164 form, else the raw text: what the webhook's `calledPhone` and `callerPhone` carry.
@@ -75,48 +120,5 @@ impl Number {
     }
 }
 
-/// Fewer digits than a subscriber number has are a short code, whatever country's plan they come under.
-const SUBSCRIBER_DIGITS: usize = 7;
-
-fn normalise(raw: &str, country: Option<Country>) -> Option<E164> {
-    let digits = raw.bytes().filter(u8::is_ascii_digit).count();
-    if digits < SUBSCRIBER_DIGITS {
-        return None;
-    }
-    let number = phonenumber::parse(country.map(|c| c.0), raw).ok()?;
-    E164::parse(&number.format().mode(phonenumber::Mode::E164).to_string())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_by_the_trunks_country() {
-        let us = Country::parse("US");
-        let de = Country::parse("DE");
-        for (raw, country, expected) in [
-            ("+15557770001", None, Some("+15557770001")),
-            ("+1 (555) 777-0001", None, Some("+15557770001")),
-            ("5557770001", us, Some("+15557770001")),
-            ("15557770001", us, Some("+15557770001")),
-            ("030 1234567", de, Some("+49301234567")),
-            ("5557770001", None, None),
-            ("reception", us, None),
-            ("2255", us, None),
-            ("", us, None),
-            ("+", None, None),
-            ("+0123456", None, None),
-        ] {
-            let read = Number::read(raw, country);
-            assert_eq!(read.e164.as_ref().map(E164::reveal), expected, "{raw} in {country:?}");
-            assert_eq!(read.raw.reveal(), raw, "the raw value is kept");
-        }
-    }
-
-    #[test]
-    fn a_number_never_shows() {
-        let number = Number::read("+15557770001", None);
-        assert!(!format!("{number:?}").contains("555"));
-    }
-}
+mod tests;

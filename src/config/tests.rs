@@ -178,7 +178,7 @@ fn the_file_is_read_and_variables_lie_over_it() {
     );
     assert_eq!(project.agent_names, ["day".into(), "night".into()]);
     let trunk = settings.trunks.of("ST_def").expect("a trunk");
-    assert_eq!((&*trunk.name, trunk.country), ("acme-sip", Country::parse("US")));
+    assert_eq!((&*trunk.name, trunk.rules.numbers.country), ("acme-sip", Country::parse("US")));
     assert_eq!(settings.trunks.of("ST_x"), None);
     assert_eq!(settings.providers[0].model, "gpt-realtime-2.1-mini");
     assert_eq!(settings.backend.as_ref().expect("a backend").secrets, secrets(["cloud", "sk-secret"]));

@@ -3,11 +3,29 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::call::Country;
+use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Table, Value, shown};
 
-/// The keys of `[[trunk]]`.
-pub const TRUNK_KEYS: Keys = Keys::only(&["name", "ids", "country"]);
+/// The keys of `[[trunk]]`:
+///
+/// | key | what | default |
+/// |---|---|---|
+/// | `country` | reads national numbers | none: only international ones are read |
+/// | `area_code` | digits before local numbers | none: they keep their raw text |
+/// | `international_prefix` | digits before a calling code | the country's own, and `00` |
+/// | `bare_numbers` | `national`, or `international` where the carrier leaves out the `+` | `national` |
+/// | `trusted` | P-Asserted-Identity and `verstat` count | `false` |
+/// | `withheld` | `hide` or `show` the number of who withholds it | `hide` |
+pub const TRUNK_KEYS: Keys = Keys::only(&[
+    "name",
+    "ids",
+    "country",
+    "area_code",
+    "international_prefix",
+    "bare_numbers",
+    "trusted",
+    "withheld",
+]);
 
 /// One trunk. LiveKit's trunk ids change when a trunk is made anew, its name here stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +33,8 @@ pub struct TrunkPlan {
     pub name: Arc<str>,
     /// LiveKit's ids, `ST_...`.
     pub ids: Vec<String>,
-    /// Whose numbering plan reads the national numbers that arrive on it.
-    pub country: Option<Country>,
+    /// How what arrives on it is read.
+    pub rules: TrunkRules,
 }
 
 /// Every trunk, by id.
@@ -60,7 +78,6 @@ struct Taken<'d> {
 fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan> {
     const NAME: &str = "a name";
     const IDS: &str = "an array of trunk ids such as ST_abc";
-    const COUNTRY: &str = "an ISO 3166 code of two letters, such as US";
     let name = table.require("name", NAME).and_then(|value| {
         let name = filled(&value, NAME)?;
         if !taken.names.insert(name) {
@@ -76,8 +93,55 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
         }
         ids.push(id.to_owned());
     }
+    let rules = read_rules(table);
+    Some(TrunkPlan { name: name?.into(), ids, rules })
+}
+
+fn read_rules(table: &Table<'_>) -> TrunkRules {
+    const COUNTRY: &str = "an ISO 3166 code of two letters, such as US";
+    const DIGITS: &str = "text of 1 to 6 digits";
+    const BARE: &str = "national or international";
+    const TRUSTED: &str = "true or false";
+    const WITHHELD: &str = "hide or show";
+    let digits = |key| table.get(key).and_then(|value| value.parsed(DIGITS, few_digits));
     let country = table.get("country").and_then(|value| value.parsed(COUNTRY, Country::parse));
-    Some(TrunkPlan { name: name?.into(), ids, country })
+    let area_code = digits("area_code").filter(|_| {
+        if country.is_none()
+            && let Some(value) = table.get("area_code")
+        {
+            value.report_found("no country beside it", "an area code of the trunk's country");
+        }
+        country.is_some()
+    });
+    let bare = table.get("bare_numbers").and_then(|value| {
+        value.parsed(BARE, |text| match text {
+            "national" => Some(Bare::National),
+            "international" => Some(Bare::International),
+            _ => None,
+        })
+    });
+    let withheld = table.get("withheld").and_then(|value| {
+        value.parsed(WITHHELD, |text| match text {
+            "hide" => Some(Withheld::Hide),
+            "show" => Some(Withheld::Show),
+            _ => None,
+        })
+    });
+    TrunkRules {
+        numbers: NumberingPlan {
+            country,
+            area_code,
+            international_prefix: digits("international_prefix"),
+            bare: bare.unwrap_or_default(),
+        },
+        trusted: table.get("trusted").and_then(|value| value.boolean(TRUSTED)).unwrap_or(false),
+        withheld: withheld.unwrap_or_default(),
+    }
+}
+
+fn few_digits(text: &str) -> Option<Arc<str>> {
+    let fits = (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| text.into())
 }
 
 fn filled<'d>(value: &Value<'d>, accepted: &str) -> Option<&'d str> {
@@ -87,4 +151,50 @@ fn filled<'d>(value: &Value<'d>, accepted: &str) -> Option<&'d str> {
         return None;
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::document;
+
+    fn read(text: &str) -> (Trunks, Vec<String>) {
+        let (trunks, found) = document::read(&Path::new("f.toml").into(), text, |document| {
+            Trunks::read(&document.root(Keys::only(&["trunk"])).tables("trunk", TRUNK_KEYS))
+        });
+        (trunks, found.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_trunk_says_how_its_calls_are_read() {
+        let (trunks, found) = read(
+            "[[trunk]]\nname = \"a\"\nids = [\"ST_1\"]\ncountry = \"DE\"\narea_code = \"30\"\n\
+             international_prefix = \"000\"\nbare_numbers = \"international\"\ntrusted = true\nwithheld = \"show\"\n",
+        );
+        assert_eq!(found, Vec::<String>::new());
+        let numbers = NumberingPlan {
+            country: Country::parse("DE"),
+            area_code: Some("30".into()),
+            international_prefix: Some("000".into()),
+            bare: Bare::International,
+        };
+        let rules = TrunkRules { numbers, trusted: true, withheld: Withheld::Show };
+        assert_eq!(trunks.of("ST_1").map(|trunk| &trunk.rules), Some(&rules));
+    }
+
+    #[test]
+    fn every_wrong_rule_is_reported_with_what_is_accepted() {
+        let (_, found) = read(
+            "[[trunk]]\nname = \"a\"\nids = [\"ST_1\"]\narea_code = \"30\"\ninternational_prefix = \"+\"\n\
+             bare_numbers = \"none\"\ntrusted = \"yes\"\nwithheld = \"tell\"\n",
+        );
+        let accepted =
+            ["true or false", "hide or show", "national or international", "1 to 6 digits", "area code of"];
+        assert_eq!(found.len(), accepted.len(), "{found:?}");
+        for accepted in accepted {
+            assert!(found.iter().any(|line| line.contains(accepted)), "{accepted}: {found:?}");
+        }
+    }
 }

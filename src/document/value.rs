@@ -154,6 +154,15 @@ impl<'d> Value<'d> {
         number
     }
 
+    /// `true` or `false`.
+    pub fn boolean(&self, accepted: &str) -> Option<bool> {
+        let DeValue::Boolean(truth) = self.toml else {
+            self.report_wrong_type(accepted);
+            return None;
+        };
+        Some(*truth)
+    }
+
     /// The items of an array.
     pub fn items(&self, accepted: &str) -> Option<Vec<Self>> {
         let DeValue::Array(items) = self.toml else {

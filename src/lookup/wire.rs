@@ -34,7 +34,7 @@ struct Caller<'a> {
     raw: Option<&'a str>,
     name: Option<&'a str>,
     anonymous: bool,
-    /// Whether the network vouches for the number. livekit-sip does not tell, so it is not known.
+    /// Whether the network vouches for the number; `null` where it does not say.
     verified: Option<bool>,
 }
 
@@ -90,12 +90,12 @@ impl<'a> Request<'a> {
                 raw: caller.map(|n| n.raw.reveal().as_str()),
                 name: call.caller_name.as_ref().map(|name| name.reveal().as_str()),
                 anonymous: caller.is_none(),
-                verified: None,
+                verified: call.verified,
             },
             called: Called {
                 number: call.called.e164.as_ref().map(E164::reveal),
                 raw: call.called.raw.reveal(),
-                diverted_from: call.diverted_from.as_ref().map(Number::best),
+                diverted_from: call.told_diverted_from().map(Number::best),
             },
             route: routed.map(|routed| Route {
                 tenant_id: routed.tenant.id.as_str(),

@@ -177,7 +177,7 @@ fn call(call: &Call) -> CallLine<'_> {
         caller: call.caller.number().map(number),
         caller_name: call.caller_name.as_ref().map(|name| name.reveal().as_str()),
         called: number(&call.called),
-        diverted_from: call.diverted_from.as_ref().map(number),
+        diverted_from: call.told_diverted_from().map(number),
         trunk: call.trunk.as_ref().map(|trunk| TrunkLine { id: &trunk.id, name: trunk.name.as_deref() }),
         rule_id: call.rule_id.as_deref(),
         sip_call_id: call.sip_call_id.as_deref(),

@@ -55,7 +55,6 @@ pub enum Reload {
     Applied,
     /// Some have errors.
     Problems,
-    /// Their folder could not be read.
 }
 
 /// What the journal was to write.

@@ -7,6 +7,7 @@ mod kit;
 #[path = "../shared/leak.rs"]
 mod leak;
 mod lookup;
+mod numbers;
 mod pii;
 mod realtime;
 mod reload;

@@ -10,6 +10,7 @@ mod ear;
 mod encrypted;
 mod endings;
 mod first;
+mod forwarded;
 mod g711;
 mod ladder;
 #[path = "../shared/leak.rs"]

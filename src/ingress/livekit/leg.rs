@@ -3,8 +3,8 @@
 //! What to do is decided by [`machine`]; here are the sockets, the timers and the server API.
 
 pub mod machine;
+mod waits;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,17 +15,18 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-use self::machine::{Action, HANG_UP_STEP, Input, Machine};
+use self::machine::{Action, HANG_UP_STEP, HEADERS, Input, Machine};
+use self::waits::{Pending, cancelled, finish, next_command, next_event};
 use super::Site;
 use super::facts::Context;
 use super::hearing::Hearing;
 use super::reports::Reports;
 use super::room::{JoinError, Room, RoomEvent, RoomLost};
-use super::rpc::EndCall;
+use super::rpc::{self, Method, Request};
 use crate::call::Fault;
 use crate::ingress::leg::{LegCommand, LegEvent};
 use crate::livekit::api::ApiError;
-use crate::livekit::wire::data::RpcOutcome;
+use crate::livekit::wire::data::{FromPeer, RpcOutcome};
 use crate::livekit::wire::signal::Departure;
 use crate::livekit::wire::worker::{Assignment, JobState};
 use crate::media::Pcm;
@@ -56,8 +57,6 @@ pub async fn run(task: Task) {
     Leg::new(task).run().await;
 }
 
-type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
 struct Leg {
     site: Arc<Site>,
     assignment: Assignment,
@@ -74,9 +73,18 @@ struct Leg {
     /// Until media flows, when the attempt is given up.
     join_by: Option<Instant>,
     hearing: Option<Hearing>,
-    end_call: Option<EndCall>,
+    end_call: Option<Request>,
+    ask: Option<Question>,
     request: Option<Pending<Result<(), ApiError>>>,
     done: Option<JobState>,
+}
+
+/// The question for the caller's headers.
+struct Question {
+    request: Request,
+    since: Instant,
+    /// Until the room takes it.
+    packet: Option<Vec<u8>>,
 }
 
 /// What woke the leg.
@@ -107,6 +115,7 @@ impl Leg {
             join_by: None,
             hearing: None,
             end_call: None,
+            ask: None,
             request: None,
             done: None,
         }
@@ -124,6 +133,7 @@ impl Leg {
                 self.room_lost(&lost);
                 continue;
             }
+            self.send_ask();
             match self.wake().await {
                 Wake::Joining(Ok(room)) => self.room = Some(room),
                 Wake::Joining(Err(error)) => self.not_joined(&error),
@@ -237,16 +247,34 @@ impl Leg {
                     self.hear(frames);
                 }
             }
-            RoomEvent::Data(packet) => {
-                if let Some(RpcOutcome::Failed(code)) =
-                    self.end_call.as_ref().and_then(|c| c.outcome(&packet))
-                {
-                    tracing::info!(call = %self.machine.call(), code, "end call refused by the bridge");
-                    self.end_call = None;
-                    self.input(Input::StepFailed);
-                }
-            }
+            RoomEvent::Data(packet) => self.answered(&packet),
             RoomEvent::Idle => {}
+        }
+    }
+
+    fn answered(&mut self, packet: &FromPeer) {
+        let answer = self.ask.as_ref().and_then(|ask| Some((ask.since, ask.request.outcome(packet)?)));
+        if let Some((since, outcome)) = answer {
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::debug!(call = %self.machine.call(), seconds, "headers told by the bridge");
+            let told = rpc::headers(outcome);
+            self.ask = None;
+            self.input(Input::Headers(told));
+        } else if let Some(RpcOutcome::Failed(code)) =
+            self.end_call.as_ref().and_then(|request| request.outcome(packet))
+        {
+            tracing::info!(call = %self.machine.call(), code, "end call refused by the bridge");
+            self.end_call = None;
+            self.input(Input::StepFailed);
+        }
+    }
+
+    /// The room takes packets once media flows, which is later than its list of participants.
+    fn send_ask(&mut self) {
+        if let (Some(ask), Some(room)) = (&mut self.ask, &mut self.room)
+            && ask.packet.as_ref().is_some_and(|packet| room.send_data(packet))
+        {
+            ask.packet = None;
         }
     }
 
@@ -286,6 +314,9 @@ impl Leg {
                 if matches!(event, LegEvent::Ended(_)) {
                     self.hearing = None;
                 }
+                if matches!(event, LegEvent::Arrived(_)) && self.ask.take().is_some() {
+                    tracing::info!(call = %self.machine.call(), "headers not told by the bridge in time");
+                }
                 // The queue has a place reserved for it; a session that is gone needs no event.
                 let _ = self.events.try_send(event);
             }
@@ -294,13 +325,18 @@ impl Leg {
                     room.publish();
                 }
             }
+            Action::AskHeaders { caller } => {
+                let (request, packet) =
+                    Request::new(Method::GetRemoteHeaders, Uuid::new_v4(), caller, HEADERS);
+                self.ask = Some(Question { request, since: Instant::now(), packet: Some(packet) });
+            }
             Action::HearOnly(tracks) => {
                 if let Some(room) = &mut self.room {
                     room.hear_only(tracks);
                 }
             }
             Action::EndCall { caller } => {
-                let (end_call, packet) = EndCall::request(Uuid::new_v4(), caller, HANG_UP_STEP);
+                let (end_call, packet) = Request::new(Method::EndCall, Uuid::new_v4(), caller, HANG_UP_STEP);
                 if self.room.as_mut().is_some_and(|room| room.send_data(&packet)) {
                     self.end_call = Some(end_call);
                 } else {
@@ -338,49 +374,5 @@ fn step_outcome(outcome: Result<(), ApiError>) -> Input {
     match outcome {
         Ok(()) | Err(ApiError::Gone) => Input::StepDone,
         Err(ApiError::Refused | ApiError::Unreachable) => Input::StepFailed,
-    }
-}
-
-async fn next_event(room: &mut Option<Box<Room>>) -> Result<RoomEvent, RoomLost> {
-    match room {
-        Some(room) => room.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The next command, and once `None` when there will be no more.
-async fn next_command(commands: &mut Option<mpsc::Receiver<LegCommand>>) -> Option<LegCommand> {
-    match commands {
-        Some(receiver) => {
-            let command = receiver.recv().await;
-            if command.is_none() {
-                *commands = None;
-            }
-            command
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for what is pending, once.
-async fn finish<T>(pending: &mut Option<Pending<T>>) -> T {
-    match pending {
-        Some(future) => {
-            let outcome = future.await;
-            *pending = None;
-            outcome
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for the token, once.
-async fn cancelled(token: &mut Option<CancellationToken>) {
-    match token {
-        Some(waiting) => {
-            waiting.cancelled().await;
-            *token = None;
-        }
-        None => std::future::pending().await,
     }
 }

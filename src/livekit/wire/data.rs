@@ -14,7 +14,7 @@ pub struct Rpc {
     pub id: String,
     pub destination: Redacted<String>,
     pub method: &'static str,
-    pub payload: &'static str,
+    pub payload: String,
     pub timeout_millis: u32,
 }
 
@@ -33,9 +33,10 @@ pub enum FromPeer {
     Other,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RpcOutcome {
-    Done,
+    /// What the method returned.
+    Done(Redacted<String>),
     /// An RPC error code: 1400 is "no such method".
     Failed(u32),
 }
@@ -47,7 +48,7 @@ impl Sent for Rpc {
             value: Some(Value::RpcRequest(RpcRequest {
                 id: self.id,
                 method: self.method.to_owned(),
-                payload: self.payload.to_owned(),
+                payload: self.payload,
                 response_timeout_ms: self.timeout_millis,
                 version: 1,
                 ..RpcRequest::default()
@@ -65,7 +66,8 @@ impl Received for FromPeer {
             Some(Value::RpcResponse(response)) => {
                 let outcome = match response.value {
                     Some(rpc_response::Value::Error(error)) => RpcOutcome::Failed(error.code),
-                    Some(_) | None => RpcOutcome::Done,
+                    Some(rpc_response::Value::Payload(payload)) => RpcOutcome::Done(payload.into()),
+                    Some(_) | None => RpcOutcome::Done(Redacted::default()),
                 };
                 Self::RpcAnswered { id: response.request_id, outcome }
             }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::call::E164;
+use crate::call::{Caller, Country, E164, Number, NumberingPlan};
 
 fn participant(attributes: &[(&str, &str)]) -> Participant {
     Participant {
@@ -25,13 +25,19 @@ fn context() -> Context {
 
 fn us_trunk(id: &str) -> Plan {
     match id {
-        "ST_us" => Plan { name: Some("acme-sip".into()), country: Country::parse("US") },
+        "ST_us" => Plan {
+            name: Some("acme-sip".into()),
+            rules: TrunkRules {
+                numbers: NumberingPlan { country: Country::parse("US"), ..NumberingPlan::default() },
+                ..TrunkRules::default()
+            },
+        },
         _ => Plan::default(),
     }
 }
 
 fn call(attributes: &[(&str, &str)]) -> Call {
-    read(&participant(attributes), context(), us_trunk)
+    read(&participant(attributes), &[], context(), us_trunk)
 }
 
 #[test]

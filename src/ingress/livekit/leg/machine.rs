@@ -1,23 +1,29 @@
 //! The life of one leg, decided without I/O: from the caller's arrival to the last goodbye.
 //!
 //! ```text
-//! Arriving -> Ringing -> Published -> Subscribed -> Active
-//!     └──────────┴───────────┴────────────┴──────────┴──> HangingUp -> Ended -> (left)
+//! Arriving -> Asking -> Ringing -> Published -> Subscribed -> Active
+//!     └──────────┴─────────┴───────────┴────────────┴──────────┴──> HangingUp -> Ended -> (left)
 //! ```
+
+mod exchange;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::exchange::{Action, Input};
+
 use crate::call::{CallId, Fault};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::livekit::facts::{self, CallStatus, Context, Plan};
+use crate::ingress::livekit::rpc::Told;
 use crate::livekit::wire::signal::{Departure, Participant};
-use crate::pii::Redacted;
 
 /// For the SIP participant to be there, and for its essential attributes. LiveKit gives us the job when the room is
 /// made, which is before the caller has joined it, so an empty room is no proof yet that nobody comes.
 const ARRIVAL: Duration = Duration::from_secs(3);
+/// For the SIP headers that the caller's participant does not bring along, once media flows.
+pub const HEADERS: Duration = Duration::from_millis(300);
 /// Published but not subscribed: publish once more, then give up.
 const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
 const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
@@ -33,49 +39,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What the settings say of a trunk, by its LiveKit id.
 pub type Plans = Box<dyn Fn(&str) -> Plan + Send>;
-
-/// What happens to a leg.
-#[derive(Debug)]
-pub enum Input {
-    /// We joined, again perhaps, and these are there.
-    Joined(Vec<Participant>),
-    Changed(Vec<Participant>),
-    Subscribed,
-    Left(Departure),
-    /// The room cannot be joined.
-    NotJoined,
-    /// The room is lost, or the job was taken from us.
-    Lost,
-    Command(LegCommand),
-    /// The session is gone without a word.
-    SessionGone,
-    /// The step of hanging up that is under way cannot succeed.
-    StepFailed,
-    /// The step has removed the caller.
-    StepDone,
-    /// [`Machine::deadline`] has passed.
-    Timeout,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Action {
-    Emit(LegEvent),
-    Publish,
-    /// Hear these tracks and no others.
-    HearOnly(Vec<String>),
-    EndCall {
-        caller: Redacted<String>,
-    },
-    RemoveParticipant {
-        caller: Redacted<String>,
-    },
-    DeleteRoom,
-    /// Report the job, leave, free everything: the last action.
-    Leave {
-        failed: Option<Fault>,
-    },
-}
 
 pub struct Machine {
     context: Context,
@@ -94,6 +57,10 @@ enum Stage {
     /// `until` is set once we are in the room.
     Arriving {
         until: Option<Instant>,
+    },
+    /// The caller is there, its SIP headers are asked for.
+    Asking {
+        until: Instant,
     },
     Ringing,
     Published {
@@ -154,6 +121,7 @@ impl Machine {
         match input {
             Input::Joined(participants) => self.joined(&participants, now),
             Input::Changed(participants) => self.changed(&participants, now),
+            Input::Headers(told) => self.told(&told),
             Input::Subscribed => self.subscribed(now),
             Input::Left(_) | Input::Lost if self.is_alone() => self.gone(LegEnd::Caller, now),
             Input::Left(Departure::RoomClosed) => self.gone(LegEnd::Failed(Fault::Room), now),
@@ -174,6 +142,7 @@ impl Machine {
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Arriving { until } => until,
+            Stage::Asking { until } => Some(until),
             Stage::Published { since, again: false } => Some(since + SUBSCRIBED_OR_REPUBLISH),
             Stage::Published { since, again: true } => Some(since + SUBSCRIBED_OR_END),
             Stage::Subscribed { since } => Some(since + ACTIVE_ANYWAY),
@@ -185,8 +154,10 @@ impl Machine {
 
     /// Whether joining anew would still serve the call: it has not been answered.
     pub fn may_join(&self) -> bool {
-        let unanswered =
-            matches!(self.stage, Stage::Arriving { .. } | Stage::Ringing | Stage::Published { .. });
+        let unanswered = matches!(
+            self.stage,
+            Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing | Stage::Published { .. }
+        );
         unanswered && !self.is_alone()
     }
 
@@ -212,6 +183,8 @@ impl Machine {
                 self.stage = Stage::Arriving { until: Some(now + ARRIVAL) };
             }
             Stage::Published { .. } => self.actions.push(Action::Publish),
+            // Who was asked in the room before has answered nobody.
+            Stage::Asking { .. } => self.push_ask(),
             _ => {}
         }
         self.changed(participants, now);
@@ -228,7 +201,8 @@ impl Machine {
             self.actions.push(Action::HearOnly(caller.tracks.clone()));
         }
         match self.stage {
-            Stage::Arriving { .. } if facts::is_complete(caller) => self.arrived(caller),
+            Stage::Arriving { .. } if facts::is_complete(caller) => self.ask(caller, now),
+            Stage::Asking { .. } if facts::has_headers(caller) => self.arrived(caller, &Told::new()),
             Stage::Published { .. } if facts::status(caller) == Some(CallStatus::Active) => {
                 self.stage = Stage::Answered { since: now };
             }
@@ -245,8 +219,32 @@ impl Machine {
         }
     }
 
-    fn arrived(&mut self, caller: &Participant) {
-        let call = facts::read(caller, self.context.clone(), &self.plan);
+    /// The headers say who diverted the call and whether the caller's number may be told, so the facts wait for them.
+    fn ask(&mut self, caller: &Participant, now: Instant) {
+        if facts::has_headers(caller) {
+            self.arrived(caller, &Told::new());
+        } else {
+            self.stage = Stage::Asking { until: now + HEADERS };
+            self.push_ask();
+        }
+    }
+
+    fn push_ask(&mut self) {
+        let caller = self.caller.as_ref().map(|caller| caller.identity.clone());
+        self.actions.extend(caller.map(|caller| Action::AskHeaders { caller }));
+    }
+
+    fn told(&mut self, told: &Told) {
+        if matches!(self.stage, Stage::Asking { .. })
+            && let Some(caller) = self.caller.take()
+        {
+            self.arrived(&caller, told);
+            self.caller = Some(caller);
+        }
+    }
+
+    fn arrived(&mut self, caller: &Participant, told: &Told) {
+        let call = facts::read(caller, told, self.context.clone(), &self.plan);
         self.stage = Stage::Ringing;
         self.emit(LegEvent::Arrived(Box::new(call)));
     }
@@ -276,7 +274,7 @@ impl Machine {
     fn command(&mut self, command: &LegCommand, now: Instant) {
         match command {
             LegCommand::Answer => {
-                if matches!(self.stage, Stage::Arriving { .. } | Stage::Ringing) {
+                if matches!(self.stage, Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing) {
                     self.stage = Stage::Published { since: now, again: false };
                     self.actions.push(Action::Publish);
                 }
@@ -360,8 +358,8 @@ impl Machine {
         match self.stage {
             Stage::Arriving { .. } => match self.caller.take() {
                 Some(caller) => {
-                    self.arrived(&caller);
-                    self.caller = Some(caller);
+                    self.caller = Some(caller.clone());
+                    self.ask(&caller, now);
                 }
                 None if self.has_company => self.gone(LegEnd::Failed(Fault::Join), now),
                 // livekit-sip made the room and is not in it: the caller gave up before we came. That is far more
@@ -369,6 +367,7 @@ impl Machine {
                 // the way after all, deleting the room lets them go; they would hear ringing for long.
                 None => self.hang_up(Step::DeleteRoom, Goal::Tell(LegEnd::Caller), now),
             },
+            Stage::Asking { .. } => self.told(&Told::new()),
             Stage::Published { since, again: false } => {
                 self.stage = Stage::Published { since, again: true };
                 self.actions.push(Action::Publish);

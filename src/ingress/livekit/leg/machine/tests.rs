@@ -10,7 +10,11 @@ struct Rig {
 }
 
 fn caller(status: &str) -> Participant {
-    let attributes = [("sip.callStatus", status), ("sip.trunkPhoneNumber", "+15557770001")];
+    let attributes = [
+        ("sip.callStatus", status),
+        ("sip.trunkPhoneNumber", "+15557770001"),
+        ("sip.h.from", "<sip:+15551230001@carrier>"),
+    ];
     Participant {
         identity: "sip_+15551230001".into(),
         name: "Phone".into(),
@@ -78,6 +82,7 @@ fn name(action: &Action) -> String {
         Action::Emit(LegEvent::Audio(_)) => "audio".to_owned(),
         Action::Emit(LegEvent::Ended(end)) => format!("ended {end:?}"),
         Action::Publish => "publish".to_owned(),
+        Action::AskHeaders { .. } => "ask headers".to_owned(),
         Action::HearOnly(tracks) => format!("hear {}", tracks.join(",")),
         Action::EndCall { .. } => "end call".to_owned(),
         Action::RemoveParticipant { .. } => "remove".to_owned(),
@@ -150,7 +155,51 @@ fn facts_that_come_late_are_waited_for_but_not_for_ever() {
 
     let mut rig = Rig::new();
     assert!(rig.on(Input::Joined(vec![bare_caller()])).is_empty());
-    assert_eq!(rig.wait(), (3000, vec!["arrived".to_owned()]));
+    assert_eq!(rig.wait(), (3000, vec!["ask headers".to_owned()]));
+    assert_eq!(rig.wait(), (300, vec!["arrived".to_owned()]));
+}
+
+/// A caller whose trunk maps no headers to attributes.
+fn caller_without_headers() -> Participant {
+    let mut caller = caller("ringing");
+    caller.attributes.remove("sip.h.from");
+    caller
+}
+
+#[test]
+fn headers_that_did_not_come_along_are_asked_for_and_waited_for_300_ms() {
+    for (input, expected) in [
+        (
+            Input::Headers(vec![("Diversion".to_owned(), "<sip:+15556001234@carrier>".into())]),
+            vec!["arrived"],
+        ),
+        (Input::Headers(Vec::new()), vec!["arrived"]),
+        (Input::Changed(vec![caller("ringing")]), vec!["arrived"]),
+        (Input::Changed(vec![caller_without_headers()]), vec![]),
+        (Input::Changed(vec![caller("hangup")]), vec!["ended Caller"]),
+        (Input::Joined(vec![caller_without_headers()]), vec!["ask headers"]),
+        (hang_up(), vec!["end call"]),
+    ] {
+        let mut rig = Rig::new();
+        assert_eq!(rig.on(Input::Joined(vec![caller_without_headers()])), ["ask headers"]);
+        assert!(rig.machine.may_join(), "nobody has answered yet");
+        let shown = format!("{input:?}");
+        assert_eq!(rig.on(input), expected, "{shown}");
+    }
+    let mut rig = Rig::new();
+    rig.on(Input::Joined(vec![caller_without_headers()]));
+    assert_eq!(rig.wait(), (300, vec!["arrived".to_owned()]));
+    assert!(rig.on(Input::Headers(Vec::new())).is_empty(), "too late");
+}
+
+#[test]
+fn what_the_bridge_tells_is_part_of_the_facts() {
+    let mut rig = Rig::new();
+    rig.on(Input::Joined(vec![caller_without_headers()]));
+    let told = vec![("Diversion".to_owned(), "<sip:+15556001234@carrier>".into())];
+    let actions = rig.machine.handle(Input::Headers(told), rig.now);
+    let [Action::Emit(LegEvent::Arrived(call))] = actions.as_slice() else { panic!("{actions:?}") };
+    assert_eq!(call.diverted_from.as_ref().map(|number| number.best()), Some("+15556001234"));
 }
 
 #[test]
