@@ -80,7 +80,8 @@ impl App {
         let metrics = Metrics::new();
         let journal = open_journal(settings.records.as_deref(), &metrics)?;
         let readiness = Readiness::new(settings.projects.iter().map(|project| Arc::clone(&project.name)));
-        let (dialplans, any_dialplan) = Dialplans::open(settings.dialplans.as_deref(), &settings.trunks, &readiness, &metrics)?;
+        let (dialplans, any_dialplan) =
+            Dialplans::open(settings.dialplans.as_deref(), &settings.trunks, &readiness, &metrics)?;
         let address = settings.http;
         let listening = TcpListener::bind(address).await;
         let http = listening.map_err(|source| StartError::Listen { address, source })?;

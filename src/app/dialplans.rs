@@ -121,7 +121,8 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("acme.toml"), file("acme", "+15557770001")).unwrap();
         let (readiness, metrics, stop) = (Readiness::new([]), Metrics::new(), CancellationToken::new());
-        let (dialplans, any) = Dialplans::open(Some(&folder), &Trunks::default(), &readiness, &metrics).unwrap();
+        let (dialplans, any) =
+            Dialplans::open(Some(&folder), &Trunks::default(), &readiness, &metrics).unwrap();
         let (mut current, trigger) = (dialplans.watch(), dialplans.trigger());
         let mut ready = readiness.watch();
         assert!(any);

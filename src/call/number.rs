@@ -47,7 +47,7 @@ impl E164 {
 
     /// What is wrong with its length, as far as numbering plans are known; `None` when nothing is.
     pub fn wrong_length(&self) -> Option<WrongLength> {
-        let digits = self.0.strip_prefix('+').unwrap_or(&self.0);
+        let digits = self.text.strip_prefix('+').unwrap_or(&self.text);
         let Some((code, national)) = country::split(digits) else { return Some(WrongLength::NoSuchCode) };
         let possible = country::possible_lengths(code);
         let digits = national.len();

@@ -82,6 +82,9 @@ impl CallerIs {
     }
 }
 
+/// Lower-case names of SIP headers and the values they must have, by name.
+pub(super) type HeaderValues = Arc<[(Box<str>, Box<str>)]>;
+
 /// A schedule of the file, by its name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Hours {
@@ -94,8 +97,7 @@ pub(super) struct Hours {
 pub(super) struct Conditions {
     pub(super) diverted: Option<Pattern>,
     pub(super) caller: Option<CallerIs>,
-    /// Lower-case names and the values they must have, by name.
-    pub(super) headers: Arc<[(Box<str>, Box<str>)]>,
+    pub(super) headers: HeaderValues,
     pub(super) hours: Option<Hours>,
     /// Percent of the callers.
     pub(super) share: Option<u8>,
@@ -140,7 +142,7 @@ impl Conditions {
     pub(super) fn new(
         diverted: Option<Pattern>,
         caller: Option<CallerIs>,
-        headers: Arc<[(Box<str>, Box<str>)]>,
+        headers: HeaderValues,
         hours: Option<Hours>,
         share: Option<u8>,
     ) -> Self {
@@ -206,9 +208,10 @@ impl Conditions {
 
     /// Whether every call that meets `other` meets this, shares and schedules apart.
     pub(super) fn cover(&self, other: &Self) -> bool {
-        let diverted = self.diverted.as_ref().is_none_or(|wide| {
-            other.diverted.as_ref().is_some_and(|narrow| wide.covers(narrow))
-        });
+        let diverted = self
+            .diverted
+            .as_ref()
+            .is_none_or(|wide| other.diverted.as_ref().is_some_and(|narrow| wide.covers(narrow)));
         let caller = self
             .caller
             .as_ref()

@@ -40,13 +40,16 @@ pub fn diff(old: (&Set, &Dialplan), new: (&Set, &Dialplan)) -> Vec<Change> {
             });
         }
     }
-    let destinations = |plan: &Dialplan, claimed: Claimed<'_>| Destinations(plan.table.links(claimed).iter().map(in_short).collect());
+    let destinations = |plan: &Dialplan, claimed: Claimed<'_>| {
+        Destinations(plan.table.links(claimed).iter().map(in_short).collect())
+    };
     let change = |text: String, claimed: Claimed<'_>| {
         let (old, new) = (destinations(old.1, claimed), destinations(new.1, claimed));
         (old != new).then_some(Change { claimed: text, old, new })
     };
     let numbers = numbers.iter().filter_map(|number| change(format!("+{number}"), Claimed::Number(*number)));
-    let patterns = patterns.iter().filter_map(|((_, text), pattern)| change(text.clone(), Claimed::Pattern(pattern)));
+    let patterns =
+        patterns.iter().filter_map(|((_, text), pattern)| change(text.clone(), Claimed::Pattern(pattern)));
     let any = any.then(|| change("any number".to_owned(), Claimed::Any)).flatten();
     numbers.chain(patterns).chain(any).collect()
 }

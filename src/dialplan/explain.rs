@@ -76,7 +76,8 @@ pub(super) fn action(action: &Action) -> &'static str {
 /// What a route asks for beside the called number.
 pub(super) fn in_words(scope: Option<&Scope>, conditions: &Conditions) -> Vec<String> {
     let mut words = Vec::new();
-    let mut say = |what: &str, value: Option<String>| words.extend(value.map(|value| format!("{what} {value}")));
+    let mut say =
+        |what: &str, value: Option<String>| words.extend(value.map(|value| format!("{what} {value}")));
     say("trunk", scope.and_then(|scope| scope.trunk.as_deref()).map(str::to_owned));
     say("project", scope.and_then(|scope| scope.project.as_deref()).map(str::to_owned));
     say("diverted", conditions.diverted.as_ref().map(Pattern::reveal));
@@ -100,7 +101,10 @@ fn why(passed: &Passed, scope: Option<&Scope>, conditions: &Conditions, now: Tim
     let unmet = match passed {
         Passed::Elsewhere => {
             let scope = scope.cloned().unwrap_or_default();
-            let named = [scope.trunk.map(|trunk| format!("trunk {trunk}")), scope.project.map(|p| format!("project {p}"))];
+            let named = [
+                scope.trunk.map(|trunk| format!("trunk {trunk}")),
+                scope.project.map(|p| format!("project {p}")),
+            ];
             let named: Vec<_> = named.into_iter().flatten().collect();
             return format!("the call did not come in on {}", named.join(" in "));
         }

@@ -17,7 +17,16 @@ use crate::document::{Diagnostic, Document, Keys, Place, Surroundings, Table, Va
 use crate::tenant::{Agent, Choice, TenantId};
 
 const FILE_KEYS: Keys = Keys::only(&[
-    "tenant", "name", "tier", "numbers", "route", "schedule", "numbers_file", "backend", "agent", "limits",
+    "tenant",
+    "name",
+    "tier",
+    "numbers",
+    "route",
+    "schedule",
+    "numbers_file",
+    "backend",
+    "agent",
+    "limits",
 ]);
 const NUMBERS_KEYS: Keys = Keys::only(&["country"]);
 const NUMBERS_FILE_KEYS: Keys = Keys::only(&["path"]);
@@ -129,7 +138,8 @@ fn read_numbers_file(
     for agent in entries.iter().filter_map(|entry| names.get(usize::from(entry.agent?))) {
         agents.used.insert(agent);
     }
-    let all = std::iter::once(agents.unnamed.clone()).chain(agents.by_name.values().map(|(_, agent)| Some(Arc::clone(agent))));
+    let all = std::iter::once(agents.unnamed.clone())
+        .chain(agents.by_name.values().map(|(_, agent)| Some(Arc::clone(agent))));
     let first = routes.len();
     routes.extend(all.map(|agent| Route::listed(NUMBERS_FILE, table.place(), Action::Answer { agent })));
     Some((Numbers { path: file, entries, first }, found))
@@ -179,4 +189,3 @@ impl<'d> Agents<'d> {
         }
     }
 }
-

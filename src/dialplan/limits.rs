@@ -29,13 +29,14 @@ pub(super) fn read_limits(table: &Table<'_>) -> Limits {
         value.warn(format!("{key} is read, and not enforced in this version"));
         Some((cap, value))
     };
-    let calls = cap("calls", "a whole number of calls at once, from 0 to 1000000", 0.0).and_then(|(cap, value)| {
-        if cap.fract() != 0.0 {
-            value.report_found("a decimal number", "a whole number of calls at once");
-            return None;
-        }
-        Some(cap as u32)
-    });
+    let calls =
+        cap("calls", "a whole number of calls at once, from 0 to 1000000", 0.0).and_then(|(cap, value)| {
+            if cap.fract() != 0.0 {
+                value.report_found("a decimal number", "a whole number of calls at once");
+                return None;
+            }
+            Some(cap as u32)
+        });
     let calls_per_second = cap("calls_per_second", "a number of calls, from 0.01 to 1000000", 0.01);
     Limits { max_duration, calls, calls_per_second: calls_per_second.map(|(cap, _)| cap) }
 }

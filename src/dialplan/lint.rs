@@ -51,9 +51,10 @@ impl<'f> Search<'_, 'f> {
                 other != route && !shared(first) && first.cover(when) && self.always(first, when)
             });
             let shared_out = || {
-                let same = before.iter().filter(|(_, _, first)| first.share.is_some() && first.same_key(when));
+                let mut same =
+                    before.iter().filter(|(_, _, first)| first.share.is_some() && first.same_key(when));
                 let sum: u32 = same.clone().filter_map(|(_, _, first)| first.share).map(u32::from).sum();
-                same.last().filter(|_| sum >= 100)
+                same.next_back().filter(|_| sum >= 100)
             };
             match shadow.or_else(shared_out).map(|(other, ..)| *other).or(narrower) {
                 Some(other) => drop(self.in_the_way.insert(*route, other)),
@@ -61,7 +62,8 @@ impl<'f> Search<'_, 'f> {
             }
         }
         let takes_all = |when: &Conditions| when.are_none() && when.share.is_none();
-        if let Some((route, _, _)) = conditions.last().filter(|_| !conditions.iter().any(|(.., c)| takes_all(c)))
+        if let Some((route, _, _)) =
+            conditions.last().filter(|_| !conditions.iter().any(|(.., c)| takes_all(c)))
             && !is_backed_up(self.draft, claimed)
         {
             self.leaves_calls.insert(*route);
@@ -83,7 +85,8 @@ impl<'f> Search<'_, 'f> {
         let closed = self.draft.routes.iter().filter_map(|member| {
             let hours = member.route.when.first()?.hours.as_ref()?;
             let open = hours.schedule.ever_open(from, until);
-            let message = || format!("hours: the schedule {} never opens in the next 400 days", shown(&hours.name));
+            let message =
+                || format!("hours: the schedule {} never opens in the next 400 days", shown(&hours.name));
             (!open).then(|| warning(&member.route.place, message()))
         });
         closed.collect()
@@ -95,7 +98,10 @@ impl<'f> Search<'_, 'f> {
             let (member, other) = (self.draft.member(*route), self.draft.member(*other));
             let (id, by) = (shown(&member.route.id), shown(&other.route.id));
             let at = &other.route.place;
-            warning(&member.route.place, format!("the route {id} never gets a call: {by} takes them all, at {at}"))
+            warning(
+                &member.route.place,
+                format!("the route {id} never gets a call: {by} takes them all, at {at}"),
+            )
         });
         told.collect()
     }
@@ -119,7 +125,8 @@ fn taken_by_longer(claims: &Claims<'_>, pattern: &Pattern, draft: &Draft<'_>) ->
     if !digits.is_open() {
         return None;
     }
-    let longer = (0..10).map(|digit| Pattern::parse(&pattern.reveal().replace('*', &format!("{digit}*")), None).ok());
+    let longer =
+        (0..10).map(|digit| Pattern::parse(&pattern.reveal().replace('*', &format!("{digit}*")), None).ok());
     let mut taken = None;
     for longer in longer {
         let longer = longer?;
@@ -149,9 +156,8 @@ fn is_backed_up(draft: &Draft<'_>, claimed: Claimed<'_>) -> bool {
         Claimed::Pattern(narrow) => pattern.covers(narrow),
     };
     let mut all = claims.patterns().iter().filter(|(pattern, _)| covers(pattern)).map(|(_, routes)| routes);
-    let takes_rest = |routes: &Vec<u32>| {
-        routes.iter().any(|route| draft.member(*route).route.when.iter().any(takes_all))
-    };
+    let takes_rest =
+        |routes: &Vec<u32>| routes.iter().any(|route| draft.member(*route).route.when.iter().any(takes_all));
     takes_rest(&claims.any) || all.any(takes_rest)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Action;
-use super::condition::{CallerIs, Conditions, Hours, Scope};
+use super::condition::{CallerIs, Conditions, HeaderValues, Hours, Scope};
 use super::file::Agents;
 use super::pattern::Pattern;
 use super::schedule::{SCHEDULE_KEYS, Schedule};
@@ -15,7 +15,8 @@ use crate::tenant::TenantId;
 
 const ROUTE_KEYS: Keys = Keys {
     accepted: &[
-        "id", "called", "trunk", "project", "diverted", "caller", "header", "hours", "share", "agent", "reject",
+        "id", "called", "trunk", "project", "diverted", "caller", "header", "hours", "share", "agent",
+        "reject",
     ],
     not_yet: &["transfer", "play"],
 };
@@ -130,12 +131,17 @@ impl<'d> Reader<'d, '_> {
             None => Some(None),
         };
         let (trunk, project) = (named("trunk", TRUNK), named("project", PROJECT));
-        let trunk = trunk?.map(|(name, value)| self.names.trunks.canonical(&name).unwrap_or_else(|| {
-            if !self.names.trunks.is_empty() {
-                value.warn(format!("the settings have no [[trunk]] with the name or the id {}", shown(&name)));
-            }
-            name.as_str().into()
-        }));
+        let trunk = trunk?.map(|(name, value)| {
+            self.names.trunks.canonical(&name).unwrap_or_else(|| {
+                if !self.names.trunks.is_empty() {
+                    value.warn(format!(
+                        "the settings have no [[trunk]] with the name or the id {}",
+                        shown(&name)
+                    ));
+                }
+                name.as_str().into()
+            })
+        });
         Some(Scope { trunk, project: project?.map(|(name, _)| name.into()) })
     }
 
@@ -181,7 +187,8 @@ impl<'d> Reader<'d, '_> {
     }
 
     fn read_action(&mut self, table: &Table<'d>) -> Option<Action> {
-        let said: Vec<_> = ["agent", "reject"].into_iter().filter_map(|key| Some((key, table.get(key)?))).collect();
+        let said: Vec<_> =
+            ["agent", "reject"].into_iter().filter_map(|key| Some((key, table.get(key)?))).collect();
         match said.as_slice() {
             [] => Some(Action::Answer { agent: self.names.agents.unnamed.clone() }),
             [("agent", name)] => Some(Action::Answer { agent: Some(self.names.agents.of(name)?) }),
@@ -225,14 +232,16 @@ fn optional<T>(all: Vec<T>) -> Vec<Option<T>> {
     if all.is_empty() { vec![None] } else { all.into_iter().map(Some).collect() }
 }
 
-fn read_headers(table: &Table<'_>) -> Option<Arc<[(Box<str>, Box<str>)]>> {
+fn read_headers(table: &Table<'_>) -> Option<HeaderValues> {
     const NAME: &str = "the name of a SIP header, such as x-campaign";
     const VALUE: &str = "the header's whole value";
     let mut headers = BTreeMap::new();
     let mut good = true;
-    for (name, value) in table.get("header").map_or(Vec::new(), |value| value.entries("a table of SIP headers")) {
-        let is_name = !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+    for (name, value) in
+        table.get("header").map_or(Vec::new(), |value| value.entries("a table of SIP headers"))
+    {
+        let is_name =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
         if !is_name {
             value.report_found(&format!("the header {}", shown(name)), NAME);
         }
@@ -279,7 +288,8 @@ impl<'d> Schedules<'d> {
         const ACCEPTED: &str = "the NAME of a [schedule.NAME] of this file";
         let name = value.text(ACCEPTED)?;
         let Some((_, hours)) = self.by_name.get(name) else {
-            let guess = nearest(name, self.by_name.keys().copied()).map(|name| format!(", did you mean {name}?"));
+            let guess =
+                nearest(name, self.by_name.keys().copied()).map(|name| format!(", did you mean {name}?"));
             value.report_found(&format!("{}{}", shown(name), guess.unwrap_or_default()), ACCEPTED);
             return None;
         };

@@ -104,7 +104,8 @@ impl Set {
         self.in_force =
             serving.filter_map(|part| Some((Arc::clone(&part.path), self.version(part)?))).collect();
         let lints = self.lints(now);
-        let mut diagnostics: Vec<_> = parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).chain(lints).collect();
+        let mut diagnostics: Vec<_> =
+            parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).chain(lints).collect();
         diagnostics.sort_by(|a, b| (a.place.path(), &a.place).cmp(&(b.place.path(), &b.place)));
         let attachments = self.files().filter_map(|file| file.numbers.as_ref());
         Loaded {
@@ -183,7 +184,8 @@ impl Set {
         let horizon = Horizon::of(now);
         loop {
             parts.sort_by(|a, b| {
-                let key = |part: &Part| (part.standing != Standing::InForce, part.modified, Arc::clone(&part.path));
+                let key =
+                    |part: &Part| (part.standing != Standing::InForce, part.modified, Arc::clone(&part.path));
                 key(a).cmp(&key(b))
             });
             let versions: Vec<_> = parts.iter().map(|part| self.version(part)).collect();

@@ -37,9 +37,8 @@ pub(super) fn shares(draft: &Draft<'_>, conditions: &[(u32, u32, &Conditions)]) 
             continue;
         };
         let file = draft.member(*route).file;
-        let known = keys.iter_mut().find(|(key, first, _)| {
-            key.same_key(when) && draft.member(*first).file == file
-        });
+        let known =
+            keys.iter_mut().find(|(key, first, _)| key.same_key(when) && draft.member(*first).file == file);
         let (first, given) = match known {
             Some((_, first, given)) => {
                 let from = *given;

@@ -224,7 +224,8 @@ impl Table {
         let trunk = call.trunk.as_ref().map(Trunk::called);
         let project = call.origin.project();
         let find = |trunk: Option<&str>, project: Option<&str>| {
-            let key = |scope: &Scope| (scope.trunk.as_deref(), scope.project.as_deref()).cmp(&(trunk, project));
+            let key =
+                |scope: &Scope| (scope.trunk.as_deref(), scope.project.as_deref()).cmp(&(trunk, project));
             let at = self.elsewhere.binary_search_by(|(scope, _)| key(scope)).ok()?;
             self.elsewhere.get(at).map(|(_, places)| places)
         };

@@ -266,13 +266,17 @@ fn of_two_files_that_want_the_same_the_newer_is_held_back() {
         (
             "the newer by its time",
             [source("a.toml", 1, &one), source("b.toml", 2, &two)],
-            format!("a.toml:4:11: called: found {number} b.toml:4:11; accepted: conditions that tell them apart"),
+            format!(
+                "a.toml:4:11: called: found {number} b.toml:4:11; accepted: conditions that tell them apart"
+            ),
             Some("two/r exact"),
         ),
         (
             "the later name at the same time",
             [source("a.toml", 1, &one), source("b.toml", 1, &two)],
-            format!("b.toml:4:11: called: found {number} a.toml:4:11; accepted: conditions that tell them apart"),
+            format!(
+                "b.toml:4:11: called: found {number} a.toml:4:11; accepted: conditions that tell them apart"
+            ),
             Some("one/r exact"),
         ),
         (
@@ -284,7 +288,9 @@ fn of_two_files_that_want_the_same_the_newer_is_held_back() {
         (
             "an older file with errors keeps its claim",
             [source("a.toml", 2, &broken_one), source("b.toml", 1, &two)],
-            format!("b.toml:4:11: called: found {number} a.toml:5:11; accepted: conditions that tell them apart"),
+            format!(
+                "b.toml:4:11: called: found {number} a.toml:5:11; accepted: conditions that tell them apart"
+            ),
             None,
         ),
     ] {

@@ -81,7 +81,11 @@ impl<'f> Search<'_, 'f> {
         }
         let conditions = self.draft.conditions(routes);
         for (first, second, sum) in shares(self.draft, &conditions).excess {
-            found.push(Tie { first: (first, claimed), second: (second, claimed), why: Conflict::Shares(sum) });
+            found.push(Tie {
+                first: (first, claimed),
+                second: (second, claimed),
+                why: Conflict::Shares(sum),
+            });
         }
     }
 

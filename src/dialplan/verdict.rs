@@ -28,8 +28,11 @@ pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>], in_force: &[Option<&Tenant
             let known = in_force.get(member.file).copied().flatten();
             known.is_some_and(|file| file.claims(&member.route.scope, claimed))
         };
-        let (keeps, yields) =
-            if holds(tie.second) && !holds(tie.first) { (tie.second, tie.first) } else { (tie.first, tie.second) };
+        let (keeps, yields) = if holds(tie.second) && !holds(tie.first) {
+            (tie.second, tie.first)
+        } else {
+            (tie.first, tie.second)
+        };
         let (kept, yielding) = (draft.member(keeps.0).file, draft.member(yields.0).file);
         let count = counts.entry((kept, yielding)).or_default();
         *count += 1;
@@ -40,7 +43,8 @@ pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>], in_force: &[Option<&Tenant
     for ((_, yielding), count) in counts.into_iter().filter(|(_, count)| *count > MOST) {
         if let Some(file) = draft.files.get(yielding) {
             let message = format!("found {} more such numbers", count - MOST);
-            verdicts.push(Verdict { file: yielding, diagnostic: Diagnostic::error(file.place.clone(), message) });
+            verdicts
+                .push(Verdict { file: yielding, diagnostic: Diagnostic::error(file.place.clone(), message) });
         }
     }
     verdicts
@@ -52,8 +56,10 @@ fn same_tenants(draft: &Draft<'_>) -> Vec<Verdict> {
     for (at, file) in draft.files.iter().enumerate() {
         let Some(tenant) = &file.tenant else { continue };
         if let Some(older) = known.get(&tenant.id) {
-            let message =
-                format!("found a tenant that an older file has, at {}; accepted: one file for each", older.place);
+            let message = format!(
+                "found a tenant that an older file has, at {}; accepted: one file for each",
+                older.place
+            );
             verdicts.push(Verdict { file: at, diagnostic: Diagnostic::error(file.place.clone(), message) });
         } else {
             known.insert(&tenant.id, file);
@@ -62,17 +68,29 @@ fn same_tenants(draft: &Draft<'_>) -> Vec<Verdict> {
     verdicts
 }
 
-fn told(draft: &Draft<'_>, keeps: (u32, Claimed<'_>), yields: (u32, Claimed<'_>), why: Conflict) -> Diagnostic {
+fn told(
+    draft: &Draft<'_>,
+    keeps: (u32, Claimed<'_>),
+    yields: (u32, Claimed<'_>),
+    why: Conflict,
+) -> Diagnostic {
     let (kept, place) = (place_of(draft, keeps), place_of(draft, yields));
-    let whose =
-        if draft.member(keeps.0).file == draft.member(yields.0).file { "another route" } else { "another file" };
+    let whose = if draft.member(keeps.0).file == draft.member(yields.0).file {
+        "another route"
+    } else {
+        "another file"
+    };
     let message = match why {
         Conflict::Shares(sum) => {
             let id = shown(&draft.member(keeps.0).route.id);
-            format!("share: found {sum} percent with the routes from {id} on; accepted: at most 100 of one key")
+            format!(
+                "share: found {sum} percent with the routes from {id} on; accepted: at most 100 of one key"
+            )
         }
         Conflict::Same if keeps.1 == yields.1 => {
-            format!("called: found a number that {whose} has, at {kept}; accepted: conditions that tell them apart")
+            format!(
+                "called: found a number that {whose} has, at {kept}; accepted: conditions that tell them apart"
+            )
         }
         Conflict::Same => format!(
             "called: found a pattern of numbers that {whose} has too, none of the two being narrower, at {kept}; \

@@ -39,7 +39,8 @@ impl Surroundings for Process {
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {
-        String::from_utf8(self.attachment(path, Self::LARGEST)?).map_err(|_| io::ErrorKind::InvalidData.into())
+        String::from_utf8(self.attachment(path, Self::LARGEST)?)
+            .map_err(|_| io::ErrorKind::InvalidData.into())
     }
 }
 

@@ -1,5 +1,5 @@
-use std::path::PathBuf;
 use std::ops::{Range, RangeInclusive};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -116,7 +116,8 @@ impl<'d> Value<'d> {
         surroundings: &dyn Surroundings,
         largest: u64,
     ) -> Option<(PathBuf, Vec<u8>)> {
-        let path = self.parsed(accepted, |text| (!text.trim().is_empty()).then(|| self.document.folder().join(text)))?;
+        let path = self
+            .parsed(accepted, |text| (!text.trim().is_empty()).then(|| self.document.folder().join(text)))?;
         match surroundings.attachment(&path, largest) {
             Ok(bytes) => Some((path, bytes)),
             Err(error) => {

@@ -64,7 +64,13 @@ fn backend(url: &str) -> Backend {
 /// A route of the tenant `acme` whose agent has the voice `dialplan`.
 pub fn routed(backend: Option<Backend>) -> Routed {
     let agent = Agent { voice: Choice::This("dialplan".into()), ..Agent::default() };
-    let tenant = Tenant { id: TenantId::parse("acme").unwrap(), name: None, tier: None, backend, limits: Limits::default() };
+    let tenant = Tenant {
+        id: TenantId::parse("acme").unwrap(),
+        name: None,
+        tier: None,
+        backend,
+        limits: Limits::default(),
+    };
     Routed {
         tenant: Arc::new(tenant),
         route: "front-desk".into(),

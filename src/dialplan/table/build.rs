@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::{Candidate, Group, Places, Table, Target};
 use crate::dialplan::condition::Scope;
 use crate::dialplan::draft::{Claimed, Claims, Draft};
 use crate::dialplan::index::Index;
@@ -10,7 +11,6 @@ use crate::dialplan::pattern::Pattern;
 use crate::dialplan::route::Called;
 use crate::dialplan::shares::shares;
 use crate::dialplan::ties::families;
-use super::{Candidate, Group, Places, Table, Target};
 
 pub(super) struct Builder<'a, 'f> {
     draft: &'a Draft<'f>,

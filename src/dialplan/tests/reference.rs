@@ -22,6 +22,9 @@ const SCHEDULES: [(&str, &str, [bool; 5]); 4] = [
     ("always", "open = ['daily 00:00-24:00']", [true; 5]),
 ];
 
+/// Scope, called, diverted, caller, without header, without hours.
+type Rank = (u8, Vec<usize>, Vec<usize>, Vec<usize>, bool, bool);
+
 #[derive(Debug, Clone)]
 struct Spec {
     trunk: Option<&'static str>,
@@ -64,7 +67,7 @@ impl Spec {
     }
 
     /// The rank of the narrowest called pattern by which it takes the call, if it does.
-    fn rank(&self, call: &Facts) -> Option<(u8, Vec<usize>, Vec<usize>, Vec<usize>, bool, bool)> {
+    fn rank(&self, call: &Facts) -> Option<Rank> {
         const WIDEST: usize = 12;
         let scope = match (self.trunk, self.project) {
             (Some(_), Some(_)) => 0,
@@ -77,7 +80,8 @@ impl Spec {
             (Some(asked), None) => (asked == "anonymous").then(Vec::new),
             (Some(asked), Some(found)) => takes(asked, found).then(|| sizes(asked)),
         };
-        let called = self.called.iter().filter(|pattern| takes(pattern, &call.called)).map(|p| sizes(p)).min()?;
+        let called =
+            self.called.iter().filter(|pattern| takes(pattern, &call.called)).map(|p| sizes(p)).min()?;
         let diverted = optional(&self.diverted, &call.diverted)?;
         let caller = optional(&self.caller, &call.caller)?;
         let met = self.trunk.is_none_or(|trunk| call.trunk == Some(trunk))
@@ -95,7 +99,10 @@ impl Facts {
             origin: crate::call::Origin::LiveKit { project: self.project.into() },
             called: number(&self.called),
             diverted_from: self.diverted.as_ref().map(number),
-            caller: self.caller.as_ref().map_or(crate::call::Caller::Anonymous, |c| crate::call::Caller::Number(number(c))),
+            caller: self
+                .caller
+                .as_ref()
+                .map_or(crate::call::Caller::Anonymous, |c| crate::call::Caller::Number(number(c))),
             trunk: self.trunk.map(|id| crate::call::Trunk { id: id.into(), name: None }),
             headers: self.header.iter().map(|value| ("x-campaign".to_owned(), (*value).into())).collect(),
             ..Call::example()
@@ -149,7 +156,8 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 fn number() -> impl Strategy<Value = String> {
-    prop::collection::vec(select(vec!["1", "2", "3"]), 3..=4).prop_map(|digits| format!("+{}", digits.concat()))
+    prop::collection::vec(select(vec!["1", "2", "3"]), 3..=4)
+        .prop_map(|digits| format!("+{}", digits.concat()))
 }
 
 fn spec() -> impl Strategy<Value = Spec> {
@@ -163,8 +171,14 @@ fn spec() -> impl Strategy<Value = Spec> {
         weighted(0.2, select(vec!["spring", "summer"])),
         weighted(0.4, 0..SCHEDULES.len()),
     )
-        .prop_map(|(trunk, project, called, diverted, caller, header, hours)| {
-            Spec { trunk, project, called, diverted, caller, header, hours }
+        .prop_map(|(trunk, project, called, diverted, caller, header, hours)| Spec {
+            trunk,
+            project,
+            called,
+            diverted,
+            caller,
+            header,
+            hours,
         })
 }
 
