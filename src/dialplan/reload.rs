@@ -49,7 +49,7 @@ pub struct Reloader {
 impl Reloader {
     /// Watches the folder from now on, so whoever reads it afterwards misses no change. Blocks on the file system.
     pub fn new(folder: &Path) -> Self {
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let folder = absolute(folder.to_owned());
         let mut watched = Watched {
             folder,
             outside: Vec::new(),
@@ -161,7 +161,7 @@ struct Watched {
 impl Watched {
     /// Takes note of the files outside the folder. Whether there are some that were not known.
     fn look_at(&mut self, outside: Vec<PathBuf>) -> bool {
-        let mut outside = outside;
+        let mut outside: Vec<_> = outside.into_iter().map(absolute).collect();
         outside.retain(|file| file.parent() != Some(&self.folder));
         outside.sort_unstable();
         outside.dedup();
@@ -190,6 +190,11 @@ impl Watched {
     fn is_stale(&self) -> bool {
         self.stamps != Stamps::of(&self.folder, &self.outside)
     }
+}
+
+/// The kernel's events name absolute paths.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn watch(points: &Points, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
