@@ -7,14 +7,18 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use dialplane::call::Number;
+use dialplane::call::{Call, CallId, Caller, Number, Origin, Trunk};
 use dialplane::dialplan::index::Index;
-use dialplane::dialplan::numbers_file;
 use dialplane::dialplan::pattern::Pattern;
+use dialplane::dialplan::{Set, Source, numbers_file};
+use dialplane::document::Given;
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -167,4 +171,66 @@ fn file_to_index(bencher: Bencher<'_, '_>, size: usize) {
             entries.iter().map(|entry| (entry.number(), entry.agent.map_or(0, u32::from))).collect();
         Index::build(numbers, [])
     });
+}
+
+/// A tenant with all the numbers in a file, and with prefixes and patterns in routes.
+fn files_of(plan: &Plan) -> (Source, Given) {
+    let mut numbers = String::new();
+    for number in &plan.numbers {
+        let _ = writeln!(numbers, "+{number}");
+    }
+    let called: Vec<String> =
+        plan.prefixes.iter().chain(&plan.patterns).map(Pattern::reveal).take(10_000).collect();
+    let text = format!(
+        "tenant = 'acme'\n[[route]]\nid = 'blocks'\ncalled = {called:?}\n[numbers_file]\npath = 'numbers.csv'\n"
+    );
+    let mut given = Given::default();
+    given.files.insert("numbers.csv".into(), numbers);
+    (Source { path: Path::new("acme.toml").into(), text, modified: SystemTime::UNIX_EPOCH }, given)
+}
+
+/// From the files' text to a dialplan in force: reading, comparing every claim with every other, warnings, compiling.
+#[divan::bench(args = SIZES, sample_count = 10, sample_size = 1)]
+fn load(bencher: Bencher<'_, '_>, size: usize) {
+    let (source, given) = files_of(&Plan::of(size));
+    bencher.bench_local(|| {
+        let loaded = Set::default().take(slice::from_ref(&source), Vec::new(), &given, Timestamp::UNIX_EPOCH);
+        assert!(!loaded.has_errors());
+        loaded.dialplan
+    });
+}
+
+/// A whole call through a whole dialplan, the copies of what was found included.
+#[divan::bench(args = SIZES)]
+fn resolve(bencher: Bencher<'_, '_>, size: usize) {
+    const CALLS: usize = 100_000;
+    let mut plan = Plan::of(size);
+    let (source, given) = files_of(&plan);
+    let loaded = Set::default().take(slice::from_ref(&source), Vec::new(), &given, Timestamp::UNIX_EPOCH);
+    let numbers = plan.calls(Kind::Exact).into_iter().cycle().take(CALLS);
+    let calls: Vec<Call> = numbers.map(call_to).collect();
+    let found = |call: &Call| usize::from(loaded.dialplan.resolve(call, Timestamp::UNIX_EPOCH).is_some());
+    bencher
+        .counter(ItemsCount::new(CALLS))
+        .bench_local(|| assert_eq!(calls.iter().map(found).sum::<usize>(), CALLS));
+}
+
+fn call_to(called: Number) -> Call {
+    Call {
+        id: CallId::from_u128(1),
+        origin: Origin::LiveKit { project: "main".into() },
+        received_at: Timestamp::UNIX_EPOCH,
+        room: "room".into(),
+        called,
+        diverted_from: None,
+        diversion_withheld: false,
+        caller: Caller::Anonymous,
+        caller_name: None,
+        verified: None,
+        trunk: Some(Trunk { id: "ST_1".into(), name: None }),
+        rule_id: None,
+        sip_call_id: None,
+        sip_call_id_full: None,
+        headers: [].into(),
+    }
 }

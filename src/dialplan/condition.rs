@@ -41,7 +41,7 @@ impl Scope {
 }
 
 /// Which callers a route takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum CallerIs {
     /// Whoever withholds the number.
     Anonymous,

@@ -1,6 +1,7 @@
 //! The `[[route]]` tables of one file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::Action;
@@ -162,13 +163,20 @@ impl<'d> Reader<'d, '_> {
 
     fn read_numbers(&self, value: &Value<'d>) -> Option<Vec<(Pattern, Place)>> {
         let read = |item: &Value<'d>, text: &str| match Pattern::parse(text, self.names.country) {
-            Ok(pattern) => Some((pattern, item.place())),
+            Ok(pattern) => {
+                if let Pattern::Exact(number) = &pattern
+                    && let Some(wrong) = number.wrong_length()
+                {
+                    item.warn(format!("{}: found a number with {wrong}", item.name()));
+                }
+                Some((pattern, item.place()))
+            }
             Err(error) => {
                 item.report(format!("{}: {error}; accepted: {}", item.name(), Pattern::ACCEPTED));
                 None
             }
         };
-        read_distinct(value, Pattern::ACCEPTED, read, |one, other| one.0 == other.0)
+        read_distinct(value, Pattern::ACCEPTED, read, |(pattern, _)| pattern.clone())
     }
 
     fn read_callers(&self, value: &Value<'d>) -> Option<Vec<CallerIs>> {
@@ -183,7 +191,7 @@ impl<'d> Reader<'d, '_> {
                 }
             },
         };
-        read_distinct(value, &accepted, read, PartialEq::eq)
+        read_distinct(value, &accepted, read, Clone::clone)
     }
 
     fn read_action(&mut self, table: &Table<'d>) -> Option<Action> {
@@ -205,23 +213,23 @@ impl<'d> Reader<'d, '_> {
 }
 
 /// Reads one or more texts; one that is there already is worth a warning.
-fn read_distinct<'d, T>(
+fn read_distinct<'d, T, K: Hash + Eq>(
     value: &Value<'d>,
     accepted: &str,
     read: impl Fn(&Value<'d>, &str) -> Option<T>,
-    same: impl Fn(&T, &T) -> bool,
+    key: impl Fn(&T) -> K,
 ) -> Option<Vec<T>> {
     let items = value.one_or_more();
     if items.is_empty() {
         value.report_found("no number", accepted);
     }
-    let mut all = Vec::new();
+    let (mut all, mut known) = (Vec::new(), HashSet::new());
     for item in &items {
         let Some(one) = item.text(accepted).and_then(|text| read(item, text)) else { continue };
-        if all.iter().any(|other| same(other, &one)) {
-            item.warn(format!("{}: this route has this number already", item.name()));
-        } else {
+        if known.insert(key(&one)) {
             all.push(one);
+        } else {
+            item.warn(format!("{}: this route has this number already", item.name()));
         }
     }
     // What could not be read has been noted, and the rest still claims its numbers.

@@ -1,13 +1,18 @@
+mod labels;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use labels::{Config, Ended, Outcome, Project, Reason, Write};
+pub use labels::{JournalWrite, Reload};
 
 /// The router's metrics. Clones share them.
 ///
@@ -47,78 +52,6 @@ struct Inner {
 /// One call up, from the offer until this is dropped.
 #[derive(Debug)]
 pub struct CallUp(Gauge);
-
-/// What came of reading the dialplans again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reload {
-    /// All of them serve as they stand.
-    Applied,
-    /// Some have errors.
-    Problems,
-}
-
-/// What the journal was to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JournalWrite {
-    OpenMark,
-    Record,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reason {
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
-    ending: &'static str,
-    detail: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Config {
-    source: &'static str,
-    why: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Write {
-    what: JournalWrite,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Project {
-    project: Arc<str>,
-}
-
-impl Reload {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Problems => "problems",
-        }
-    }
-}
-
-impl JournalWrite {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OpenMark => "open-mark",
-            Self::Record => "record",
-        }
-    }
-}
-
-impl EncodeLabelValue for JournalWrite {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        EncodeLabelValue::encode(&self.name(), encoder)
-    }
-}
 
 /// Around the budget of a lookup, 2 s.
 const CONFIG_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.75, 1.0, 1.5, 2.0];

@@ -1,0 +1,78 @@
+//! The labels of metrics, and the values that they can have.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+
+/// What came of reading the dialplans again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reload {
+    /// All of them serve as they stand.
+    Applied,
+    /// Some have errors.
+    Problems,
+}
+
+/// What the journal was to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JournalWrite {
+    OpenMark,
+    Record,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Reason {
+    pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Ended {
+    pub(super) ending: &'static str,
+    pub(super) detail: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Config {
+    pub(super) source: &'static str,
+    pub(super) why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Outcome {
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Write {
+    pub(super) what: JournalWrite,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Project {
+    pub(super) project: Arc<str>,
+}
+
+impl Reload {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Problems => "problems",
+        }
+    }
+}
+
+impl JournalWrite {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenMark => "open-mark",
+            Self::Record => "record",
+        }
+    }
+}
+
+impl EncodeLabelValue for JournalWrite {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.name(), encoder)
+    }
+}
