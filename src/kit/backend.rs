@@ -167,10 +167,9 @@ async fn answer(answer: Answer, stop: CancellationToken) -> Response {
         Fault::CutMidBody => json_response(status, half_then_cut(&text)),
         Fault::Garbage => json_response(status, Body::from(&b"{\"systemPrompt\": \"You are\xff"[..])),
         Fault::ContentType(kind) => (status, [(header::CONTENT_TYPE, kind)], text).into_response(),
-        Fault::Huge(bytes) => {
-            json_response(status, Body::from(json!({"systemPrompt": "x".repeat(bytes)}).to_string()))
-        }
+        Fault::Huge(bytes) => json_response(status, huge(bytes)),
         Fault::Redirect(to) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
+        Fault::RetryAfter(when) => (status, [(header::RETRY_AFTER, when)]).into_response(),
     }
 }
 
@@ -193,6 +192,16 @@ fn half_then_cut(text: &str) -> Body {
         Err(io::Error::other("cut by script"))
     });
     Body::from_stream(half.chain(rest))
+}
+
+/// A prompt of that many bytes and a few more, never all of it in memory.
+fn huge(bytes: usize) -> Body {
+    const PIECE: usize = 64 * 1024;
+    let piece = Bytes::from(vec![b'x'; PIECE]);
+    let filling = stream::iter(0..bytes.div_ceil(PIECE)).map(move |_| piece.clone());
+    let ends = |text: &'static [u8]| stream::iter([Bytes::from_static(text)]);
+    let all = ends(b"{\"systemPrompt\":\"").chain(filling).chain(ends(b"\"}"));
+    Body::from_stream(all.map(Ok::<_, io::Error>))
 }
 
 /// The connection ends with nothing sent: hyper holds the head back until the body's first piece.

@@ -15,30 +15,30 @@ use tokio_util::sync::CancellationToken;
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// A folder of its own for a test, gone at the end.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let path = std::env::temp_dir().join(format!("dialplane-reload-{}", uuid::Uuid::now_v7()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }
 
     /// A path within, its folder made.
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         path
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path
     }
 
     /// As editors and deployments do, whole or not at all.
-    fn replace(&self, name: &str, text: &str) {
+    pub fn replace(&self, name: &str, text: &str) {
         let new = self.write(&format!("{name}.new"), text);
         fs::rename(new, self.path(name)).unwrap();
     }

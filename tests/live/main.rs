@@ -9,6 +9,7 @@ mod crowd;
 mod ear;
 mod encrypted;
 mod endings;
+mod failing;
 mod first;
 mod forwarded;
 mod g711;

@@ -119,8 +119,10 @@ pub enum Fault {
     Garbage,
     /// The body under another content type.
     ContentType(String),
-    /// Good JSON that is at least this many bytes.
+    /// Good JSON that is at least this many bytes, in pieces without a length before them.
     Huge(usize),
     /// 307 to this address.
     Redirect(String),
+    /// No body, and this `Retry-After`: seconds or a date.
+    RetryAfter(String),
 }

@@ -144,6 +144,14 @@ async fn a_fault_shows_as_the_script_says() {
         (307, "http://127.0.0.1:9/")
     );
 
+    let busy = Answer::status(429).with(Fault::RetryAfter("30".into()));
+    let server = Backend::start(Script::always(busy)).await.unwrap();
+    let response = post(&server, &request()).send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()),
+        (429, "30")
+    );
+
     let server = Backend::start(Script::always(Answer::status(200).after(wait))).await.unwrap();
     let begun = Instant::now();
     post(&server, &request()).send().await.unwrap();
