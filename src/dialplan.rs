@@ -1,5 +1,6 @@
 //! Where a number goes: dialplan files, compiled into an immutable table, and the pure function over it.
 
+mod action;
 mod agent;
 mod backend;
 mod condition;
@@ -37,8 +38,9 @@ pub use folder::Source;
 pub use limits::Limits;
 pub use set::{Loaded, Set};
 
-use crate::call::{Call, Refusal};
+use crate::call::{Call, Destination, Refusal};
 use crate::http::sign::Secret;
+use crate::media::clip::Clip;
 use crate::pii::Redacted;
 use crate::tenant::{Agent, By, TenantId};
 
@@ -102,6 +104,10 @@ pub enum Action {
         agent: Option<Arc<Agent>>,
     },
     Refuse(Refusal),
+    /// Answer, play this to its end and hang up.
+    Play(Arc<Clip>),
+    /// Answer and hand the caller on.
+    Transfer(Destination),
 }
 
 /// Every route of every tenant, immutable. A [`Set`] makes them.

@@ -43,11 +43,11 @@
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
 //! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
-//! | `media` | frames, opus, framer, pacer, the caller's clock | - | opus |
+//! | `media` | frames, opus, framer, pacer, the caller's clock, recordings | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
-//! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, call, tenant | notify |
+//! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, call, media, tenant | notify |
 //! | `admission` | router slots | call, tenant | |
-//! | `lookup` | call-config webhook, what is kept of it, the answer ladder | call, tenant, http, dialplan | moka |
+//! | `lookup` | call-config webhook, what is kept of it, the answer ladder | call, media, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |

@@ -11,11 +11,13 @@ mod search;
 mod webhook;
 pub mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{E164, Refusal};
+use crate::call::{Destination, E164, Refusal};
 use crate::dialplan::Backend;
 use crate::http::Client;
+use crate::media::clip::Clip;
 use crate::tenant::{Agent, CallConfig, TenantId};
 pub use search::Lookup;
 
@@ -262,6 +264,10 @@ pub struct Report {
 pub enum Decision {
     Answer(CallConfig),
     Refuse(Refusal),
+    /// Answer, play this and hang up.
+    Play(Arc<Clip>),
+    /// Answer and hand the caller on.
+    Transfer(Destination),
 }
 
 /// The outcome of one lookup. There always is one.

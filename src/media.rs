@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub mod clip;
 pub mod clock;
 pub mod framer;
 pub mod opus;

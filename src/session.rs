@@ -7,9 +7,10 @@
 //! ```
 //!
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
-//! [`setup`] the way to the answer, [`floor`] who speaks and what was heard, [`limits`] how long a call may
+//! [`setup`] the way to the answer, [`errand`] what is done instead of a conversation, [`floor`] who speaks and what was heard, [`limits`] how long a call may
 //! last, [`farewell`] the one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
+pub mod errand;
 pub mod farewell;
 pub mod floor;
 pub mod limits;

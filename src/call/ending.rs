@@ -9,6 +9,10 @@ pub enum Ending {
     CallerCancelled,
     /// Refused unanswered, by the dialplan, the backend or the router.
     Refused(Refusal),
+    /// The route's recording was played to its end.
+    Played,
+    /// The caller was transferred.
+    Transferred,
     /// The answered call reached the longest time its configuration allows.
     TimeLimit,
     /// The router is shutting down.
@@ -30,6 +34,8 @@ pub enum Fault {
     ModelUnavailable,
     /// The model session was lost in an answered call.
     ModelLost,
+    /// The answered call could not be transferred.
+    Transfer,
     /// A bug of ours; the call's task panicked, say.
     Internal,
 }
@@ -50,6 +56,8 @@ impl Ending {
             Self::CallerHungUp => "caller-hung-up",
             Self::CallerCancelled => "caller-cancelled",
             Self::Refused(_) => "refused",
+            Self::Played => "played",
+            Self::Transferred => "transferred",
             Self::TimeLimit => "time-limit",
             Self::Drained => "drained",
             Self::Failed(_) => "failed",
@@ -61,17 +69,25 @@ impl Ending {
         match self {
             Self::Refused(refusal) => Some(refusal.name()),
             Self::Failed(fault) => Some(fault.name()),
-            Self::CallerHungUp | Self::CallerCancelled | Self::TimeLimit | Self::Drained => None,
+            Self::CallerHungUp
+            | Self::CallerCancelled
+            | Self::Played
+            | Self::Transferred
+            | Self::TimeLimit
+            | Self::Drained => None,
         }
     }
 
     pub const fn side(self) -> Side {
         match self {
             Self::CallerHungUp | Self::CallerCancelled => Side::Caller,
-            Self::Refused(_) | Self::TimeLimit | Self::Drained | Self::Failed(Fault::Internal) => {
-                Side::Router
-            }
-            Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room) => Side::LiveKit,
+            Self::Refused(_)
+            | Self::Played
+            | Self::Transferred
+            | Self::TimeLimit
+            | Self::Drained
+            | Self::Failed(Fault::Internal) => Side::Router,
+            Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room | Fault::Transfer) => Side::LiveKit,
             Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
         }
     }
@@ -85,6 +101,7 @@ impl Fault {
             Self::Room => "room",
             Self::ModelUnavailable => "model-unavailable",
             Self::ModelLost => "model-lost",
+            Self::Transfer => "transfer",
             Self::Internal => "internal",
         }
     }

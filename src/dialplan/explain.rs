@@ -70,6 +70,8 @@ pub(super) fn action(action: &Action) -> &'static str {
     match action {
         Action::Answer { .. } => "answer",
         Action::Refuse(refusal) => refusal.name(),
+        Action::Play(_) => "play",
+        Action::Transfer(_) => "transfer",
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::action::{Actions, Clips, Recording};
 use super::condition::Scope;
 use super::draft::Claimed;
 use super::limits::{LIMITS_KEYS, read_limits};
@@ -44,6 +45,8 @@ pub(super) struct TenantFile {
     /// Those of the numbers file last.
     pub(super) routes: Vec<Route>,
     pub(super) numbers: Option<Numbers>,
+    /// The recordings that it names.
+    pub(super) recordings: Vec<Recording>,
 }
 
 impl TenantFile {
@@ -58,6 +61,12 @@ impl TenantFile {
                 listed.any(|entry| claimed == Claimed::Number(entry.number()))
             }
         })
+    }
+
+    /// The files beside it that it is made of.
+    pub(super) fn attachments(&self) -> impl Iterator<Item = &Path> {
+        let recordings = self.recordings.iter().map(|recording| recording.path.as_path());
+        self.numbers.iter().map(|numbers| numbers.path.as_ref()).chain(recordings)
     }
 }
 
@@ -83,6 +92,7 @@ pub(super) fn read(
     document: &Document<'_>,
     surroundings: &dyn Surroundings,
     trunks: &Trunks,
+    clips: &mut Clips,
 ) -> (TenantFile, Vec<Diagnostic>) {
     let root = document.root(FILE_KEYS);
     let id_value = root.require("tenant", TenantId::ACCEPTED);
@@ -91,10 +101,13 @@ pub(super) fn read(
     let (name, tier) = (text("name"), text("tier"));
     let backend =
         root.table("backend", BACKEND_KEYS).and_then(|table| Backend::read(&table, None, surroundings));
-    let limits = root.table("limits", LIMITS_KEYS).map(|table| read_limits(&table)).unwrap_or_default();
+    let mut actions = Actions::new(surroundings, clips);
+    let limits = root.table("limits", LIMITS_KEYS);
+    let limits = limits.map(|table| read_limits(&table, &mut actions)).unwrap_or_default();
     let country = read_country(&root);
     let mut agents = Agents::read(&root, limits.max_duration);
-    let mut routes = read_routes(&root, Names { country, agents: &mut agents, trunks });
+    let mut routes =
+        read_routes(&root, Names { country, agents: &mut agents, trunks, actions: &mut actions });
     let numbers = read_numbers_file(&root, country, &mut agents, &mut routes, surroundings);
     let (numbers, found) = numbers.map_or((None, Vec::new()), |(numbers, found)| (Some(numbers), found));
     if root.get("route").is_none() && numbers.is_none() {
@@ -106,6 +119,7 @@ pub(super) fn read(
         tenant: id.map(|id| Arc::new(Tenant { id, name, tier, backend, limits })),
         routes,
         numbers,
+        recordings: actions.recordings,
     };
     (file, found)
 }

@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
+use super::Action;
+use super::action::Actions;
 use crate::document::{Keys, Table};
 
-pub(super) const LIMITS_KEYS: Keys =
-    Keys { accepted: &["max_duration", "calls", "calls_per_second"], not_yet: &["when_full"] };
+pub(super) const LIMITS_KEYS: Keys = Keys::only(&["max_duration", "calls", "calls_per_second", "when_full"]);
+const WHEN_FULL_KEYS: Keys = Keys::only(&["reject", "transfer", "play"]);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a tenant may have of the router.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Limits {
     pub max_duration: Option<Duration>,
     /// At once.
     pub calls: Option<u32>,
     pub calls_per_second: Option<f64>,
+    /// What becomes of a call beyond them; never [`Action::Answer`].
+    pub when_full: Option<Action>,
 }
 
 /// Reads `[limits]`, opened with [`LIMITS_KEYS`]. Only `max_duration` has an effect so far; the others say so.
-pub(super) fn read_limits(table: &Table<'_>) -> Limits {
+pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limits {
     let max_duration = table.get("max_duration").and_then(|value| {
         value.duration("a time such as 30m or 1h30m, from 1s to 24h", &(Duration::from_secs(1)..=DAY))
     });
@@ -38,5 +42,20 @@ pub(super) fn read_limits(table: &Table<'_>) -> Limits {
             Some(cap as u32)
         });
     let calls_per_second = cap("calls_per_second", "a number of calls, from 0.01 to 1000000", 0.01);
-    Limits { max_duration, calls, calls_per_second: calls_per_second.map(|(cap, _)| cap) }
+    let when_full = read_when_full(table, actions);
+    Limits { max_duration, calls, calls_per_second: calls_per_second.map(|(cap, _)| cap), when_full }
+}
+
+fn read_when_full(table: &Table<'_>, actions: &mut Actions<'_>) -> Option<Action> {
+    let value = table.get("when_full")?;
+    let said = value.table(WHEN_FULL_KEYS)?;
+    let said: Vec<_> =
+        WHEN_FULL_KEYS.accepted.iter().filter_map(|key| Some((*key, said.get(key)?))).collect();
+    let [(key, what)] = said.as_slice() else {
+        value.report_found(&format!("{} of its keys", said.len()), "one of reject, transfer and play");
+        return None;
+    };
+    let action = actions.read(key, what)?;
+    value.warn("when_full is read, and not enforced in this version");
+    Some(action)
 }

@@ -5,21 +5,22 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::Action;
+use super::action::Actions;
 use super::condition::{CallerIs, Conditions, HeaderValues, Hours, Scope};
 use super::file::Agents;
 use super::pattern::Pattern;
 use super::schedule::{SCHEDULE_KEYS, Schedule};
 use super::trunk::Trunks;
-use crate::call::{Country, Refusal};
+use crate::call::Country;
 use crate::document::{Keys, Place, Table, Value, nearest, shown};
 use crate::tenant::TenantId;
 
 const ROUTE_KEYS: Keys = Keys {
     accepted: &[
         "id", "called", "trunk", "project", "diverted", "caller", "header", "hours", "share", "agent",
-        "reject",
+        "reject", "transfer", "play",
     ],
-    not_yet: &["transfer", "play"],
+    not_yet: &[],
 };
 
 /// Diverted numbers times callers of one route.
@@ -56,13 +57,14 @@ pub(super) enum Called {
 }
 
 /// What routes of a file may refer to.
-pub(super) struct Names<'d, 'a> {
+pub(super) struct Names<'d, 'a, 's> {
     pub(super) country: Option<Country>,
     pub(super) agents: &'a mut Agents<'d>,
     pub(super) trunks: &'a Trunks,
+    pub(super) actions: &'a mut Actions<'s>,
 }
 
-pub(super) fn read_routes<'d>(root: &Table<'d>, names: Names<'d, '_>) -> Vec<Route> {
+pub(super) fn read_routes<'d>(root: &Table<'d>, names: Names<'d, '_, '_>) -> Vec<Route> {
     let schedules = Schedules::read(root);
     let mut reader = Reader { names, schedules, ids: BTreeSet::new() };
     let routes = root.tables("route", ROUTE_KEYS).iter().filter_map(|table| reader.read(table)).collect();
@@ -70,13 +72,13 @@ pub(super) fn read_routes<'d>(root: &Table<'d>, names: Names<'d, '_>) -> Vec<Rou
     routes
 }
 
-struct Reader<'d, 'a> {
-    names: Names<'d, 'a>,
+struct Reader<'d, 'a, 's> {
+    names: Names<'d, 'a, 's>,
     schedules: Schedules<'d>,
     ids: BTreeSet<&'d str>,
 }
 
-impl<'d> Reader<'d, '_> {
+impl<'d> Reader<'d, '_, '_> {
     /// Everything is read before the first `?`, so that all errors are found. A route that lacks but its name or what
     /// it does still claims its numbers; its file, which has an error, serves nobody.
     fn read(&mut self, table: &Table<'d>) -> Option<Route> {
@@ -195,15 +197,15 @@ impl<'d> Reader<'d, '_> {
     }
 
     fn read_action(&mut self, table: &Table<'d>) -> Option<Action> {
-        let said: Vec<_> =
-            ["agent", "reject"].into_iter().filter_map(|key| Some((key, table.get(key)?))).collect();
+        let said: Vec<_> = ["agent", "reject", "transfer", "play"]
+            .map(|key| (key, table.get(key)))
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
         match said.as_slice() {
             [] => Some(Action::Answer { agent: self.names.agents.unnamed.clone() }),
             [("agent", name)] => Some(Action::Answer { agent: Some(self.names.agents.of(name)?) }),
-            [(_, reject)] => {
-                let name = reject.choice(Refusal::ALL.map(Refusal::name))?;
-                Refusal::from_name(name).map(Action::Refuse)
-            }
+            [(key, value)] => self.names.actions.read(key, value),
             [(first, _), (second, value), ..] => {
                 value.report(format!("found both {first} and {second}; accepted: one of them"));
                 None

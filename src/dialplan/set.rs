@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 
 use super::Dialplan;
+use super::action::Clips;
 use super::draft::Draft;
 use super::file::{self, TenantFile};
 use super::folder::{Source, gather};
@@ -45,6 +46,7 @@ impl Loaded {
 pub struct Set {
     trunks: Trunks,
     in_force: BTreeMap<Arc<Path>, Version>,
+    clips: Clips,
 }
 
 /// A file that can be served, and what tells it from another version of the file.
@@ -77,7 +79,7 @@ enum Standing {
 impl Set {
     /// Nothing yet. Routes name trunks as `trunks` does.
     pub fn new(trunks: Trunks) -> Self {
-        Self { trunks, in_force: BTreeMap::new() }
+        Self { trunks, ..Self::default() }
     }
 
     /// Reads the folder again. Never fails: what is bad is told, and costs only its own file's news.
@@ -95,7 +97,10 @@ impl Set {
         now: Timestamp,
     ) -> Loaded {
         let files = sources.len() + unreadable.len();
-        let mut parts: Vec<_> = sources.iter().map(|source| self.part(source, surroundings)).collect();
+        let mut clips = std::mem::take(&mut self.clips);
+        let mut parts: Vec<_> =
+            sources.iter().map(|source| self.part(source, surroundings, &mut clips)).collect();
+        self.clips = clips;
         parts.extend(unreadable.iter().flat_map(|diagnostic| self.unreadable(diagnostic)));
         self.settle(&mut parts, now);
 
@@ -103,17 +108,18 @@ impl Set {
         let kept = serving.clone().filter(|part| part.read.is_none()).count();
         self.in_force =
             serving.filter_map(|part| Some((Arc::clone(&part.path), self.version(part)?))).collect();
+        self.clips.forget_unused();
         let lints = self.lints(now);
         let mut diagnostics: Vec<_> =
             parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).chain(lints).collect();
         diagnostics.sort_by(|a, b| (a.place.path(), &a.place).cmp(&(b.place.path(), &b.place)));
-        let attachments = self.files().filter_map(|file| file.numbers.as_ref());
+        let attachments = self.files().flat_map(TenantFile::attachments);
         Loaded {
             dialplan: self.dialplan(),
             diagnostics,
             files,
             kept,
-            attachments: attachments.map(|numbers| numbers.path.to_path_buf()).collect(),
+            attachments: attachments.map(Path::to_path_buf).collect(),
         }
     }
 
@@ -132,9 +138,9 @@ impl Set {
         Dialplan { table: Arc::new(Table::of(&Draft::of(&files))), tenants: files.len() }
     }
 
-    fn part(&self, source: &Source, surroundings: &dyn Surroundings) -> Part {
+    fn part(&self, source: &Source, surroundings: &dyn Surroundings, clips: &mut Clips) -> Part {
         let ((file, beside), mut diagnostics) = document::read(&source.path, &source.text, |document| {
-            file::read(document, surroundings, &self.trunks)
+            file::read(document, surroundings, &self.trunks, clips)
         });
         diagnostics.extend(beside);
         let known = self.in_force.get(&source.path);
@@ -235,12 +241,15 @@ impl Part {
     }
 }
 
-/// Of this process only: what the file says, and what its numbers file does.
+/// Of this process only: what the file says, and what its numbers file and its recordings do.
 fn fingerprint(source: &Source, file: &TenantFile) -> u64 {
     let mut hasher = DefaultHasher::new();
     source.text.hash(&mut hasher);
     for entry in file.numbers.iter().flat_map(|numbers| &numbers.entries) {
         (entry.number(), entry.agent).hash(&mut hasher);
+    }
+    for recording in &file.recordings {
+        recording.clip.hash(&mut hasher);
     }
     hasher.finish()
 }

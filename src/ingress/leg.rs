@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::admission::Slot;
-use crate::call::{Call, CallId, Fault, Refusal};
+use crate::call::{Call, CallId, Destination, Fault, Refusal};
 use crate::media::Pcm;
 
 /// Events waiting for the session: half a second of audio and all that can happen beside it.
@@ -45,6 +45,9 @@ pub enum LegCommand {
     Frame(Frame),
     /// Let an unanswered caller go with this refusal, or hang up an answered call. [`LegEvent::Ended`] follows.
     HangUp(Option<Refusal>),
+    /// Hand the caller of an answered call on. [`LegEvent::Transferred`] or [`LegEvent::NotTransferred`] follows,
+    /// unless the caller hangs up.
+    Transfer(Destination),
     /// The session is over and knows how: report it, leave and free everything. The last command.
     Leave { failed: Option<Fault> },
 }
@@ -63,6 +66,10 @@ pub enum LegEvent {
     Active,
     /// 20 ms of the caller, 24 kHz mono; silence where nothing arrived. By the clock, from the answer on.
     Audio(Pcm),
+    /// The caller has been handed on, and is about to leave.
+    Transferred,
+    /// The caller could not be handed on and is still here.
+    NotTransferred,
     /// The caller is gone, or we are: nothing follows.
     Ended(LegEnd),
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Answer, ConfigSource, Decision, Report, Unmatched, Why};
-use crate::call::{Call, Refusal};
+use crate::call::{Call, Destination, Refusal};
 use crate::dialplan::{Action, Backend, Routed};
+use crate::media::clip::Clip;
 use crate::tenant::template::Names;
 use crate::tenant::wire::{BackendAction, BackendAnswer};
 use crate::tenant::{Agent, CallConfig, TenantId};
@@ -16,6 +17,8 @@ use crate::tenant::{Agent, CallConfig, TenantId};
 pub(super) enum Step<'a> {
     Ask(&'a Backend, Owner),
     Refuse(Refusal),
+    Play(&'a Arc<Clip>),
+    Transfer(&'a Destination),
     /// No backend is asked; the rungs below serve.
     Below(Why),
 }
@@ -36,6 +39,8 @@ pub(super) fn first<'a>(
     match (routed, unmatched) {
         (Some(routed), _) => match (&routed.action, &routed.tenant.backend) {
             (Action::Refuse(refusal), _) => Step::Refuse(*refusal),
+            (Action::Play(clip), _) => Step::Play(clip),
+            (Action::Transfer(to), _) => Step::Transfer(to),
             (Action::Answer { .. }, Some(own)) => Step::Ask(own, Owner::Tenant),
             (Action::Answer { .. }, None) => routers(),
         },
@@ -45,10 +50,10 @@ pub(super) fn first<'a>(
     }
 }
 
-/// The route or the settings refuse the call.
-pub(super) fn refused(routed: Option<&Routed>, refusal: Refusal) -> Answer {
+/// The route or the settings say what becomes of the call.
+pub(super) fn decided(routed: Option<&Routed>, decision: Decision) -> Answer {
     let source = if routed.is_some() { ConfigSource::Dialplan } else { ConfigSource::Default };
-    answer(tenant_of(routed), Decision::Refuse(refusal), source, Some(Why::NotAsked), Vec::new())
+    answer(tenant_of(routed), decision, source, Some(Why::NotAsked), Vec::new())
 }
 
 /// The dialplan's agent and the default prompt, without a backend.
@@ -121,7 +126,7 @@ pub(super) fn fill(mut answer: Answer, call: &Call, routed: Option<&Routed>) -> 
 fn lower(routed: Option<&Routed>, tenant: Option<&TenantId>, default: &Agent) -> (Agent, ConfigSource) {
     let agent = routed.filter(|routed| tenant == Some(&routed.tenant.id)).and_then(|r| match &r.action {
         Action::Answer { agent } => agent.as_deref(),
-        Action::Refuse(_) => None,
+        Action::Refuse(_) | Action::Play(_) | Action::Transfer(_) => None,
     });
     match agent {
         Some(agent) => {

@@ -39,7 +39,7 @@ impl Default for Encoder {
 
 impl Encoder {
     pub fn new() -> Self {
-        let codec = configured().expect("libopus takes 24 kHz mono and these settings");
+        let codec = configured(MODEL_RATE).expect("libopus takes 24 kHz mono and these settings");
         Self { codec, silent: 0, silence: SILENCE.into() }
     }
 
@@ -63,14 +63,31 @@ impl Encoder {
         if self.silent > FADE_FRAMES {
             return Arc::clone(&self.silence);
         }
-        let mut packet = [0; MAX_PACKET];
-        let length = self.codec.encode(frame, &mut packet).expect("480 samples are a frame of 20 ms");
-        packet.get(..length).map_or_else(|| Arc::clone(&self.silence), Arc::from)
+        encoded(&mut self.codec, frame)
     }
 }
 
-fn configured() -> Result<opus::Encoder, opus::Error> {
-    let mut codec = opus::Encoder::new(MODEL_RATE, Channels::Mono, Application::Voip)?;
+/// All of a recording, as one stream that begins with it. `rate` is 8, 16, 24 or 48 kHz. Silence follows its end, so
+/// that what the codec holds back comes out and the last frame is whole.
+pub(super) fn encode_recording(samples: &[i16], rate: u32) -> Vec<Arc<[u8]>> {
+    let mut codec = configured(rate).expect("libopus takes this rate, mono, and these settings");
+    let held_back = codec.get_lookahead().ok().and_then(|samples| usize::try_from(samples).ok());
+    let mut samples = samples.to_vec();
+    samples.resize(samples.len() + held_back.unwrap_or_default(), 0);
+    let frame = rate as usize / 50;
+    samples.resize(samples.len().next_multiple_of(frame), 0);
+    samples.chunks_exact(frame).map(|frame| encoded(&mut codec, frame)).collect()
+}
+
+/// 20 ms.
+fn encoded(codec: &mut opus::Encoder, frame: &[i16]) -> Arc<[u8]> {
+    let mut packet = [0; MAX_PACKET];
+    let length = codec.encode(frame, &mut packet).expect("libopus takes frames of 20 ms");
+    packet.get(..length).map_or_else(|| SILENCE.into(), Arc::from)
+}
+
+fn configured(rate: u32) -> Result<opus::Encoder, opus::Error> {
+    let mut codec = opus::Encoder::new(rate, Channels::Mono, Application::Voip)?;
     codec.set_bitrate(Bitrate::Bits(BITRATE))?;
     codec.set_complexity(COMPLEXITY)?;
     // What a carrier takes ends at 8 kHz of bandwidth (G.722); the band above would cost bits and CPU.

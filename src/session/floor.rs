@@ -11,6 +11,7 @@ use super::sounds::Sounds;
 use super::timings::Timings;
 use crate::ingress::leg::{Frame, LegCommand};
 use crate::media::FRAME;
+use crate::media::clip::Clip;
 use crate::media::pacer::Pacer;
 use crate::realtime::{ItemId, ModelCommand, ResponseId, ResponseOutcome};
 
@@ -56,6 +57,7 @@ enum Queued {
     /// All of the item has been queued.
     End(ItemId),
     Comfort(Frame),
+    Clip(Frame),
 }
 
 #[derive(Debug)]
@@ -100,6 +102,21 @@ impl Floor {
         if greeting && !self.begun {
             self.owe(now);
         }
+    }
+
+    /// A recording for a caller who hears us.
+    pub fn play(&mut self, clip: &Clip) {
+        self.queue.extend(clip.frames().cloned().map(Queued::Clip));
+    }
+
+    /// The caller waits for something that no model says, with the comfort sound and without an end.
+    pub fn hold(&mut self, now: Instant) {
+        self.owed = Some(now);
+    }
+
+    /// Since when nothing is left to be heard.
+    pub fn quiet_since(&self) -> Option<Instant> {
+        self.sounded.filter(|_| self.queue.is_empty())
     }
 
     /// 20 ms of speech. An item that grows past the bound is cut short, and the model is told so.
@@ -252,6 +269,11 @@ impl Floor {
                     self.first_speech.get_or_insert(now);
                     self.last_speech = Some(now);
                     self.count(item);
+                    return frame;
+                }
+                Some(Queued::Clip(frame)) => {
+                    self.sounded = Some(now);
+                    self.first_speech.get_or_insert(now);
                     return frame;
                 }
                 Some(Queued::Comfort(frame)) => {

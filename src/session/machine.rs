@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::errand::Errand;
 use super::farewell::Farewell;
 use super::floor::Floor;
 use super::limits::Limits;
@@ -41,6 +42,7 @@ pub struct Machine {
     offered: Instant,
     offered_at: Timestamp,
     setup: Setup,
+    errand: Errand,
     floor: Floor,
     limits: Limits,
     farewell: Farewell,
@@ -55,6 +57,7 @@ impl Machine {
     pub fn new(id: CallId, offered_at: Timestamp, now: Instant, context: Context) -> Self {
         Self {
             setup: Setup::new(now, &context.timings),
+            errand: Errand::default(),
             floor: Floor::new(context.sounds.clone()),
             limits: Limits::default(),
             farewell: Farewell::default(),
@@ -75,6 +78,8 @@ impl Machine {
         match event {
             Event::Leg(event) => self.leg(event, now),
             Event::Looked(answer) => self.looked(*answer, now),
+            // Nobody but the errand has a say.
+            Event::Model(_) | Event::Speech { .. } if self.errand.is_there() => Vec::new(),
             Event::Model(event) => self.model(event, now),
             Event::Speech { item, frame } => {
                 let mut actions = self.floor.speech(item, frame, now);
@@ -102,6 +107,8 @@ impl Machine {
             actions.extend(self.end(Ending::TimeLimit, now));
         } else if self.floor.is_abandoned(now, &self.context.timings) {
             actions.extend(self.end(Ending::Failed(Fault::ModelLost), now));
+        } else if let Some(ending) = self.errand.on_time(&self.floor, now) {
+            actions.extend(self.end(ending, now));
         }
         actions
     }
@@ -112,7 +119,8 @@ impl Machine {
             return self.farewell.deadline();
         }
         let floor = self.floor.deadline(&self.context.timings);
-        [self.setup.deadline(), floor, self.limits.deadline()].into_iter().flatten().min()
+        let errand = self.errand.deadline(&self.floor);
+        [self.setup.deadline(), floor, self.limits.deadline(), errand].into_iter().flatten().min()
     }
 
     /// The record is out; nothing more will be asked.
@@ -132,11 +140,17 @@ impl Machine {
                 self.take(step, now)
             }
             LegEvent::Audio(pcm) => self.audio(pcm),
+            LegEvent::Transferred => self.transferred(true, now),
+            LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(end) => {
                 self.leg_is_gone = true;
                 self.end(self.ending_of(end), now)
             }
         }
+    }
+
+    fn transferred(&mut self, done: bool, now: Instant) -> Vec<Action> {
+        self.errand.transferred(done).map_or(Vec::new(), |ending| self.end(ending, now))
     }
 
     fn arrived(&mut self, call: Box<Call>, now: Instant) -> Vec<Action> {
@@ -216,19 +230,25 @@ impl Machine {
         match step {
             None => Vec::new(),
             Some(Step::OpenModel(config)) => self.open_model(*config),
-            Some(Step::Answer) => {
-                self.record.timing.gate = Some(self.since_offer(now));
-                self.floor.start(now + self.context.phase);
-                vec![Action::Leg(LegCommand::Answer)]
+            Some(Step::Errand(task)) => {
+                self.errand = Errand::Waiting(task);
+                self.answer(now)
             }
+            Some(Step::Answer) => self.answer(now),
             Some(Step::Up) => {
                 self.record.timing.active = Some(self.since_offer(now));
                 self.limits.start(now);
                 self.floor.open(self.greeting, now);
-                Vec::new()
+                self.errand.start(&mut self.floor, now, &self.context.timings)
             }
             Some(Step::End(ending)) => self.end(ending, now),
         }
+    }
+
+    fn answer(&mut self, now: Instant) -> Vec<Action> {
+        self.record.timing.gate = Some(self.since_offer(now));
+        self.floor.start(now + self.context.phase);
+        vec![Action::Leg(LegCommand::Answer)]
     }
 
     fn open_model(&mut self, config: CallConfig) -> Vec<Action> {
@@ -276,7 +296,8 @@ impl Machine {
         }
         if self.leg_is_gone {
             actions.extend(self.finish(now));
-        } else {
+        } else if ending != Ending::Transferred {
+            // Who was transferred leaves, or is made to when the leg is left.
             actions.push(Action::Leg(LegCommand::HangUp(self.refusal_for(ending))));
         }
         actions

@@ -3,6 +3,7 @@
 
 use tokio::time::Instant;
 
+use super::errand::Task;
 use super::timings::Timings;
 use crate::call::{Ending, Fault};
 use crate::lookup::{Answer, Decision};
@@ -43,6 +44,8 @@ enum Stage {
 #[derive(Debug)]
 pub enum Step {
     OpenModel(Box<CallConfig>),
+    /// Open the gate for this, without a model.
+    Errand(Task),
     /// Open the gate: publish our track.
     Answer,
     /// The caller hears us.
@@ -68,6 +71,8 @@ impl Setup {
         }
         match answer.decision {
             Decision::Refuse(refusal) => Some(Step::End(Ending::Refused(refusal))),
+            Decision::Play(clip) => Some(self.set_out(Task::Play(clip), now, timings)),
+            Decision::Transfer(to) => Some(self.set_out(Task::Transfer(to), now, timings)),
             Decision::Answer(config) => {
                 self.greeting = config.greeting != Greeting::None && !paced;
                 self.enter(Stage::Opening, now + timings.model_open);
@@ -157,6 +162,11 @@ impl Setup {
     fn publish(&mut self, now: Instant, timings: &Timings) -> Step {
         self.enter(Stage::Publishing, now + timings.subscribed);
         Step::Answer
+    }
+
+    fn set_out(&mut self, task: Task, now: Instant, timings: &Timings) -> Step {
+        self.publish(now, timings);
+        Step::Errand(task)
     }
 
     fn go_up(&mut self) -> Step {

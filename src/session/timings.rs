@@ -23,6 +23,8 @@ pub struct Timings {
     pub comfort: Duration,
     /// No sign of the model while it owes us speech, before the session counts as lost.
     pub reply: Duration,
+    /// From the transfer of a caller to its outcome; the leg, which asks for it, gives up earlier.
+    pub transfer: Duration,
     /// From our hang-up until the leg must be gone: three steps of a second and a little.
     pub hang_up: Duration,
 }
@@ -40,6 +42,7 @@ impl Default for Timings {
             active: Duration::from_secs(2),
             comfort: Duration::from_millis(1500),
             reply: Duration::from_secs(8),
+            transfer: Duration::from_secs(35),
             hang_up: Duration::from_millis(3500),
         }
     }

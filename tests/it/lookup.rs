@@ -107,7 +107,7 @@ async fn ask(script: Script, attempt: Duration) -> Answer {
 fn prompt(answer: &Answer) -> Option<&str> {
     match &answer.decision {
         Decision::Answer(config) => config.prompt.as_ref().map(|prompt| prompt.reveal().as_str()),
-        Decision::Refuse(_) => panic!("refused"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -119,7 +119,7 @@ fn call_of(caller: u32) -> Call {
 fn voice(answer: &Answer) -> Option<&str> {
     match &answer.decision {
         Decision::Answer(config) => config.voice.as_deref(),
-        Decision::Refuse(_) => panic!("refused"),
+        other => panic!("{other:?}"),
     }
 }
 

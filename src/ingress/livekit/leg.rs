@@ -76,6 +76,7 @@ struct Leg {
     end_call: Option<Request>,
     ask: Option<Question>,
     request: Option<Pending<Result<(), ApiError>>>,
+    transfer: Option<Pending<Result<(), ApiError>>>,
     done: Option<JobState>,
 }
 
@@ -93,6 +94,7 @@ enum Wake {
     Room(Result<RoomEvent, RoomLost>),
     Command(Option<LegCommand>),
     Request(Result<(), ApiError>),
+    Transferred(Result<(), ApiError>),
     Terminated,
     Time,
 }
@@ -117,6 +119,7 @@ impl Leg {
             end_call: None,
             ask: None,
             request: None,
+            transfer: None,
             done: None,
         }
     }
@@ -142,6 +145,7 @@ impl Leg {
                 Wake::Command(Some(command)) => self.command(command),
                 Wake::Command(None) => self.input(Input::SessionGone),
                 Wake::Request(outcome) => self.input(step_outcome(outcome)),
+                Wake::Transferred(outcome) => self.transferred(outcome),
                 Wake::Terminated => self.terminated(),
                 Wake::Time => self.time(Instant::now()),
             }
@@ -162,6 +166,7 @@ impl Leg {
             command = next_command(&mut self.commands) => Wake::Command(command),
             joined = finish(&mut self.joining) => Wake::Joining(joined),
             outcome = finish(&mut self.request) => Wake::Request(outcome),
+            outcome = finish(&mut self.transfer) => Wake::Transferred(outcome),
             () = cancelled(&mut self.terminated) => Wake::Terminated,
             () = sleep_until(deadline) => Wake::Time,
         }
@@ -291,6 +296,13 @@ impl Leg {
         self.input(Input::Command(command));
     }
 
+    fn transferred(&mut self, outcome: Result<(), ApiError>) {
+        if let Err(error) = outcome {
+            tracing::info!(call = %self.machine.call(), %error, "caller not transferred");
+        }
+        self.input(Input::Transferred(outcome.is_ok()));
+    }
+
     /// Audio for a session that lags is dropped; it is of use only now.
     fn hear(&self, frames: Vec<Pcm>) {
         for frame in frames {
@@ -342,6 +354,12 @@ impl Leg {
                 } else {
                     self.input(Input::StepFailed);
                 }
+            }
+            Action::Transfer { caller, to } => {
+                let (site, room) = (Arc::clone(&self.site), self.assignment.room.clone());
+                self.transfer = Some(Box::pin(async move {
+                    site.api.transfer(room.reveal(), caller.reveal(), to.as_uri()).await
+                }));
             }
             Action::RemoveParticipant { caller } => {
                 let (site, room) = (Arc::clone(&self.site), self.assignment.room.clone());

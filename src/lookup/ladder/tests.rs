@@ -185,10 +185,10 @@ fn refusals_come_from_the_backend_the_route_or_the_settings() {
     assert_eq!((rejected.report.source, rejected.report.why), (ConfigSource::Backend, None));
 
     let route = routed(None, Action::Refuse(Refusal::Declined));
-    let by_route = refused(Some(&route), Refusal::Declined);
+    let by_route = decided(Some(&route), Decision::Refuse(Refusal::Declined));
     assert_eq!(by_route.decision, Decision::Refuse(Refusal::Declined));
     assert_eq!(by_route.report.source, ConfigSource::Dialplan);
 
-    let unmatched = refused(None, Refusal::NotFound);
+    let unmatched = decided(None, Decision::Refuse(Refusal::NotFound));
     assert_eq!((unmatched.tenant, unmatched.report.source), (None, ConfigSource::Default));
 }

@@ -67,13 +67,21 @@ fn read(line: &str) -> Value {
 
 #[test]
 fn records_of_every_ending_are_valid() {
-    let plain = [Ending::CallerHungUp, Ending::CallerCancelled, Ending::TimeLimit, Ending::Drained];
+    let plain = [
+        Ending::CallerHungUp,
+        Ending::CallerCancelled,
+        Ending::Played,
+        Ending::Transferred,
+        Ending::TimeLimit,
+        Ending::Drained,
+    ];
     let faults = [
         Fault::Join,
         Fault::NotAnswered,
         Fault::Room,
         Fault::ModelUnavailable,
         Fault::ModelLost,
+        Fault::Transfer,
         Fault::Internal,
     ];
     let refused = Refusal::ALL.into_iter().map(Ending::Refused);

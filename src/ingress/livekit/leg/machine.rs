@@ -1,17 +1,20 @@
 //! The life of one leg, decided without I/O: from the caller's arrival to the last goodbye.
 //!
 //! ```text
-//! Arriving -> Asking -> Ringing -> Published -> Subscribed -> Active
+//! Arriving -> Asking -> Ringing -> Published -> Subscribed -> Active -> Transferring
 //!     └──────────┴─────────┴───────────┴────────────┴──────────┴──> HangingUp -> Ended -> (left)
 //! ```
 
 mod exchange;
+mod parting;
+mod transfer;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 pub use self::exchange::{Action, Input};
+use self::parting::{Goal, Step};
 
 use crate::call::{CallId, Fault};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
@@ -75,6 +78,10 @@ enum Stage {
         since: Instant,
     },
     Active,
+    /// `gone` is how long the answer is waited for once the caller is.
+    Transferring {
+        gone: Option<Instant>,
+    },
     HangingUp {
         step: Step,
         until: Instant,
@@ -85,23 +92,6 @@ enum Stage {
         until: Instant,
     },
     Left,
-}
-
-/// The ways to let a caller go, each tried when the one before has not worked.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    EndCall,
-    RemoveParticipant,
-    DeleteRoom,
-}
-
-/// What follows the hang-up.
-#[derive(Debug, Clone, Copy)]
-enum Goal {
-    /// The session is told, and says how to leave.
-    Tell(LegEnd),
-    /// The session has said so already, or is gone.
-    Leave { failed: Option<Fault> },
 }
 
 impl Machine {
@@ -133,6 +123,7 @@ impl Machine {
             Input::SessionGone => self.leave(Some(Fault::Internal), now),
             Input::StepFailed => self.next_step(now),
             Input::StepDone => self.gone(LegEnd::HungUp, now),
+            Input::Transferred(done) => self.transferred(done, now),
             Input::Timeout => self.timeout(now),
         }
         std::mem::take(&mut self.actions)
@@ -142,6 +133,7 @@ impl Machine {
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Arriving { until } => until,
+            Stage::Transferring { gone } => gone,
             Stage::Asking { until } => Some(until),
             Stage::Published { since, again: false } => Some(since + SUBSCRIBED_OR_REPUBLISH),
             Stage::Published { since, again: true } => Some(since + SUBSCRIBED_OR_END),
@@ -280,6 +272,7 @@ impl Machine {
                 }
             }
             LegCommand::HangUp(_) => self.hang_up(Step::EndCall, Goal::Tell(LegEnd::HungUp), now),
+            LegCommand::Transfer(to) => self.transfer(to),
             LegCommand::Leave { failed } => self.leave(*failed, now),
             LegCommand::Frame(_) => {}
         }
@@ -306,36 +299,11 @@ impl Machine {
         }
     }
 
-    fn hang_up(&mut self, step: Step, goal: Goal, now: Instant) {
-        if matches!(self.stage, Stage::HangingUp { .. } | Stage::Ended { .. } | Stage::Left) {
-            return;
-        }
-        self.take_step(step, goal, now);
-    }
-
-    fn next_step(&mut self, now: Instant) {
-        let Stage::HangingUp { step, goal, .. } = self.stage else { return };
-        match step {
-            Step::EndCall => self.take_step(Step::RemoveParticipant, goal, now),
-            Step::RemoveParticipant => self.take_step(Step::DeleteRoom, goal, now),
-            Step::DeleteRoom => self.gone(LegEnd::HungUp, now),
-        }
-    }
-
-    /// A caller we never saw can only be reached through the room.
-    fn take_step(&mut self, step: Step, goal: Goal, now: Instant) {
-        let caller = self.caller.as_ref().map(|caller| caller.identity.clone());
-        let (step, action) = match (step, caller) {
-            (Step::EndCall, Some(caller)) => (step, Action::EndCall { caller }),
-            (Step::RemoveParticipant, Some(caller)) => (step, Action::RemoveParticipant { caller }),
-            (_, _) => (Step::DeleteRoom, Action::DeleteRoom),
-        };
-        self.actions.push(action);
-        self.stage = Stage::HangingUp { step, until: now + HANG_UP_STEP, goal };
-    }
-
     /// The caller is no longer there. `end` is why, unless we were hanging up already.
     fn gone(&mut self, end: LegEnd, now: Instant) {
+        if self.may_be_transferred(end, now) {
+            return;
+        }
         let end = match self.stage {
             Stage::Ended { .. } | Stage::Left => return,
             Stage::HangingUp { goal: Goal::Leave { failed }, .. } => return self.left(failed),
@@ -368,6 +336,7 @@ impl Machine {
                 None => self.hang_up(Step::DeleteRoom, Goal::Tell(LegEnd::Caller), now),
             },
             Stage::Asking { .. } => self.told(&Told::new()),
+            Stage::Transferring { .. } => self.transferred(false, now),
             Stage::Published { since, again: false } => {
                 self.stage = Stage::Published { since, again: true };
                 self.actions.push(Action::Publish);

@@ -1,6 +1,6 @@
 //! What goes into a leg's machine and what comes out.
 
-use crate::call::Fault;
+use crate::call::{Destination, Fault};
 use crate::ingress::leg::{LegCommand, LegEvent};
 use crate::ingress::livekit::rpc::Told;
 use crate::livekit::wire::signal::{Departure, Participant};
@@ -27,6 +27,8 @@ pub enum Input {
     StepFailed,
     /// The step has removed the caller.
     StepDone,
+    /// LiveKit has transferred the caller, or could not.
+    Transferred(bool),
     /// [`Machine::deadline`](super::Machine::deadline) has passed.
     Timeout,
 }
@@ -44,6 +46,11 @@ pub enum Action {
     HearOnly(Vec<String>),
     EndCall {
         caller: Redacted<String>,
+    },
+    /// Hand the caller on; [`Input::Transferred`] follows.
+    Transfer {
+        caller: Redacted<String>,
+        to: Destination,
     },
     RemoveParticipant {
         caller: Redacted<String>,

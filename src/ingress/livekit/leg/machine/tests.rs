@@ -80,10 +80,13 @@ fn name(action: &Action) -> String {
         Action::Emit(LegEvent::Subscribed) => "subscribed".to_owned(),
         Action::Emit(LegEvent::Active) => "active".to_owned(),
         Action::Emit(LegEvent::Audio(_)) => "audio".to_owned(),
+        Action::Emit(LegEvent::Transferred) => "transferred".to_owned(),
+        Action::Emit(LegEvent::NotTransferred) => "not transferred".to_owned(),
         Action::Emit(LegEvent::Ended(end)) => format!("ended {end:?}"),
         Action::Publish => "publish".to_owned(),
         Action::AskHeaders { .. } => "ask headers".to_owned(),
         Action::HearOnly(tracks) => format!("hear {}", tracks.join(",")),
+        Action::Transfer { to, .. } => format!("transfer to {}", to.as_uri()),
         Action::EndCall { .. } => "end call".to_owned(),
         Action::RemoveParticipant { .. } => "remove".to_owned(),
         Action::DeleteRoom => "delete room".to_owned(),
@@ -108,6 +111,46 @@ fn an_answered_call_goes_its_way_until_the_caller_hangs_up() {
     let gone = Participant { disconnected: true, ..caller("hangup") };
     assert!(rig.on(Input::Changed(vec![gone])).is_empty(), "once is enough");
     assert_eq!(rig.on(leave(None)), ["leave"]);
+}
+
+#[test]
+fn a_transfer_ends_with_the_caller_gone_or_with_a_word_to_the_session() {
+    let transfer = || {
+        let to = crate::call::Destination::parse("tel:+15557770099").expect("a destination");
+        Input::Command(LegCommand::Transfer(to))
+    };
+    let gone = || Input::Changed(vec![caller("hangup")]);
+    let begun = || {
+        let mut rig = Rig::active();
+        assert_eq!(rig.on(transfer()), ["transfer to tel:+15557770099"]);
+        assert_eq!(rig.machine.deadline(), None, "the request and the session have their own");
+        rig
+    };
+
+    let mut rig = begun();
+    assert_eq!(rig.on(Input::Transferred(true)), ["transferred"]);
+    assert_eq!(rig.on(gone()), ["ended Caller"]);
+
+    let mut rig = begun();
+    assert!(rig.on(gone()).is_empty(), "it may be the success, whose answer is late");
+    assert!(rig.on(gone()).is_empty());
+    assert_eq!(rig.on(Input::Transferred(true)), ["transferred", "ended Caller"]);
+
+    let mut rig = begun();
+    rig.on(gone());
+    assert_eq!(rig.wait(), (1000, vec!["ended Caller".to_owned()]), "a caller who just hung up");
+    assert!(rig.on(Input::Transferred(true)).is_empty());
+
+    let mut rig = begun();
+    assert_eq!(rig.on(Input::Transferred(false)), ["not transferred"]);
+    assert_eq!(rig.on(hang_up()), ["end call"]);
+
+    let mut rig = begun();
+    assert_eq!(rig.on(hang_up()), ["end call"], "the session does not wait for ever");
+    assert!(rig.on(Input::Transferred(true)).is_empty());
+    assert_eq!(rig.on(gone()), ["ended HungUp"]);
+
+    assert_eq!(Rig::ringing().on(transfer()), ["not transferred"], "only an answered call can be");
 }
 
 #[test]
