@@ -67,6 +67,13 @@ fn in_short(link: &Link<'_>) -> String {
     }
 }
 
+impl Destinations {
+    /// Each as `tenant/route`, with its conditions, and what it refuses calls for.
+    pub fn routes(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl fmt::Display for Destinations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { f.write_str("nobody") } else { f.write_str(&self.0.join(", else ")) }
