@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 
 mod admin;
+mod cli;
 mod kit;
 #[path = "../shared/leak.rs"]
 mod leak;
