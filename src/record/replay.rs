@@ -111,3 +111,25 @@ fn call(Line { version, id, call }: Line) -> Option<Call> {
 fn number(part: NumberPart) -> Number {
     Number { e164: part.number.as_deref().and_then(E164::parse), raw: part.raw.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_costs_itself_only() {
+        let call = r#"{"version":1,"id":"00000000-0000-0000-0000-000000000001","call":{"ingress":"livekit",
+            "project":"main","received_at":"2026-11-23T12:00:00Z","caller":null,"called":{"number":"+15557770001",
+            "raw":"5557770001"},"diverted_from":null,"trunk":null}}"#
+            .replace('\n', " ");
+        let endless = "x".repeat(3 * LONGEST_LINE as usize);
+        let text = format!("{call}\n\n{endless}\n{call}\n{{\"version\":1,\"id\"");
+        let lines: Vec<_> = replay(text.as_bytes()).map(Result::unwrap).collect();
+        let called = |line: &Replayed| match line {
+            Replayed::Call(call) => Some(call.called.best().to_owned()),
+            Replayed::Nothing => None,
+        };
+        let number = || Some("+15557770001".to_owned());
+        assert_eq!(lines.iter().map(called).collect::<Vec<_>>(), [number(), None, number(), None]);
+    }
+}

@@ -37,7 +37,7 @@ fn check_fails_on_an_error_and_not_on_a_warning() {
         "d/b.toml",
         "tenant = \"b\"\n[[route]]\nid = \"r\"\ncalled = [\"+15558880001\"]\n[agent.unused]\nprompt = \"p\"\n",
     );
-    let warning = "d/b.toml:5:2: warning: no route names the agent \"unused\"\n";
+    let warning = "d/b.toml:5:1: warning: no route names the agent \"unused\"\n";
     let counts = "d: 2 files, 2 tenants, 4 numbers and patterns, no errors, 1 warning\n";
     assert_eq!(folder.run("check d"), Outcome::new(0, &format!("{warning}{counts}"), ""));
     folder.write("d/c.toml", "tenant = 7\n");
@@ -110,7 +110,7 @@ fn explain_exits_1_without_a_route_and_0_with_one_that_refuses() {
     let nobody = Outcome::new(1, "no route: the call is [unmatched]\n", "");
     assert_eq!(folder.run("explain --dialplans d --called +15550000000"), nobody);
     let refused = folder.run_with(&[("DIALPLANE_DIALPLANS", "d")], "explain --called +15557770009");
-    let busy = "acme/none (d/acme.toml:12:11): busy, exact +15557770009\n";
+    let busy = "acme/none (d/acme.toml:11:11): busy, exact +15557770009\n";
     assert_eq!(refused, Outcome::new(0, busy, ""));
 }
 
@@ -199,11 +199,11 @@ fn diff_places_recorded_calls_again_each_at_its_own_time() {
     let folder = acme();
     folder.write("e/acme.toml", &ACME.replace("09:00", "12:00"));
     let at = |id: u8, time: &str| folder::record(id, "+15557770001", time);
-    let of_later = at(4, "2026-11-23T15:00:00Z").replace("\"version\":1", "\"version\":2");
-    let cut = &at(5, "2026-11-23T15:00:00Z")[..80];
+    let of_later = at(4, "2026-11-23T15:00:00.000Z").replace("\"version\":1", "\"version\":2");
+    let cut = &at(5, "2026-11-23T15:00:00.000Z")[..80];
     let lines = [
         at(1, "2026-11-23T15:00:00.250Z"),
-        at(2, "2026-11-23T18:00:00Z"),
+        at(2, "2026-11-23T18:00:00.000Z"),
         String::new(),
         of_later,
         cut.into(),
