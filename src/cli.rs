@@ -1,8 +1,12 @@
 //! The commands. They print what the library decides.
 
-#![allow(clippy::print_stdout, reason = "printing is what a command is for")]
+mod check;
+mod diff;
+mod explain;
+mod folder;
+mod wire;
 
-use std::io::IsTerminal;
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,9 +17,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Stop};
 use crate::config::Settings;
-use crate::dialplan::Set;
 use crate::dialplan::reload::Trigger;
-use crate::document::{Diagnostic, Placeholders, Process};
+use crate::document::Process;
 use crate::telemetry::logs;
 
 /// Routes telephone calls to AI voice agents.
@@ -34,12 +37,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Print every error of a folder of dialplans; needs no keys and no network. Exits 1 if there is one.
-    Check {
-        /// The folder.
-        #[arg(env = "DIALPLANE_DIALPLANS", default_value = "dialplans")]
-        dir: PathBuf,
-    },
+    Check(check::Check),
+    Explain(explain::Explain),
+    Diff(diff::Diff),
 }
 
 /// Wrong settings: EX_CONFIG of sysexits(3).
@@ -48,8 +48,30 @@ const EX_CONFIG: u8 = 78;
 pub fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Run { config } => run(config.as_deref()),
-        Command::Check { dir } => Ok(check(&dir)),
+        Command::Check(args) => Ok(print(|now, out| check::check(&args, now, out))),
+        Command::Explain(args) => Ok(print(|now, out| explain::explain(&args, now, out))),
+        Command::Diff(args) => Ok(print(|now, out| diff::diff(&args, now, out))),
     }
+}
+
+/// What a command that only prints says when it cannot.
+fn trouble() -> ExitCode {
+    ExitCode::from(2)
+}
+
+fn print(
+    command: impl FnOnce(Timestamp, &mut BufWriter<StdoutLock<'_>>) -> anyhow::Result<ExitCode>,
+) -> ExitCode {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let printed = command(Timestamp::now(), &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
+    printed.unwrap_or_else(|error| {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        // Who reads only the first lines has what they wanted.
+        if kind != Some(io::ErrorKind::BrokenPipe) {
+            eprintln!("error: {error:#}");
+        }
+        trouble()
+    })
 }
 
 fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -100,13 +122,4 @@ async fn on_hangup(mut hangup: Signal, reload: Trigger) -> std::convert::Infalli
         reload.fire();
     }
     std::future::pending().await
-}
-
-fn check(dir: &Path) -> ExitCode {
-    let found = Set::default().reload(dir, &Placeholders, Timestamp::now()).diagnostics;
-    found.iter().for_each(|problem| println!("{problem}"));
-    if found.is_empty() {
-        println!("{}: no problems", dir.display());
-    }
-    if found.iter().any(Diagnostic::is_error) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -12,6 +12,7 @@ mod sections;
 mod tests;
 mod variables;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,6 +64,28 @@ pub struct Settings {
 const FILE_KEYS: Keys =
     Keys::only(&["livekit", "trunk", "provider", "call_config", "default_agent", "unmatched", "addresses"]);
 
+/// The `[[trunk]]` tables alone of the file at `path`, or else at `DIALPLANE_CONFIG`, or none: who only asks where
+/// calls go needs no keys. With them comes what is wrong with them.
+pub fn read_trunks(path: Option<&Path>, surroundings: &dyn Surroundings) -> (Trunks, Vec<Diagnostic>) {
+    let Some(path) = file_path(path, surroundings) else { return Default::default() };
+    match surroundings.read(&path) {
+        Ok(text) => document::read(&path.into(), &text, |document| {
+            Trunks::read(&document.root(FILE_KEYS).tables("trunk", TRUNK_KEYS))
+        }),
+        Err(error) => (Trunks::default(), vec![unreadable(&path, &error)]),
+    }
+}
+
+fn file_path(path: Option<&Path>, surroundings: &dyn Surroundings) -> Option<PathBuf> {
+    let named = || surroundings.variable("DIALPLANE_CONFIG").map(PathBuf::from);
+    path.map(Path::to_owned).or_else(named)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    let message = format!("cannot be read: {}; accepted: a TOML file in UTF-8", error.kind());
+    Diagnostic::error(Place::Whole(path.into()), message)
+}
+
 impl Settings {
     /// The file at `path`, or else at `DIALPLANE_CONFIG`, or none; and the environment over it. `cores` sets how many
     /// calls are taken if nothing else does.
@@ -71,15 +94,13 @@ impl Settings {
         surroundings: &dyn Surroundings,
         cores: usize,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let named = surroundings.variable("DIALPLANE_CONFIG").map(PathBuf::from);
-        let Some(path) = path.map(Path::to_owned).or(named) else {
+        let Some(path) = file_path(path, surroundings) else {
             return Self::read(None, surroundings, cores);
         };
         match surroundings.read(&path) {
             Ok(text) => Self::read(Some((&path, &text)), surroundings, cores),
             Err(error) => {
-                let message = format!("cannot be read: {}; accepted: a TOML file in UTF-8", error.kind());
-                let unreadable = Diagnostic::error(Place::Whole(path.into()), message);
+                let unreadable = unreadable(&path, &error);
                 let others = Self::read(None, surroundings, cores).err().unwrap_or_default();
                 // What the variables lack may stand in the file; what they have may still be wrong.
                 let wrong = others.into_iter().filter(|other| !variables::is_missing(other));

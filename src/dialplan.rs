@@ -96,6 +96,17 @@ pub struct Routed {
     pub action: Action,
 }
 
+/// `tenant/route`, with what it refuses the call for.
+impl fmt::Display for Routed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant.id, self.route)?;
+        match explain::action(&self.action) {
+            "answer" => Ok(()),
+            other => write!(f, " ({other})"),
+        }
+    }
+}
+
 /// What a route does with its calls.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {

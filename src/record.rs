@@ -1,5 +1,6 @@
 //! The call record: what became of one call, whoever ended it. One per call.
 
+pub mod replay;
 pub mod wire;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Which numbers change hands between two versions of the dialplans.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use super::Dialplan;
 use super::draft::{Claimed, Draft};
@@ -40,18 +41,43 @@ pub fn diff(old: (&Set, &Dialplan), new: (&Set, &Dialplan)) -> Vec<Change> {
             });
         }
     }
-    let destinations = |plan: &Dialplan, claimed: Claimed<'_>| {
-        Destinations(plan.table.links(claimed).iter().map(in_short).collect())
+    let (mut old, mut new) = (Known::of(old.1), Known::of(new.1));
+    let mut change = |text: &dyn Fn() -> String, claimed: Claimed<'_>| {
+        let (old, new) = (old.destinations(claimed), new.destinations(claimed));
+        let differ = old != new;
+        differ.then(|| Change { claimed: text(), old: (*old).clone(), new: (*new).clone() })
     };
-    let change = |text: String, claimed: Claimed<'_>| {
-        let (old, new) = (destinations(old.1, claimed), destinations(new.1, claimed));
-        (old != new).then_some(Change { claimed: text, old, new })
-    };
-    let numbers = numbers.iter().filter_map(|number| change(format!("+{number}"), Claimed::Number(*number)));
-    let patterns =
-        patterns.iter().filter_map(|((_, text), pattern)| change(text.clone(), Claimed::Pattern(pattern)));
-    let any = any.then(|| change("any number".to_owned(), Claimed::Any)).flatten();
-    numbers.chain(patterns).chain(any).collect()
+    let mut changes = Vec::new();
+    for number in numbers {
+        changes.extend(change(&|| format!("+{number}"), Claimed::Number(number)));
+    }
+    for ((_, text), pattern) in &patterns {
+        changes.extend(change(&|| text.clone(), Claimed::Pattern(pattern)));
+    }
+    if any {
+        changes.extend(change(&|| "any number".to_owned(), Claimed::Any));
+    }
+    changes
+}
+
+/// The destinations of a plan. Numbers by the million have few different ones.
+struct Known<'p> {
+    plan: &'p Dialplan,
+    /// By the addresses of the conditions that lead there, each of which belongs to one route.
+    destinations: HashMap<Vec<usize>, Arc<Destinations>>,
+}
+
+impl<'p> Known<'p> {
+    fn of(plan: &'p Dialplan) -> Self {
+        Self { plan, destinations: HashMap::new() }
+    }
+
+    fn destinations(&mut self, claimed: Claimed<'_>) -> Arc<Destinations> {
+        let links = self.plan.table.links(claimed);
+        let key = links.iter().map(|link| std::ptr::from_ref(link.conditions).addr()).collect();
+        let destinations = || Arc::new(Destinations(links.iter().map(in_short).collect()));
+        Arc::clone(self.destinations.entry(key).or_insert_with(destinations))
+    }
 }
 
 fn in_short(link: &Link<'_>) -> String {
@@ -64,6 +90,13 @@ fn in_short(link: &Link<'_>) -> String {
     match action(&target.action) {
         "answer" => text,
         other => format!("{text} ({other})"),
+    }
+}
+
+impl Destinations {
+    /// Each as `tenant/route`, with its conditions, and what it refuses calls for.
+    pub fn routes(&self) -> &[String] {
+        &self.0
     }
 }
 

@@ -125,7 +125,10 @@ fn why(passed: &Passed, scope: Option<&Scope>, conditions: &Conditions, now: Tim
         }
         Unmet::Header(name) => format!("the header {name} is another or not there"),
         Unmet::Hours(name) => {
-            let opens = conditions.hours.as_ref().and_then(|hours| hours.schedule.next_change(now));
+            let opens = conditions.hours.as_ref().and_then(|hours| {
+                let schedule = &hours.schedule;
+                Some(schedule.next_change(now)?.to_zoned(schedule.zone().clone()))
+            });
             let until = opens.map(|at| format!(" until {at}")).unwrap_or_default();
             format!("the schedule {name} is closed{until}")
         }

@@ -33,6 +33,10 @@ impl Schedule {
         self.at_wall(wall).open
     }
 
+    pub const fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// The first instant from `from` on, and before `until`, at which both are open.
     pub fn first_overlap(&self, other: &Self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
         walk::first([(self, true), (other, true)], from, until)

@@ -13,7 +13,7 @@ use super::index::Index;
 use super::pattern::Pattern;
 use super::shares::Slice;
 use super::{Action, Match, Tenant};
-use crate::call::{Call, Number, Trunk};
+use crate::call::{Call, E164, Number, Trunk};
 use crate::document::Place;
 use build::Builder;
 
@@ -142,7 +142,10 @@ impl Table {
     /// leaves nothing.
     pub(super) fn links(&self, claimed: Claimed<'_>) -> Vec<Link<'_>> {
         let number = match claimed {
-            Claimed::Number(number) => Some(Number::read(&format!("+{number}"), None)),
+            Claimed::Number(number) => {
+                let raw = format!("+{number}");
+                Some(Number { e164: E164::parse(&raw), raw: raw.into() })
+            }
             Claimed::Pattern(_) | Claimed::Any => None,
         };
         let mut links = Vec::new();

@@ -47,10 +47,15 @@ impl Trunks {
         self.0.get(id).map(AsRef::as_ref)
     }
 
+    /// The trunk that has this name or id.
+    pub fn named(&self, name_or_id: &str) -> Option<&TrunkPlan> {
+        let named = || self.0.values().find(|trunk| *trunk.name == *name_or_id).map(AsRef::as_ref);
+        self.of(name_or_id).or_else(named)
+    }
+
     /// The name of the trunk that has this name or id.
     pub fn canonical(&self, name_or_id: &str) -> Option<Arc<str>> {
-        let named = || self.0.values().find(|trunk| *trunk.name == *name_or_id).map(AsRef::as_ref);
-        self.of(name_or_id).or_else(named).map(|trunk| Arc::clone(&trunk.name))
+        self.named(name_or_id).map(|trunk| Arc::clone(&trunk.name))
     }
 
     pub fn is_empty(&self) -> bool {

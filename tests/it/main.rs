@@ -4,6 +4,7 @@
 
 mod admin;
 mod churn;
+mod cli;
 mod kit;
 #[path = "../shared/leak.rs"]
 mod leak;

@@ -90,7 +90,7 @@ nearer, and passed over:
   acme/withheld (a.toml:13:10): answer, exact +15550000000, caller anonymous; the caller is not anonymous
   acme/new-york (a.toml:17:10): answer, exact +15550000000, caller +1212*; the caller is not +1212*
   acme/spring (a.toml:21:10): answer, exact +15550000000, x-campaign spring; the header x-campaign is another or not there
-  acme/day (a.toml:25:10): answer, exact +15550000000, hours office; the schedule office is closed until 2026-11-24T14:00:00Z
+  acme/day (a.toml:25:10): answer, exact +15550000000, hours office; the schedule office is closed until 2026-11-24T09:00:00-05:00[America/New_York]
 ";
     assert_eq!(loaded.dialplan.explain(&call, evening).to_string(), expected);
     let nobody = loaded.dialplan.explain(&call_to("+49301234567"), NOW).to_string();
