@@ -1,7 +1,7 @@
 //! The dialplans of a folder over time. Each file's last good version stays in force while a newer one is bad, and of
 //! two files that want the same the one that has it keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +64,8 @@ struct Part {
     read: Option<Version>,
     diagnostics: Vec<Diagnostic>,
     standing: Standing,
+    /// The files beside it that it names.
+    attachments: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +103,8 @@ impl Set {
         let mut parts: Vec<_> =
             sources.iter().map(|source| self.part(source, surroundings, &mut clips)).collect();
         self.clips = clips;
+        // Those of a bad file too: its mend may lie there.
+        let mut attachments: BTreeSet<_> = parts.iter().flat_map(|part| part.attachments.clone()).collect();
         parts.extend(unreadable.iter().flat_map(|diagnostic| self.unreadable(diagnostic)));
         self.settle(&mut parts, now);
 
@@ -109,17 +113,17 @@ impl Set {
         self.in_force =
             serving.filter_map(|part| Some((Arc::clone(&part.path), self.version(part)?))).collect();
         self.clips.forget_unused();
-        let lints = self.lints(now);
+        attachments.extend(self.files().flat_map(TenantFile::attachments).map(Path::to_path_buf));
+        let (dialplan, lints) = self.compile(now);
         let mut diagnostics: Vec<_> =
             parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).chain(lints).collect();
         diagnostics.sort_by(|a, b| (a.place.path(), &a.place).cmp(&(b.place.path(), &b.place)));
-        let attachments = self.files().flat_map(TenantFile::attachments);
         Loaded {
-            dialplan: self.dialplan(),
+            dialplan,
             diagnostics,
             files,
             kept,
-            attachments: attachments.map(Path::to_path_buf).collect(),
+            attachments: attachments.into_iter().collect(),
         }
     }
 
@@ -128,14 +132,11 @@ impl Set {
         self.in_force.values().map(|version| version.file.as_ref())
     }
 
-    fn lints(&self, now: Timestamp) -> Vec<Diagnostic> {
+    fn compile(&self, now: Timestamp) -> (Dialplan, Vec<Diagnostic>) {
         let files: Vec<_> = self.files().collect();
-        lint(&Draft::of(&files), Horizon::of(now))
-    }
-
-    fn dialplan(&self) -> Dialplan {
-        let files: Vec<_> = self.files().collect();
-        Dialplan { table: Arc::new(Table::of(&Draft::of(&files))), tenants: files.len() }
+        let draft = Draft::of(&files);
+        let dialplan = Dialplan { table: Arc::new(Table::of(&draft)), tenants: files.len() };
+        (dialplan, lint(&draft, Horizon::of(now)))
     }
 
     fn part(&self, source: &Source, surroundings: &dyn Surroundings, clips: &mut Clips) -> Part {
@@ -154,6 +155,7 @@ impl Set {
         Part {
             path: Arc::clone(&source.path),
             modified: source.modified,
+            attachments: file.attachments().map(Path::to_path_buf).collect(),
             read: (!is_bad || known.is_none()).then(|| Version { file: Arc::new(file), fingerprint }),
             diagnostics,
             standing,
@@ -170,6 +172,7 @@ impl Set {
             read: None,
             diagnostics: Vec::new(),
             standing: Standing::InForce,
+            attachments: Vec::new(),
         };
         stays.map(part).collect()
     }
