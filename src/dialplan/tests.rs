@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
+mod actions;
 mod conditions;
 mod reference;
 mod reload;
@@ -215,24 +216,26 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
         "14:10: id: found the id of another route; accepted: an id of its own for each route of the file".into(),
         "15:11: called: found a number that another route has, at a.toml:10:11; accepted: conditions that tell them apart"
             .into(),
-        "16:1: transfer is not yet supported".into(),
-        "17:10: reject: found \"gone\"; accepted: not-found, declined, busy, unavailable".into(),
-        "20:1: found no id in [[route]]; accepted: 1 to 128 letters, digits, '-' and '_'".into(),
-        format!("21:10: called: found no number; accepted: {accepted}"),
-        "23:10: found both agent and reject; accepted: one of them".into(),
-        "25:1: warning: no route names the agent \"reception\"".into(),
-        "26:9: voice: found a whole number; accepted: text".into(),
-        "27:15: temperature: found \"3.5\"; accepted: a number from 0 to 2".into(),
-        "28:12: language: found \"english please\"; accepted: a language tag such as en-US".into(),
-        "31:7: url: found an address with more than host and path (not shown); accepted: the http or https address of the webhook, without a \
+        "16:12: found both reject and transfer; accepted: one of them".into(),
+        "19:1: found no id in [[route]]; accepted: 1 to 128 letters, digits, '-' and '_'".into(),
+        format!("20:10: called: found no number; accepted: {accepted}"),
+        "22:10: found both agent and reject; accepted: one of them".into(),
+        "24:1: warning: no route names the agent \"reception\"".into(),
+        "25:9: voice: found a whole number; accepted: text".into(),
+        "26:15: temperature: found \"3.5\"; accepted: a number from 0 to 2".into(),
+        "27:12: language: found \"english please\"; accepted: a language tag such as en-US".into(),
+        "30:7: url: found an address with more than host and path (not shown); accepted: the http or https address of the webhook, without a \
          user name or password"
             .into(),
-        "32:10: secret: found 3 secrets; accepted: one, or two while one replaces the other, the newer first".into(),
-        "33:9: token: found a value that is no reference (not shown); accepted: env:NAME or file:PATH".into(),
-        "34:23: cache_by: found \"colour\"; accepted: caller, called, diverted, trunk, route".into(),
-        "37:1: calls is not yet supported".into(),
-        "38:16: max_duration: found \"90d\"; accepted: a time such as 30m or 1h30m, from 1s to 24h".into(),
-        "40:2: schedule is not yet supported".into(),
+        "31:10: secret: found 3 secrets; accepted: one, or two while one replaces the other, the newer first".into(),
+        "32:9: token: found a value that is no reference (not shown); accepted: env:NAME or file:PATH".into(),
+        "33:23: cache_by: found \"colour\"; accepted: caller, called, diverted, trunk, route".into(),
+        "36:9: warning: calls is read, and not enforced in this version".into(),
+        "37:16: max_duration: found \"90d\"; accepted: a time such as 30m or 1h30m, from 1s to 24h".into(),
+        "39:1: found no open in [schedule.office]; accepted: days and a time from 00:00 to 24:00, such as \"Mon-Fri \
+         09:00-17:00\", \"Mon,Wed 09:00-12:00\", \"Sat 22:00-02:00\" or \"daily 00:00-24:00\""
+            .into(),
+        "39:1: warning: no route names the schedule \"office\"".into(),
     ];
     let found: Vec<String> =
         lines(&loaded).iter().filter_map(|line| line.strip_prefix("a.toml:").map(str::to_owned)).collect();
