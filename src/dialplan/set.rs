@@ -118,13 +118,7 @@ impl Set {
         let mut diagnostics: Vec<_> =
             parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).chain(lints).collect();
         diagnostics.sort_by(|a, b| (a.place.path(), &a.place).cmp(&(b.place.path(), &b.place)));
-        Loaded {
-            dialplan,
-            diagnostics,
-            files,
-            kept,
-            attachments: attachments.into_iter().collect(),
-        }
+        Loaded { dialplan, diagnostics, files, kept, attachments: attachments.into_iter().collect() }
     }
 
     /// The files in force, in the order of their names.

@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
+mod actions;
 mod conditions;
 mod reference;
 mod reload;
@@ -215,8 +216,7 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
         "14:10: id: found the id of another route; accepted: an id of its own for each route of the file".into(),
         "15:11: called: found a number that another route has, at a.toml:10:11; accepted: conditions that tell them apart"
             .into(),
-        "16:1: transfer is not yet supported".into(),
-        "17:10: reject: found \"gone\"; accepted: not-found, declined, busy, unavailable".into(),
+        "16:12: found both reject and transfer; accepted: one of them".into(),
         "19:1: found no id in [[route]]; accepted: 1 to 128 letters, digits, '-' and '_'".into(),
         format!("20:10: called: found no number; accepted: {accepted}"),
         "22:10: found both agent and reject; accepted: one of them".into(),
@@ -232,8 +232,8 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
         "33:23: cache_by: found \"colour\"; accepted: caller, called, diverted, trunk, route".into(),
         "36:9: warning: calls is read, and not enforced in this version".into(),
         "37:16: max_duration: found \"90d\"; accepted: a time such as 30m or 1h30m, from 1s to 24h".into(),
-        "39:1: found no open in [schedule.office]; accepted: days and a time from 00:00 to 24:00, such as \
-         \"Mon-Fri 09:00-17:00\", \"Mon,Wed 09:00-12:00\", \"Sat 22:00-02:00\" or \"daily 00:00-24:00\""
+        "39:1: found no open in [schedule.office]; accepted: days and a time from 00:00 to 24:00, such as \"Mon-Fri \
+         09:00-17:00\", \"Mon,Wed 09:00-12:00\", \"Sat 22:00-02:00\" or \"daily 00:00-24:00\""
             .into(),
         "39:1: warning: no route names the schedule \"office\"".into(),
     ];

@@ -21,8 +21,14 @@ const MOST: usize = 100;
 /// is in force of each file of the draft.
 pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>], in_force: &[Option<&TenantFile>]) -> Vec<Verdict> {
     let mut verdicts = same_tenants(draft);
-    let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
     for tie in ties {
+        let files = (draft.member(tie.first.0).file, draft.member(tie.second.0).file);
+        let (count, last) = counts.entry(files).or_default();
+        *count += 1;
+        if *count > MOST {
+            continue;
+        }
         let holds = |(route, claimed): (u32, Claimed<'_>)| {
             let member = draft.member(route);
             let known = in_force.get(member.file).copied().flatten();
@@ -33,14 +39,10 @@ pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>], in_force: &[Option<&Tenant
         } else {
             (tie.first, tie.second)
         };
-        let (kept, yielding) = (draft.member(keeps.0).file, draft.member(yields.0).file);
-        let count = counts.entry((kept, yielding)).or_default();
-        *count += 1;
-        if *count <= MOST {
-            verdicts.push(Verdict { file: yielding, diagnostic: told(draft, keeps, yields, tie.why) });
-        }
+        *last = draft.member(yields.0).file;
+        verdicts.push(Verdict { file: *last, diagnostic: told(draft, keeps, yields, tie.why) });
     }
-    for ((_, yielding), count) in counts.into_iter().filter(|(_, count)| *count > MOST) {
+    for (count, yielding) in counts.into_values().filter(|(count, _)| *count > MOST) {
         if let Some(file) = draft.files.get(yielding) {
             let message = format!("found {} more such numbers", count - MOST);
             verdicts

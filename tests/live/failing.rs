@@ -211,17 +211,7 @@ async fn on_every_bad_day_of_a_backend_a_call_is_greeted_in_time_and_its_record_
     };
     println!("{:<28} {:>10} {:>10}  record", "the backend", "greeted ms", "lookup ms");
     for (at, (case, greeted)) in cases.iter().zip(&greeted).enumerate() {
-        let record = record_of(at);
-        let config = &record["config"];
-        let (ms, attempts) = (config["ms"].as_u64().unwrap(), config["attempts"].as_u64().unwrap());
-        println!(
-            "{:<28} {:>10} {ms:>10}  {} {} {} attempts {attempts}",
-            case.name,
-            greeted.as_millis(),
-            record["config_source"],
-            config["why"],
-            config["status"]
-        );
+        println!("{}", row(case, record_of(at), *greeted));
     }
     for (at, (case, greeted)) in cases.iter().zip(&greeted).enumerate() {
         check(case, record_of(at), *greeted);
@@ -291,4 +281,18 @@ async fn a_caller_who_calls_again_is_served_from_the_cache_without_a_second_requ
     let sources: Vec<_> = records.iter().map(|record| &record["config_source"]).collect();
     assert_eq!(sources, ["backend", "cache"]);
     assert_eq!(records[1]["config"]["attempts"], 0);
+}
+
+fn row(case: &Case, record: &Value, greeted: Duration) -> String {
+    let config = &record["config"];
+    format!(
+        "{:<28} {:>10} {:>10}  {} {} {} attempts {}",
+        case.name,
+        greeted.as_millis(),
+        config["ms"],
+        record["config_source"],
+        config["why"],
+        config["status"],
+        config["attempts"]
+    )
 }

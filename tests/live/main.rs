@@ -21,6 +21,7 @@ mod measure;
 mod phone;
 mod rig;
 mod router;
+mod routes;
 mod rtp;
 mod talk;
 mod tenants;

@@ -29,12 +29,21 @@ pub struct Dial {
     pub header: String,
     /// The only codec that is offered.
     pub law: Law,
+    /// How a REFER is answered, and with "202 Accepted" reported as done.
+    pub refer: &'static str,
 }
 
 impl Dial {
     pub fn new(called: &str, caller: &str) -> Self {
         let (called, caller) = (called.to_owned(), caller.to_owned());
-        Self { called, caller, name: "Ada".to_owned(), header: "X-Campaign: spring".to_owned(), law: Law::Mu }
+        Self {
+            called,
+            caller,
+            name: "Ada".to_owned(),
+            header: "X-Campaign: spring".to_owned(),
+            law: Law::Mu,
+            refer: "202 Accepted",
+        }
     }
 }
 
@@ -78,9 +87,10 @@ impl Call {
         let dir = rig.dir.join(&name);
         fs::create_dir(&dir).unwrap();
         let endpoint = Endpoint::open(dial.law);
-        let Dial { called, caller, name: display, header, .. } = dial;
+        let Dial { called, caller, name: display, header, refer, .. } = dial;
         let (port, law, codec) = (endpoint.port(), dial.law as u8, dial.law.name());
-        let fields = format!("SEQUENTIAL\n{called};{caller};{port};{display};{header};{law};{codec}\n");
+        let fields =
+            format!("SEQUENTIAL\n{called};{caller};{port};{display};{header};{law};{codec};{refer}\n");
         fs::write(dir.join("fields.csv"), fields).unwrap();
         // SIPp can't be asked for its port, so a free one is found for it.
         let sip_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -22,8 +22,8 @@ const READY: Duration = Duration::from_secs(20);
 pub struct Settings {
     /// Environment variables beside those of the rig.
     pub variables: BTreeMap<String, String>,
-    /// Dialplan files by name.
-    pub dialplans: BTreeMap<String, String>,
+    /// Dialplan files by name, and what they name.
+    pub dialplans: BTreeMap<String, Vec<u8>>,
     /// What must appear in no log line and no metric.
     pub secrets: Secrets,
 }
@@ -43,8 +43,8 @@ impl Router {
         let dir = rig.dir.join(format!("router-{}", http.port()));
         let dialplans = dir.join("dialplans");
         fs::create_dir_all(&dialplans).unwrap();
-        for (name, text) in &settings.dialplans {
-            fs::write(dialplans.join(name), text).unwrap();
+        for (name, bytes) in &settings.dialplans {
+            fs::write(dialplans.join(name), bytes).unwrap();
         }
         let log = File::create(dir.join("log")).unwrap();
         let binary = std::env::var("DIALPLANE_BIN").unwrap_or(env!("CARGO_BIN_EXE_dialplane").to_owned());

@@ -40,7 +40,8 @@ pub struct Plan {
     pub script: Script,
     /// `None`: no backend listens at the address that the router asks.
     pub backend: Option<BackendScript>,
-    pub dialplans: BTreeMap<String, String>,
+    /// Dialplan files by name, and what they name.
+    pub dialplans: BTreeMap<String, Vec<u8>>,
     pub variables: BTreeMap<String, String>,
     pub secrets: Secrets,
 }
@@ -79,7 +80,7 @@ impl Plan {
 
     #[must_use]
     pub fn dialplan(mut self, file: &str, text: &str) -> Self {
-        self.dialplans.insert(file.to_owned(), text.to_owned());
+        self.dialplans.insert(file.to_owned(), text.into());
         self
     }
 }

@@ -7,11 +7,14 @@ use std::collections::HashMap;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use world::{TROUBLES, Trouble, World};
+use world::{Route, TROUBLES, Trouble, World};
 
 use super::*;
+use crate::call::Destination;
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
+use crate::media::clip::Clip;
+use crate::media::clip::samples::{SPEC, wav};
 use crate::realtime::{Closed, Dialect, ItemId, ResponseId, ResponseOutcome, Usage};
 use crate::tenant::Agent;
 
@@ -33,7 +36,16 @@ fn any_call_has_one_ending_one_record_and_no_dead_air() {
         worst = worst.max(world.seen.worst_silence);
     }
     println!("{CALLS} calls, worst silence while speech was owed {worst:?}: {endings:?}");
-    for ending in ["caller-hung-up", "caller-cancelled", "refused", "time-limit", "drained", "failed"] {
+    for ending in [
+        "caller-hung-up",
+        "caller-cancelled",
+        "refused",
+        "played",
+        "transferred",
+        "time-limit",
+        "drained",
+        "failed",
+    ] {
         assert!(endings.contains_key(ending), "no call ended {ending}: {endings:?}");
     }
 }
@@ -61,10 +73,32 @@ impl World {
         }
         let record = &seen.records[0];
         let failed = matches!(record.ending, Ending::Failed(_));
-        assert!(!failed || trouble != Trouble::None, "{context}: a healthy call ended {:?}", record.ending);
+        let not_transferred = record.ending == Ending::Failed(Fault::Transfer);
+        assert!(
+            !failed || not_transferred || trouble != Trouble::None,
+            "{context}: a healthy call ended {:?}",
+            record.ending
+        );
         let refused = matches!(record.ending, Ending::Refused(_));
         assert!(!refused || seen.answers == 0, "{context}: a refused call was answered");
+        self.check_errand(record, &context);
         record
+    }
+
+    /// What a route does without a model is done whole, by nothing else, and told as it was.
+    fn check_errand(&self, record: &CallRecord, context: &str) {
+        let (seen, ending) = (&self.seen, record.ending);
+        assert!(self.route == Route::Answers || seen.opened == 0, "{context}: no model is asked");
+        assert!(seen.transfers <= u32::from(self.route == Route::Transfers), "{context}");
+        let whole = match &self.route {
+            Route::Plays(clip) => clip.frames().len(),
+            Route::Answers | Route::Transfers => 0,
+        };
+        assert!(seen.played <= whole, "{context}: once");
+        assert!(ending != Ending::Played || (whole > 0 && seen.played == whole), "{context}: to its end");
+        assert!(ending != Ending::Transferred || seen.transferred == Some(true), "{context}");
+        let failed = ending == Ending::Failed(Fault::Transfer);
+        assert!(!failed || (seen.transfers == 1 && seen.transferred != Some(true)), "{context}");
     }
 }
 

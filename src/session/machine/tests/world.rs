@@ -14,6 +14,7 @@ pub(super) struct World {
     pub(super) planned: usize,
     pub(super) machine: Machine,
     pub(super) trouble: Trouble,
+    pub(super) route: Route,
     pub(super) responses: u32,
     pub(super) seen: Seen,
 }
@@ -37,6 +38,24 @@ pub(super) enum Trouble {
     RoomFails,
     Drained,
     Noise,
+}
+
+/// What the call's route does.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Route {
+    Answers,
+    Plays(Arc<Clip>),
+    Transfers,
+}
+
+impl Route {
+    fn of(seed: u64) -> Self {
+        match seed % 4 {
+            0 => Self::Plays(Arc::new(Clip::read(&wav(SPEC, 400.0, 0.4)).expect("a recording"))),
+            1 => Self::Transfers,
+            _ => Self::Answers,
+        }
+    }
 }
 
 pub(super) const TROUBLES: [Trouble; 15] = [
@@ -72,6 +91,10 @@ pub(super) struct Seen {
     pub(super) first_frame: Option<Instant>,
     pub(super) last_frame: Option<Instant>,
     pub(super) audible: u32,
+    pub(super) played: usize,
+    pub(super) transfers: u32,
+    /// What the leg said of the transfer.
+    pub(super) transferred: Option<bool>,
     /// By item: frames sent, and whether the model was told of an interruption.
     pub(super) sent: HashMap<u8, (u32, bool)>,
     pub(super) caller_speaks: bool,
@@ -113,6 +136,7 @@ impl World {
             planned: 0,
             machine,
             trouble,
+            route: Route::of(seed),
             responses: 0,
             seen: Seen::default(),
         };
@@ -193,7 +217,7 @@ impl World {
     fn noise(&mut self) -> Event {
         let item = ItemId(self.rng.random_range(0..5u8).to_string());
         let response = ResponseId(item.0.clone());
-        match self.rng.random_range(0..11) {
+        match self.rng.random_range(0..13) {
             0 => Event::Leg(LegEvent::Arrived(Box::new(Call::example()))),
             1 => Event::Leg(LegEvent::Subscribed),
             2 => Event::Leg(LegEvent::Active),
@@ -203,7 +227,9 @@ impl World {
             6 => Event::Model(ModelEvent::CallerStarted),
             7 => Event::Model(ModelEvent::AgentStarted { response }),
             8 => Event::Model(ModelEvent::AgentAudioDone { item }),
-            9 => Event::Model(ModelEvent::Warning { code: "noise".into() }),
+            9 => Event::Leg(LegEvent::Transferred),
+            10 => Event::Leg(LegEvent::NotTransferred),
+            11 => Event::Model(ModelEvent::Warning { code: "noise".into() }),
             _ => Event::Speech { item, frame: Frame::from([SPEECH, 0]) },
         }
     }
@@ -211,6 +237,10 @@ impl World {
     fn answer(&mut self) -> Answer {
         let decision = if self.trouble == Trouble::BackendRefuses {
             Decision::Refuse(Refusal::Busy)
+        } else if let Route::Plays(clip) = &self.route {
+            Decision::Play(Arc::clone(clip))
+        } else if self.route == Route::Transfers {
+            Decision::Transfer(Destination::parse("tel:+15557770099").expect("a destination"))
         } else {
             let mut config = CallConfig::of(Agent::default(), [].into());
             config.greeting = match self.rng.random_range(0..3) {
@@ -255,6 +285,18 @@ impl World {
     fn oracle(&mut self, event: &Event) {
         let seen = &mut self.seen;
         match event {
+            Event::Leg(LegEvent::Active) if seen.answers == 1 && !seen.up && self.route != Route::Answers => {
+                seen.up = true;
+                seen.owed_since = Some(self.now);
+            }
+            Event::Leg(LegEvent::Transferred) if seen.transfers == 1 => {
+                seen.transferred.get_or_insert(true);
+                seen.owed_since = None;
+            }
+            Event::Leg(LegEvent::NotTransferred) if seen.transfers == 1 => {
+                seen.transferred.get_or_insert(false);
+            }
+            Event::Model(_) | Event::Speech { .. } if self.route != Route::Answers => {}
             Event::Leg(LegEvent::Active) if seen.answers == 1 && !seen.up => {
                 seen.up = true;
                 seen.owed_since = (seen.greeting && !seen.greeted && !seen.caller_speaks).then_some(self.now);
@@ -352,7 +394,25 @@ impl World {
                     self.later(1..3_000, Event::Leg(LegEvent::Ended(LegEnd::HungUp)));
                 }
             }
+            LegCommand::Transfer(_) => self.transfer(),
             LegCommand::Leave { .. } => self.seen.leaves += 1,
+        }
+    }
+
+    /// It is done, in time or too late, is refused, or nothing is ever heard of it.
+    fn transfer(&mut self) {
+        self.seen.transfers += 1;
+        let answered = self.elapsed() + self.rng.random_range(100..36_000);
+        match self.rng.random_range(0..4) {
+            0 => self.at(answered, Event::Leg(LegEvent::NotTransferred)),
+            1 => {}
+            _ => {
+                self.at(answered, Event::Leg(LegEvent::Transferred));
+                if self.trouble != Trouble::LegHangsAtTheEnd {
+                    let gone = answered + self.rng.random_range(0..1_500);
+                    self.at(gone, Event::Leg(LegEvent::Ended(LegEnd::Caller)));
+                }
+            }
         }
     }
 
@@ -365,6 +425,7 @@ impl World {
             return;
         }
         self.seen.last_sound = Some(self.now);
+        self.seen.played += usize::from(![SPEECH, COMFORT].contains(&frame[0]));
         if frame[0] == SPEECH {
             self.seen.audible += 1;
             let (sent, told) = self.seen.sent.entry(frame[1]).or_default();

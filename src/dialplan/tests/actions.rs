@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use super::*;
+use crate::call::Destination;
+use crate::media::clip::Clip;
+use crate::media::clip::samples::{SPEC, wav};
+
+/// Recordings beside the dialplans.
+#[derive(Default)]
+struct Recordings(BTreeMap<PathBuf, Vec<u8>>);
+
+impl Recordings {
+    fn with(mut self, name: &str, bytes: Vec<u8>) -> Self {
+        self.0.insert(name.into(), bytes);
+        self
+    }
+}
+
+impl Surroundings for Recordings {
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn read(&self, _path: &Path) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn attachment(&self, path: &Path, _largest: u64) -> io::Result<Vec<u8>> {
+        self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+fn file(action: &str) -> Vec<Source> {
+    let text = format!("tenant = 'a'\n[[route]]\nid = 'one'\ncalled = '+15557770001'\n{action}\n");
+    vec![source("a.toml", 0, &text)]
+}
+
+fn action_of(loaded: &Loaded) -> Action {
+    loaded.dialplan.resolve(&call_to("+15557770001"), NOW).expect("a route").action
+}
+
+#[test]
+fn a_route_plays_a_recording_or_transfers() {
+    let tone = wav(SPEC, 400.0, 0.2);
+    let recordings = Recordings::default().with("closed.wav", tone.clone());
+    let plays = load(&file("play = 'closed.wav'"), &recordings);
+    assert_eq!(lines(&plays), [""; 0]);
+    assert_eq!(plays.attachments, [PathBuf::from("closed.wav")]);
+    assert_eq!(action_of(&plays), Action::Play(Arc::new(Clip::read(&tone).expect("a recording"))));
+    let told = plays.dialplan.explain(&call_to("+15557770001"), NOW).to_string();
+    assert!(told.contains(": play, exact"), "{told}");
+
+    for written in ["tel:+15557770099", "+1 555 777 0099"] {
+        let transfers = load(&file(&format!("transfer = '{written}'")), &recordings);
+        assert_eq!(lines(&transfers), [""; 0]);
+        let to = Destination::parse("tel:+15557770099").expect("a destination");
+        assert_eq!(action_of(&transfers), Action::Transfer(to));
+        let told = transfers.dialplan.explain(&call_to("+15557770001"), NOW).to_string();
+        assert!(told.contains(": transfer, exact") && !told.contains("0099"), "{told}");
+    }
+}
+
+#[test]
+fn a_recording_that_changes_is_read_again_and_a_bad_one_keeps_the_last() {
+    let (mut set, sources) = (Set::default(), file("play = 'closed.wav'"));
+    let mut load = |bytes: Vec<u8>| {
+        set.take(&sources, Vec::new(), &Recordings::default().with("closed.wav", bytes), NOW)
+    };
+    let first = action_of(&load(wav(SPEC, 400.0, 0.2)));
+    let Action::Play(again) = action_of(&load(wav(SPEC, 400.0, 0.2))) else { panic!("it plays") };
+    assert!(matches!(&first, Action::Play(clip) if Arc::ptr_eq(clip, &again)), "it is not encoded again");
+    let second = action_of(&load(wav(SPEC, 800.0, 0.2)));
+    assert_ne!(first, second);
+    let broken = load(b"no sound".to_vec());
+    assert_eq!((broken.kept, action_of(&broken)), (1, second));
+}
+
+#[test]
+fn what_a_route_cannot_do_is_told() {
+    let recordings = Recordings::default()
+        .with("song.mp3", b"ID3 and more".to_vec())
+        .with("cd.wav", at_44100_hz())
+        .with("blip.wav", wav(SPEC, 400.0, 0.02));
+    let destination = Destination::ACCEPTED;
+    for (action, expected) in [
+        (
+            "play = 'none.wav'".to_owned(),
+            "5:8: play: found a file that cannot be read (entity not found)".to_owned(),
+        ),
+        ("play = ''".into(), "5:8: play: found \"\"; accepted: the path of a WAV file".into()),
+        ("play = 5".into(), "5:8: play: found a whole number; accepted: the path of a WAV file".into()),
+        (
+            "play = 'song.mp3'".into(),
+            format!(
+                "5:8: play: found something that is no WAV of PCM in \"song.mp3\"; accepted: {}",
+                Clip::ACCEPTED
+            ),
+        ),
+        ("play = 'cd.wav'".into(), "5:8: play: found 44100 Hz in \"cd.wav\"; accepted: ".into()),
+        ("play = 'blip.wav'".into(), "5:8: play: found 0.02 s of sound in \"blip.wav\"; accepted: ".into()),
+        (
+            "transfer = 'tel:5550099'".into(),
+            format!("5:12: transfer: found something that is none (not shown); accepted: {destination}"),
+        ),
+        ("transfer = ['tel:+15557770099']".into(), "5:12: transfer: found an array; accepted: tel:+".into()),
+        ("reject = 'gone'".into(), "5:10: reject: found \"gone\"; accepted: not-found, ".into()),
+        (
+            "play = 'a.wav'\ntransfer = 'tel:+15557770099'".into(),
+            "5:8: found both transfer and play; accepted: one of them".into(),
+        ),
+        (
+            "[limits]\nwhen_full = { play = 'cd.wav' }".into(),
+            "6:22: when_full.play: found 44100 Hz in \"cd.wav\"".into(),
+        ),
+        ("[limits]\nwhen_full = {}".into(), "6:13: when_full: found 0 of its keys; accepted: one of".into()),
+        (
+            "[limits]\nwhen_full = { reject = 'busy' }".into(),
+            "6:13: warning: when_full is read, and not enforced in this version".into(),
+        ),
+    ] {
+        let found = lines(&load(&file(&action), &recordings));
+        let expected = format!("a.toml:{expected}");
+        assert!(found.len() == 1 && relates(&found[0], &expected), "{action}: {found:?}");
+    }
+}
+
+/// A nested key may be named with or without its table.
+fn relates(found: &str, expected: &str) -> bool {
+    found.starts_with(expected) || found.starts_with(&expected.replace("when_full.", ""))
+}
+
+/// A compact disc's rate, which only the header tells.
+fn at_44100_hz() -> Vec<u8> {
+    let mut bytes = wav(SPEC, 400.0, 0.2);
+    let rate = 16_000u32.to_le_bytes();
+    let at = bytes.windows(4).position(|four| four == rate).expect("the header has the rate");
+    bytes[at..at + 4].copy_from_slice(&44_100u32.to_le_bytes());
+    bytes[at + 4..at + 8].copy_from_slice(&88_200u32.to_le_bytes());
+    bytes
+}
