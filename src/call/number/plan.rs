@@ -44,6 +44,11 @@ impl NumberingPlan {
         Number { raw: raw.into(), e164 }
     }
 
+    /// Whether these digits behind a `+` are a number as they stand: reading would take nothing out.
+    pub fn is_plain(digits: &str) -> bool {
+        split(digits).is_none_or(|(code, national)| !needs_mending(code, national))
+    }
+
     fn e164(&self, spelling: &Spelling) -> Option<E164> {
         let digits = spelling.digits.as_str();
         if spelling.plus {
@@ -99,11 +104,7 @@ impl NumberingPlan {
 /// The spelling that needs no work and takes no lock.
 fn plain(raw: &str) -> Option<E164> {
     let digits = raw.strip_prefix('+')?;
-    let number = E164::parse(raw)?;
-    match split(digits) {
-        Some((code, national)) => (!needs_mending(code, national)).then_some(number),
-        None => Some(number),
-    }
+    E164::parse(raw).filter(|_| NumberingPlan::is_plain(digits))
 }
 
 const ARGENTINA: u16 = 54;

@@ -1,6 +1,6 @@
 //! One line of the file.
 
-use crate::call::{Country, E164};
+use crate::call::{Country, E164, NumberingPlan};
 use crate::dialplan::pattern;
 use crate::document::nearest;
 
@@ -25,7 +25,9 @@ pub(super) fn plain(line: &str) -> Option<(u64, &str)> {
     }
     let plausible =
         (E164::FEWEST_DIGITS..=pattern::MOST_DIGITS).contains(&length) && !digits.starts_with('0');
-    if plausible { Some((value, digits.get(length..)?)) } else { None }
+    let (digits, rest) = digits.split_at_checked(length)?;
+    // A call's number is read the long way too: what is taken out there must be taken out here.
+    (plausible && NumberingPlan::is_plain(digits)).then_some((value, rest))
 }
 
 /// The cells of a line.
