@@ -1,5 +1,6 @@
 //! Whole calls against the pure machine in virtual time, thousands of them, each from a seed.
 
+mod moods;
 mod world;
 
 use std::collections::HashMap;
@@ -7,7 +8,8 @@ use std::collections::HashMap;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use world::{Route, TROUBLES, Trouble, World};
+use moods::{Route, TROUBLES, Trouble};
+use world::World;
 
 use super::*;
 use crate::call::Destination;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::moods::{Route, Trouble};
 use super::*;
 
 /// A call's surroundings: what they will do, and what the machine did to them.
@@ -18,63 +19,6 @@ pub(super) struct World {
     pub(super) responses: u32,
     pub(super) seen: Seen,
 }
-
-/// What goes wrong in this call, if anything.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Trouble {
-    None,
-    NeverArrives,
-    BackendRefuses,
-    ModelNeverOpens,
-    ModelNeverConfigures,
-    ModelNeverGreets,
-    ModelCloses,
-    ModelFallsSilent,
-    /// Responses fail, are filtered, are cancelled, or say nothing.
-    ModelStumbles,
-    NeverSubscribed,
-    NeverActive,
-    LegHangsAtTheEnd,
-    RoomFails,
-    Drained,
-    Noise,
-}
-
-/// What the call's route does.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Route {
-    Answers,
-    Plays(Arc<Clip>),
-    Transfers,
-}
-
-impl Route {
-    fn of(seed: u64) -> Self {
-        match seed % 4 {
-            0 => Self::Plays(Arc::new(Clip::read(&wav(SPEC, 400.0, 0.4)).expect("a recording"))),
-            1 => Self::Transfers,
-            _ => Self::Answers,
-        }
-    }
-}
-
-pub(super) const TROUBLES: [Trouble; 15] = [
-    Trouble::None,
-    Trouble::NeverArrives,
-    Trouble::BackendRefuses,
-    Trouble::ModelNeverOpens,
-    Trouble::ModelNeverConfigures,
-    Trouble::ModelNeverGreets,
-    Trouble::ModelCloses,
-    Trouble::ModelFallsSilent,
-    Trouble::ModelStumbles,
-    Trouble::NeverSubscribed,
-    Trouble::NeverActive,
-    Trouble::LegHangsAtTheEnd,
-    Trouble::RoomFails,
-    Trouble::Drained,
-    Trouble::Noise,
-];
 
 /// What came out of the machine.
 #[derive(Default)]
