@@ -1,7 +1,7 @@
 //! Who is who in a call, as the headers of its INVITE say.
 //!
 //! The SIP stack's typed headers read each entry (Diversion, RFC 5806; History-Info, RFC 7044; From and its like).
-//! [`address`] prepares entries for them: the stack (0.7.14) loses a user part with parameters in it (RFC 4694's
+//! `address` prepares entries for them: the stack (0.7.14) loses a user part with parameters in it (RFC 4694's
 //! `;npdi;rn=`), names with `<` or escaped quotes in them, and every entry of a header in which one is malformed.
 
 mod address;

@@ -1,9 +1,9 @@
 //! When the dialplans are read again: on a change in their folder, or of a file elsewhere that they name, and when
 //! asked (SIGHUP).
 //!
-//! A change is acted on once nothing more has changed for [`QUIET`], at the latest after [`LONGEST`]. Every time the
+//! A change is acted on once nothing more has changed for 150 ms, at the latest after 500 ms. Every time the
 //! watch is set anew before the files are read, so a change that the reading misses is always seen. Where the kernel
-//! tells of no changes (a network's file system) a look every [`POLL`] finds them.
+//! tells of no changes (a network's file system) a look every 30 s finds them.
 
 mod points;
 mod stamp;
