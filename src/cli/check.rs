@@ -31,9 +31,12 @@ pub(super) struct Check {
 pub(super) fn check(args: &Check, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let folder = folder(args.dir.as_deref());
     let (trunks, mut found) = read_trunks(args.config.as_deref(), &Process);
-    let (_, loaded) = load(&folder, trunks, now);
+    let (set, loaded) = load(&folder, trunks, now);
     let (tenants, patterns) = (loaded.dialplan.tenants(), loaded.dialplan.patterns());
-    found.extend(loaded.diagnostics);
+    let mut of_folder = loaded.diagnostics;
+    of_folder.extend(set.lints(now));
+    of_folder.sort_by(|a, b| (a.place.path(), &a.place).cmp(&(b.place.path(), &b.place)));
+    found.extend(of_folder);
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = found.len() - errors;
     if args.json {

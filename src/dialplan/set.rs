@@ -114,9 +114,9 @@ impl Set {
             serving.filter_map(|part| Some((Arc::clone(&part.path), self.version(part)?))).collect();
         self.clips.forget_unused();
         attachments.extend(self.files().flat_map(TenantFile::attachments).map(Path::to_path_buf));
-        let (dialplan, lints) = self.compile(now);
+        let dialplan = self.compile();
         let mut diagnostics: Vec<_> =
-            parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).chain(lints).collect();
+            parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).collect();
         diagnostics.sort_by(|a, b| (a.place.path(), &a.place).cmp(&(b.place.path(), &b.place)));
         Loaded { dialplan, diagnostics, files, kept, attachments: attachments.into_iter().collect() }
     }
@@ -126,11 +126,15 @@ impl Set {
         self.in_force.values().map(|version| version.file.as_ref())
     }
 
-    fn compile(&self, now: Timestamp) -> (Dialplan, Vec<Diagnostic>) {
+    /// What is allowed in the files in force and hardly meant. It may take seconds, so no reload waits for it.
+    pub fn lints(&self, now: Timestamp) -> Vec<Diagnostic> {
         let files: Vec<_> = self.files().collect();
-        let draft = Draft::of(&files);
-        let dialplan = Dialplan { table: Arc::new(Table::of(&draft)), tenants: files.len() };
-        (dialplan, lint(&draft, Horizon::of(now)))
+        lint(&Draft::of(&files), Horizon::of(now))
+    }
+
+    fn compile(&self) -> Dialplan {
+        let files: Vec<_> = self.files().collect();
+        Dialplan { table: Arc::new(Table::of(&Draft::of(&files))), tenants: files.len() }
     }
 
     fn part(&self, source: &Source, surroundings: &dyn Surroundings, clips: &mut Clips) -> Part {
@@ -204,15 +208,21 @@ impl Set {
             };
             let in_force: Vec<_> = at.iter().map(in_force).collect();
             let verdicts = verdict::of(&draft, &ties(&draft, horizon), &in_force);
-            let mut gave_way = false;
-            for Verdict { file, diagnostic } in verdicts {
+            let mut gone = BTreeSet::new();
+            for Verdict { file, keeper, diagnostic } in verdicts {
+                // Who keeps it may have to give way itself: the next round shows what comes of that.
+                if keeper != file && gone.contains(&keeper) {
+                    continue;
+                }
                 let Some(part) = at.get(file).and_then(|at| parts.get_mut(*at)) else { continue };
                 if !part.diagnostics.contains(&diagnostic) {
                     part.diagnostics.push(diagnostic);
                 }
-                gave_way |= part.give_way(self.in_force.contains_key(&part.path));
+                if part.give_way(self.in_force.contains_key(&part.path)) {
+                    gone.insert(file);
+                }
             }
-            if !gave_way {
+            if gone.is_empty() {
                 return;
             }
         }

@@ -75,7 +75,10 @@ fn compile(sources: &[Source]) -> Loaded {
 }
 
 fn load(sources: &[Source], surroundings: &dyn Surroundings) -> Loaded {
-    Set::default().take(sources, Vec::new(), surroundings, NOW)
+    let mut set = Set::default();
+    let mut loaded = set.take(sources, Vec::new(), surroundings, NOW);
+    loaded.diagnostics.extend(set.lints(NOW));
+    loaded
 }
 
 /// 2026-11-23, a Monday, 12:00 in New York.
@@ -260,7 +263,7 @@ fn tenant_file(tenant: &str, called: &str, rest: &str) -> String {
 #[test]
 fn of_two_files_that_want_the_same_the_newer_is_held_back() {
     let number = "a number that another file has, at";
-    let tenant = "a tenant that an older file has, at";
+    let tenant = "a tenant that another file has, at";
     let one = tenant_file("one", "+15550000001", "");
     let broken_one = tenant_file("one", "+15550000001", "colour = 1\n");
     let two = tenant_file("two", "+1 555 000 0001", "");

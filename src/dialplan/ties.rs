@@ -90,13 +90,20 @@ impl<'f> Search<'_, 'f> {
     }
 
     fn across(&self, claims: &Claims<'f>, found: &mut Vec<Tie<'f>>) {
-        for ((one, one_routes), (other, other_routes)) in crossing(claims) {
-            for (a, b) in one_routes.iter().flat_map(|a| other_routes.iter().map(move |b| (*a, *b))) {
-                let (a, b) = ((a, Claimed::Pattern(one)), (b, Claimed::Pattern(other)));
-                let (first, second) = if a.0 <= b.0 { (a, b) } else { (b, a) };
-                if first.0 != second.0 && self.tie(first.0, second.0, false) {
-                    found.push(Tie { first, second, why: Conflict::Same });
-                }
+        for alike in alike(claims) {
+            for (at, one) in alike.iter().enumerate() {
+                let others = alike.iter().skip(at + 1).filter(|other| one.0.overlaps(other.0));
+                others.for_each(|other| self.cross(one, other, found));
+            }
+        }
+    }
+
+    fn cross(&self, one: Claim<'_, 'f>, other: Claim<'_, 'f>, found: &mut Vec<Tie<'f>>) {
+        for (a, b) in one.1.iter().flat_map(|a| other.1.iter().map(move |b| (*a, *b))) {
+            let (a, b) = ((a, Claimed::Pattern(one.0)), (b, Claimed::Pattern(other.0)));
+            let (first, second) = if a.0 <= b.0 { (a, b) } else { (b, a) };
+            if first.0 != second.0 && self.tie(first.0, second.0, false) {
+                found.push(Tie { first, second, why: Conflict::Same });
             }
         }
     }
@@ -128,38 +135,22 @@ impl<'f> Search<'_, 'f> {
 
 type Claim<'c, 'f> = &'c (&'f Pattern, Vec<u32>);
 
-/// Pairs of different patterns of equal rank that share a number. Those that differ in their leading digits don't, so
-/// only those behind the same digits are compared; of exact numbers and prefixes the digits are all there is.
-fn crossing<'c, 'f>(claims: &'c Claims<'f>) -> Vec<(Claim<'c, 'f>, Claim<'c, 'f>)> {
+/// Patterns of equal rank behind the same leading digits, where there are several: only these can share a number with
+/// another of their rank. Of exact numbers and prefixes the digits are all there is.
+fn alike<'c, 'f>(claims: &'c Claims<'f>) -> impl Iterator<Item = Vec<Claim<'c, 'f>>> {
     let mut alike: BTreeMap<(Rank, u64), Vec<Claim<'c, 'f>>> = BTreeMap::new();
     for claim in claims.patterns() {
         if let (Pattern::Digits(digits), Match::Pattern) = (claim.0, claim.0.kind()) {
             alike.entry((claim.0.rank(), digits.head().1)).or_default().push(claim);
         }
     }
-    let pairs_of = |alike: Vec<Claim<'c, 'f>>| {
-        let pair = |(at, one): (usize, &Claim<'c, 'f>)| {
-            let one = *one;
-            let others = alike.iter().skip(at + 1).copied();
-            others.filter(|other| one.0.overlaps(other.0)).map(|other| (one, other)).collect::<Vec<_>>()
-        };
-        alike.iter().enumerate().flat_map(pair).collect::<Vec<_>>()
-    };
-    alike.into_values().flat_map(pairs_of).collect()
+    alike.into_values().filter(|alike| alike.len() > 1)
 }
 
-/// The patterns that share numbers with others of equal rank, directly or by way of others, each with the number of its
-/// family.
+/// The patterns that may share numbers with others of equal rank, each with the number of its family.
 pub(super) fn families<'f>(claims: &Claims<'f>) -> HashMap<&'f Pattern, u32> {
-    let mut families: HashMap<&'f Pattern, u32> = HashMap::new();
-    for ((one, _), (other, _)) in crossing(claims) {
-        let next = families.values().max().map_or(0, |last| last + 1);
-        let known = families.get(one).or_else(|| families.get(other)).copied().unwrap_or(next);
-        for pattern in [*one, *other] {
-            if let Some(joined) = families.insert(pattern, known).filter(|joined| *joined != known) {
-                families.values_mut().filter(|family| **family == joined).for_each(|family| *family = known);
-            }
-        }
-    }
-    families
+    alike(claims)
+        .zip(0..)
+        .flat_map(|(alike, family)| alike.into_iter().map(move |(pattern, _)| (*pattern, family)))
+        .collect()
 }

@@ -11,6 +11,8 @@ use crate::document::{Diagnostic, Place, shown};
 /// An error for one file of a draft, by its place in it.
 pub(super) struct Verdict {
     pub(super) file: usize,
+    /// The file that stays as it is.
+    pub(super) keeper: usize,
     pub(super) diagnostic: Diagnostic,
 }
 
@@ -20,7 +22,7 @@ const MOST: usize = 100;
 /// The later file has to change; but who has something in force keeps it, even as their file changes. `in_force` is what
 /// is in force of each file of the draft.
 pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>], in_force: &[Option<&TenantFile>]) -> Vec<Verdict> {
-    let mut verdicts = same_tenants(draft);
+    let mut verdicts = same_tenants(draft, in_force);
     let mut counts: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
     for tie in ties {
         let files = (draft.member(tie.first.0).file, draft.member(tie.second.0).file);
@@ -40,32 +42,37 @@ pub(super) fn of(draft: &Draft<'_>, ties: &[Tie<'_>], in_force: &[Option<&Tenant
             (tie.first, tie.second)
         };
         *last = draft.member(yields.0).file;
-        verdicts.push(Verdict { file: *last, diagnostic: told(draft, keeps, yields, tie.why) });
+        let keeper = draft.member(keeps.0).file;
+        verdicts.push(Verdict { file: *last, keeper, diagnostic: told(draft, keeps, yields, tie.why) });
     }
-    for (count, yielding) in counts.into_values().filter(|(count, _)| *count > MOST) {
-        if let Some(file) = draft.files.get(yielding) {
-            let message = format!("found {} more such numbers", count - MOST);
-            verdicts
-                .push(Verdict { file: yielding, diagnostic: Diagnostic::error(file.place.clone(), message) });
+    for ((first, second), (count, file)) in counts.into_iter().filter(|(_, (count, _))| *count > MOST) {
+        if let Some(place) = draft.files.get(file).map(|file| file.place.clone()) {
+            let diagnostic = Diagnostic::error(place, format!("found {} more such numbers", count - MOST));
+            verdicts.push(Verdict { file, keeper: first + second - file, diagnostic });
         }
     }
+    // Those who keep what they have are judged before those who want it from them.
+    verdicts.sort_by_key(|verdict| verdict.keeper);
     verdicts
 }
 
-fn same_tenants(draft: &Draft<'_>) -> Vec<Verdict> {
-    let mut known: HashMap<_, &TenantFile> = HashMap::new();
+fn same_tenants(draft: &Draft<'_>, in_force: &[Option<&TenantFile>]) -> Vec<Verdict> {
+    let mut known: HashMap<_, (usize, &TenantFile)> = HashMap::new();
     let mut verdicts = Vec::new();
     for (at, file) in draft.files.iter().enumerate() {
         let Some(tenant) = &file.tenant else { continue };
-        if let Some(older) = known.get(&tenant.id) {
-            let message = format!(
-                "found a tenant that an older file has, at {}; accepted: one file for each",
-                older.place
-            );
-            verdicts.push(Verdict { file: at, diagnostic: Diagnostic::error(file.place.clone(), message) });
-        } else {
-            known.insert(&tenant.id, file);
-        }
+        let Some((other_at, other)) = known.insert(&tenant.id, (at, file)) else { continue };
+        let has = |at: usize| {
+            let known = in_force.get(at).copied().flatten().and_then(|file| file.tenant.as_ref());
+            known.is_some_and(|known| known.id == tenant.id)
+        };
+        let here_first = has(at) && !has(other_at);
+        let ((keeper, kept), (file, yields)) =
+            if here_first { ((at, file), (other_at, &other)) } else { ((other_at, &other), (at, file)) };
+        known.insert(&tenant.id, (keeper, kept));
+        let message =
+            format!("found a tenant that another file has, at {}; accepted: one file for each", kept.place);
+        verdicts.push(Verdict { file, keeper, diagnostic: Diagnostic::error(yields.place.clone(), message) });
     }
     verdicts
 }

@@ -42,11 +42,18 @@ impl Facts {
     /// `seed` keeps the print of a backend's secrets from being the same in every process.
     pub(super) fn of(call: &Call, routed: Option<&Routed>, backend: &Backend, seed: &RandomState) -> Self {
         let caller = call.caller.number().map(Number::best).filter(|number| !number.is_empty());
+        // A number that the network vouches for is not the same as one that anybody may have written.
+        let vouched = match call.verified {
+            Some(true) => "+",
+            Some(false) => "-",
+            None => "",
+        };
+        let caller = caller.map(|number| format!("{number}{vouched}"));
         let parts: [&str; PARTS] = [
             call.origin.project().unwrap_or(""),
             backend.url.as_str(),
             routed.map_or("", |routed| routed.tenant.id.as_str()),
-            caller.unwrap_or(""),
+            caller.as_deref().unwrap_or(""),
             call.called.best(),
             call.diverted_from.as_ref().map_or("", Number::best),
             call.trunk.as_ref().map_or("", |trunk| &trunk.id),

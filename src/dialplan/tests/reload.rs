@@ -67,6 +67,31 @@ fn what_cannot_be_read_for_the_moment_stays_in_force() {
     }
 }
 
+#[test]
+fn a_tenants_own_file_may_change_whoever_else_takes_its_name() {
+    let one = |number: &str| tenant_file("one", number, "");
+    let mut set = Set::default();
+    set_of(&mut set, &[("a.toml", 9, one("+15550000001"))]);
+    // The copy is the older by its date.
+    let loaded = set_of(&mut set, &[("a.toml", 1, one("+15550000002")), ("b.toml", 50, one("+15550000003"))]);
+    assert_eq!(winner(&loaded, "+15550000002").as_deref(), Some("one"), "{:?}", lines(&loaded));
+    assert_eq!(winner(&loaded, "+15550000003"), None);
+}
+
+#[test]
+fn nobody_is_held_back_for_what_is_held_back_itself() {
+    let mut set = Set::default();
+    let one = tenant_file("one", "+15550000001", "");
+    let two = tenant_file("two", "+15550000002", "");
+    set_of(&mut set, &[("a.toml", 9, one.clone()), ("b.toml", 9, two)]);
+    // Two wants one's number and a free one; three wants the free one alone.
+    let greedy = tenant_file("two", "+15550000001', '+15550000003", "");
+    let three = tenant_file("three", "+15550000003", "");
+    let loaded = set_of(&mut set, &[("a.toml", 9, one), ("b.toml", 5, greedy), ("c.toml", 1, three)]);
+    let winners = ["+15550000001", "+15550000002", "+15550000003"].map(|number| winner(&loaded, number));
+    assert_eq!(winners.map(Option::unwrap), ["one", "two", "three"], "{:?}", lines(&loaded));
+}
+
 proptest! {
     /// Three tenants own a number each and fight over a fourth, in files that break now and then. Whoever has a number
     /// keeps it until its own file gives it up.
