@@ -89,22 +89,12 @@ async fn ask(url: &Url, secrets: Vec<Secret>, now: Timestamp) -> anyhow::Result<
 }
 
 fn call() -> Call {
+    let origin = Origin::LiveKit { project: "main".into() };
     Call {
-        id: CallId::fresh(),
-        origin: Origin::LiveKit { project: "main".into() },
-        received_at: Timestamp::now(),
         room: "call-1".into(),
-        called: Number::read("+15557770001", None),
-        diverted_from: None,
-        diversion_withheld: false,
         caller: Caller::Number(Number::read("+15551230001", None)),
         caller_name: Some("Zoë \"O'Neil\" & <friends>".into()),
-        verified: None,
-        trunk: None,
-        rule_id: None,
-        sip_call_id: None,
-        sip_call_id_full: None,
-        headers: [].into(),
+        ..Call::new(CallId::fresh(), origin, Timestamp::now(), Number::read("+15557770001", None))
     }
 }
 

@@ -84,13 +84,6 @@ impl Caller {
 /// SIP headers by lower-case name. Values may hold numbers, so they are never shown.
 pub type Headers = BTreeMap<String, Redacted<String>>;
 
-impl Call {
-    /// The diverting party as model, backend and record may know it.
-    pub fn told_diverted_from(&self) -> Option<&Number> {
-        self.diverted_from.as_ref().filter(|_| !self.diversion_withheld)
-    }
-}
-
 /// The facts of one call. Fields that the carrier or livekit-sip may leave out are options.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -119,16 +112,15 @@ pub struct Call {
     pub headers: Headers,
 }
 
-#[cfg(test)]
 impl Call {
-    /// A call of which only the called number is known.
-    pub fn example() -> Self {
+    /// A call of which nothing but this is known.
+    pub fn new(id: CallId, origin: Origin, received_at: Timestamp, called: Number) -> Self {
         Self {
-            id: CallId::from_u128(1),
-            origin: Origin::LiveKit { project: "main".into() },
-            received_at: Timestamp::UNIX_EPOCH,
-            room: "room".into(),
-            called: Number::read("+15557770001", None),
+            id,
+            origin,
+            received_at,
+            room: Redacted::default(),
+            called,
             diverted_from: None,
             diversion_withheld: false,
             caller: Caller::Anonymous,
@@ -138,8 +130,20 @@ impl Call {
             rule_id: None,
             sip_call_id: None,
             sip_call_id_full: None,
-            headers: [].into(),
+            headers: Headers::new(),
         }
+    }
+
+    /// The diverting party as model, backend and record may know it.
+    pub fn told_diverted_from(&self) -> Option<&Number> {
+        self.diverted_from.as_ref().filter(|_| !self.diversion_withheld)
+    }
+
+    #[cfg(test)]
+    pub fn example() -> Self {
+        let origin = Origin::LiveKit { project: "main".into() };
+        let called = Number::read("+15557770001", None);
+        Self { room: "room".into(), ..Self::new(CallId::from_u128(1), origin, Timestamp::UNIX_EPOCH, called) }
     }
 }
 

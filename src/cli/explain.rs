@@ -87,22 +87,16 @@ impl Explain {
         let Parties { called, diverted_from, diversion_withheld, caller, caller_name, verified, headers } =
             parties;
         let diverted = self.diverted.as_deref().map(|number| rules.numbers.read(number));
+        let origin = Origin::LiveKit { project: self.project.as_str().into() };
         Call {
-            id: CallId::from_u128(0),
-            origin: Origin::LiveKit { project: self.project.as_str().into() },
-            received_at: at,
-            room: Redacted::from(""),
-            called,
             diverted_from: diverted.or(diverted_from),
             diversion_withheld,
             caller,
             caller_name,
             verified,
             trunk: self.trunk.as_deref().map(|named| trunk(named, plan)),
-            rule_id: None,
-            sip_call_id: None,
-            sip_call_id_full: None,
             headers,
+            ..Call::new(CallId::from_u128(0), origin, at, called)
         }
     }
 

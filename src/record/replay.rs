@@ -88,22 +88,15 @@ struct TrunkPart {
 
 fn call(Line { version, id, call }: Line) -> Option<Call> {
     let part = call.filter(|call| version == 1 && call.ingress == "livekit")?;
+    let id = CallId::from_u128(Uuid::parse_str(&id).ok()?.as_u128());
+    let origin = Origin::LiveKit { project: part.project?.into() };
+    let received_at = part.received_at.parse::<Timestamp>().ok()?;
     Some(Call {
-        id: CallId::from_u128(Uuid::parse_str(&id).ok()?.as_u128()),
-        origin: Origin::LiveKit { project: part.project?.into() },
-        received_at: part.received_at.parse::<Timestamp>().ok()?,
-        room: Redacted::from(""),
-        called: number(part.called),
         diverted_from: part.diverted_from.map(number),
-        diversion_withheld: false,
         caller: part.caller.map_or(Caller::Anonymous, |caller| Caller::Number(number(caller))),
-        caller_name: None,
-        verified: None,
         trunk: part.trunk.map(|TrunkPart { id, name }| Trunk { id, name: name.map(Into::into) }),
-        rule_id: None,
-        sip_call_id: None,
-        sip_call_id_full: None,
         headers: part.headers.into_iter().map(|(name, value)| (name, value.into())).collect(),
+        ..Call::new(id, origin, received_at, number(part.called))
     })
 }
 

@@ -75,23 +75,8 @@ struct Probe {
 }
 
 fn call(called: &str) -> Call {
-    Call {
-        id: CallId::from_u128(1),
-        origin: Origin::LiveKit { project: "main".into() },
-        received_at: Timestamp::UNIX_EPOCH,
-        room: "room".into(),
-        called: Number::read(called, None),
-        diverted_from: None,
-        diversion_withheld: false,
-        caller: Caller::Anonymous,
-        caller_name: None,
-        verified: None,
-        trunk: None,
-        rule_id: None,
-        sip_call_id: None,
-        sip_call_id_full: None,
-        headers: BTreeMap::new(),
-    }
+    let origin = Origin::LiveKit { project: "main".into() };
+    Call::new(CallId::from_u128(1), origin, Timestamp::UNIX_EPOCH, Number::read(called, None))
 }
 
 fn caller(last: usize) -> Caller {

@@ -4,6 +4,7 @@
 //! whatever looks like a number. Patterns are matched under a lock that the whole process shares; lengths are not.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use phonenumber::Metadata;
 use phonenumber::metadata::{DATABASE, Descriptor};
@@ -25,28 +26,54 @@ impl Country {
     }
 }
 
+/// No national number is longer.
+const MOST_NATIONAL_DIGITS: usize = 30;
+const REWRITES: usize = 31;
+
+/// What each calling code from 0 to 999 is for: bit 0 where some country has it, bit n where n digits can follow, the
+/// last where its plan rewrites numbers rather than cut a prefix off. Worked out once, as every number is compared with it.
+static CODES: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    let lengths = |code: u16| {
+        let countries = DATABASE.by_code(&code).unwrap_or_default();
+        let lengths = countries.into_iter().flat_map(|country| CountryPlan(country).lengths());
+        lengths.fold(0, |bits, length| bits | 1 << length)
+    };
+    let rewrites = |code| CountryPlan::of(code).is_some_and(CountryPlan::rewrites);
+    let exists = |code| u32::from(DATABASE.region(&code).is_some());
+    (0..1000).map(|code| exists(code) | lengths(code) | u32::from(rewrites(code)) << REWRITES).collect()
+});
+
+fn bits(code: u16) -> u32 {
+    CODES.get(usize::from(code)).copied().unwrap_or_default()
+}
+
+fn has(bits: u32, bit: usize) -> bool {
+    u32::try_from(bit).is_ok_and(|bit| bits.checked_shr(bit).is_some_and(|rest| rest & 1 == 1))
+}
+
 /// The calling code at the beginning of `digits`, and what follows it. No code is the beginning of another.
 pub(super) fn split(digits: &str) -> Option<(u16, &str)> {
     (1..=3).find_map(|length| {
         let (code, national) = digits.split_at_checked(length)?;
         let code = code.parse().ok()?;
-        DATABASE.region(&code).map(|_| (code, national))
+        has(bits(code), 0).then_some((code, national))
     })
 }
 
 /// How many digits can follow a calling code, sorted. Several countries may share one.
 pub(super) fn possible_lengths(code: u16) -> Vec<usize> {
-    let countries = DATABASE.by_code(&code).unwrap_or_default();
-    let mut lengths: Vec<_> =
-        countries.into_iter().flat_map(|country| CountryPlan(country).lengths()).collect();
-    lengths.sort_unstable();
-    lengths.dedup();
-    lengths
+    (1..=MOST_NATIONAL_DIGITS).filter(|length| has(bits(code), *length)).collect()
 }
 
 pub(super) fn is_possible(code: u16, national: &str) -> bool {
-    let countries = DATABASE.by_code(&code).unwrap_or_default();
-    countries.into_iter().any(|country| CountryPlan(country).is_possible(national))
+    !national.is_empty() && has(bits(code), national.len())
+}
+
+/// Whether a number of this length could become a possible one by its country's rules for prefixes: those cut digits off,
+/// but in the few countries that rewrite. Answered without a look at the rules, which would cost a thousand times as much.
+pub(super) fn may_be_mended(code: u16, length: usize) -> bool {
+    let bits = bits(code);
+    has(bits, REWRITES) || (1..length.min(MOST_NATIONAL_DIGITS + 1)).any(|shorter| has(bits, shorter))
 }
 
 /// The numbering plan of one country.
@@ -86,6 +113,10 @@ impl CountryPlan {
         self.is_possible(national)
             && (takes(self.0.descriptors().general(), national)
                 || self.kinds().any(|kind| takes(kind, national)))
+    }
+
+    fn rewrites(self) -> bool {
+        self.0.national_prefix_transform_rule().is_some()
     }
 
     /// The kinds of numbers that can be called from abroad. Only they know lengths.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::country::{Country, CountryPlan, is_possible, split};
+use super::country::{Country, CountryPlan, is_possible, may_be_mended, split};
 use super::spelling::{Spelling, spell};
 use super::{E164, Number};
 
@@ -112,7 +112,8 @@ const MEXICO: u16 = 52;
 
 /// Whether a national prefix may have slipped in between the calling code and the number.
 fn needs_mending(code: u16, national: &str) -> bool {
-    matches!(code, ARGENTINA | MEXICO) || national.starts_with('0') || !is_possible(code, national)
+    let is_odd = national.starts_with('0') || !is_possible(code, national);
+    matches!(code, ARGENTINA | MEXICO) || is_odd && may_be_mended(code, national.len())
 }
 
 /// Behind a `+`, what can't be mended is still taken at its word: new numbers are older than their metadata.
