@@ -8,7 +8,7 @@ use dialplane::media::opus::{Decoder, Encoder};
 use dialplane::media::{FRAME_SAMPLES, MODEL_RATE, PcmFrame};
 use dialplane::realtime::openai::OpenAi;
 use dialplane::realtime::{ModelCommand, Opening};
-use dialplane::tenant::Greeting;
+use dialplane::tenant::{Greeting, TurnDetection};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -64,6 +64,10 @@ fn configured() -> OpenAi {
         greeting: Greeting::None,
         language: None,
         max_output_tokens: 4096,
+        turn_detection: TurnDetection::default(),
+        interruptible: true,
+        tools: Vec::new(),
+        history: Vec::new(),
     });
     dialect.on_server(r#"{"type":"session.created","session":{"id":"s"}}"#);
     dialect.on_server(r#"{"type":"session.updated"}"#);

@@ -1,6 +1,7 @@
 //! What is known of a call before anything is decided: who is called, who calls, where it came in.
 
 mod destination;
+mod digit;
 mod ending;
 pub mod identity;
 mod number;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use destination::Destination;
+pub use digit::Digit;
 pub use ending::{Ending, Fault, Side};
 pub use identity::{TrunkRules, Withheld};
 pub use number::{Bare, Country, E164, Number, NumberingPlan, WrongLength};

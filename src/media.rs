@@ -7,6 +7,7 @@ pub mod clock;
 pub mod framer;
 pub mod opus;
 pub mod pacer;
+pub mod quality;
 
 /// What every frame lasts. livekit-sip's decoder takes exactly this much (960 samples at 48 kHz).
 pub const FRAME: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::media::Pcm;
 use crate::pii::Redacted;
-use crate::tenant::Greeting;
+use crate::tenant::{Greeting, TurnDetection};
 
 pub mod connect;
 pub mod openai;
@@ -68,11 +68,45 @@ pub struct Opening {
     /// BCP 47, for the transcription of the caller.
     pub language: Option<String>,
     pub max_output_tokens: u32,
+    /// How the model finds the end of the caller's turn.
+    pub turn_detection: TurnDetection,
+    /// Whether the caller's voice stops the model's from the start; else from [`ModelCommand::LetInterrupt`] on.
+    pub interruptible: bool,
+    pub tools: Vec<Tool>,
+    /// What was said before this session, oldest first.
+    pub history: Vec<Said>,
 }
 
 impl Opening {
     /// What a response may cost at the most, where nothing else is said: about 3 minutes of speech.
     pub const MAX_OUTPUT_TOKENS: u32 = 4096;
+}
+
+/// A function that the model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    pub name: &'static str,
+    /// For the model: when to call it.
+    pub description: String,
+    /// The arguments' JSON Schema, an object.
+    pub parameters: serde_json::Value,
+}
+
+/// The model's id of one tool call, to be named with its result.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ToolCallId(pub String);
+
+/// Something that was said in the conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub by: Speaker,
+    pub text: Redacted<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    Caller,
+    Agent,
 }
 
 /// The model's id of one spoken item: what barge-in truncates.
@@ -92,6 +126,16 @@ pub enum ModelCommand {
     StopSpeaking,
     /// The caller heard this much of the item and no more.
     Heard { item: ItemId, heard: Duration },
+    /// From now on the caller's voice stops the model's.
+    LetInterrupt,
+    /// Speak these words, whatever the conversation.
+    Say(Redacted<String>),
+    /// Something the caller did without speaking, or that the model should know as if they had said it.
+    Tell(Redacted<String>),
+    /// Speak: answer what was said last.
+    Respond,
+    /// The outcome of a tool call. When every call has one, the model goes on by itself.
+    ToolResult { call: ToolCallId, output: String },
     /// End the session: the socket is closed and [`ModelEvent::Closed`] follows.
     Close,
 }
@@ -122,6 +166,22 @@ pub enum ModelEvent {
     /// No more audio of this item will come.
     AgentAudioDone {
         item: ItemId,
+    },
+    /// What the caller said, once it was transcribed: often after the answer to it has begun.
+    CallerText {
+        text: Redacted<String>,
+    },
+    /// What an item says, whole, however much of it is heard.
+    AgentText {
+        item: ItemId,
+        text: Redacted<String>,
+    },
+    /// The model calls a tool; the session owes it a [`ModelCommand::ToolResult`].
+    ToolCalled {
+        call: ToolCallId,
+        name: String,
+        /// JSON as the model wrote it.
+        arguments: Redacted<String>,
     },
     /// The response is over, whatever became of it.
     AgentDone {

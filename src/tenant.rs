@@ -85,6 +85,27 @@ pub enum GreetingMode {
     None,
 }
 
+/// How a model finds the end of the caller's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TurnDetection {
+    /// By silence.
+    #[default]
+    Silence,
+    /// By what was said: a caller who pauses in mid-sentence is waited for.
+    Semantic(Eagerness),
+}
+
+/// How soon a semantic detection takes a turn for over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Eagerness {
+    Low,
+    Medium,
+    High,
+    /// The model server decides.
+    #[default]
+    Auto,
+}
+
 /// An agent as one layer describes it: the backend's answer, the dialplan's `[agent.NAME]`, the router's
 /// default. Layers are laid over each other field by field.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::admission::Slot;
-use crate::call::{Call, CallId, Destination, Fault, Refusal};
+use crate::call::{Call, CallId, Destination, Digit, Fault, Refusal};
 use crate::media::Pcm;
+use crate::media::quality::Quality;
 
 /// Events waiting for the session: half a second of audio and all that can happen beside it.
 pub const EVENT_QUEUE: usize = 64;
@@ -66,10 +67,18 @@ pub enum LegEvent {
     Active,
     /// 20 ms of the caller, 24 kHz mono; silence where nothing arrived. By the clock, from the answer on.
     Audio(Pcm),
+    /// The caller of an answered call pressed a key.
+    Digit(Digit),
+    /// The way to the caller of an answered call is lost and sought again: frames sent now reach nobody.
+    Away,
+    /// The caller hears us again.
+    Back,
     /// The caller has been handed on, and is about to leave.
     Transferred,
     /// The caller could not be handed on and is still here.
     NotTransferred,
+    /// How the media went: once, just before `Ended`, of a call that had any.
+    Quality(Quality),
     /// The caller is gone, or we are: nothing follows.
     Ended(LegEnd),
 }

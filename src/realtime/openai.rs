@@ -94,8 +94,13 @@ impl OpenAi {
             ModelCommand::Heard { item, heard } => {
                 self.speech.heard(item, *heard).map(|ms| wire::item_truncate(item, ms))
             }
-            // The dialect has no word for it: the socket is closed.
-            ModelCommand::Close => None,
+            // The dialect has no word for a close: the socket is closed.
+            ModelCommand::LetInterrupt
+            | ModelCommand::Say(_)
+            | ModelCommand::Tell(_)
+            | ModelCommand::Respond
+            | ModelCommand::ToolResult { .. }
+            | ModelCommand::Close => None,
         }
     }
 

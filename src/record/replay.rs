@@ -8,7 +8,6 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::call::{Call, CallId, Caller, E164, Number, Origin, Trunk};
-use crate::pii::Redacted;
 
 /// A longer line is no record of ours.
 const LONGEST_LINE: u64 = 1024 * 1024;

@@ -22,7 +22,7 @@ use crate::lookup::Answer;
 use crate::media::Pcm;
 use crate::realtime::{Capabilities, ModelCommand, ModelEvent, Opening, Provider};
 use crate::record::{CallRecord, ModelUse, RouteTaken, Timing};
-use crate::tenant::{CallConfig, Greeting};
+use crate::tenant::{CallConfig, Greeting, TurnDetection};
 
 /// What a call needs to know of the router it runs in; all of it immutable while the call lasts.
 #[derive(Debug, Clone)]
@@ -140,6 +140,7 @@ impl Machine {
                 self.take(step, now)
             }
             LegEvent::Audio(pcm) => self.audio(pcm),
+            LegEvent::Digit(_) | LegEvent::Away | LegEvent::Back | LegEvent::Quality(_) => Vec::new(),
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(end) => {
@@ -195,6 +196,9 @@ impl Machine {
             ModelEvent::Closed(_) => actions.extend(self.end(Ending::Failed(Fault::ModelLost), now)),
             // Audio arrives as `Event::Speech`; the rest is only noted.
             ModelEvent::AgentAudio { .. }
+            | ModelEvent::CallerText { .. }
+            | ModelEvent::AgentText { .. }
+            | ModelEvent::ToolCalled { .. }
             | ModelEvent::Ready { .. }
             | ModelEvent::Configured
             | ModelEvent::Warning { .. } => {}
@@ -273,6 +277,10 @@ impl Machine {
             greeting: config.greeting,
             language: config.language,
             max_output_tokens: Opening::MAX_OUTPUT_TOKENS,
+            turn_detection: TurnDetection::default(),
+            interruptible: true,
+            tools: Vec::new(),
+            history: Vec::new(),
         })]
     }
 

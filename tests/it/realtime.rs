@@ -8,7 +8,7 @@ use dialplane::pii::Redacted;
 use dialplane::realtime::connect::{Dialer, Timing};
 use dialplane::realtime::session::ModelSession;
 use dialplane::realtime::{Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider};
-use dialplane::tenant::Greeting;
+use dialplane::tenant::{Greeting, TurnDetection};
 use dialplane::tls::Tls;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -116,6 +116,10 @@ fn open(dialer: &Dialer, url: &str) -> ModelSession {
         greeting: Greeting::None,
         language: None,
         max_output_tokens: 1024,
+        turn_detection: TurnDetection::default(),
+        interruptible: true,
+        tools: Vec::new(),
+        history: Vec::new(),
     };
     dialer.open(&provider, opening)
 }

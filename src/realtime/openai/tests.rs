@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::realtime::{ItemId, ResponseId, Usage};
-use crate::tenant::Greeting;
+use crate::tenant::{Greeting, TurnDetection};
 
 mod any_order;
 
@@ -22,6 +22,10 @@ fn opening(greeting: Greeting) -> Opening {
         greeting,
         language: Some("en-US".into()),
         max_output_tokens: 4096,
+        turn_detection: TurnDetection::default(),
+        interruptible: true,
+        tools: Vec::new(),
+        history: Vec::new(),
     }
 }
 

@@ -32,6 +32,10 @@ fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
         greeting,
         language: None,
         max_output_tokens: 1024,
+        turn_detection: TurnDetection::default(),
+        interruptible: true,
+        tools: Vec::new(),
+        history: Vec::new(),
     };
     dialer().open(&provider, opening)
 }
@@ -92,8 +96,12 @@ async fn response(session: &mut ModelSession) -> (Pcm, ResponseOutcome) {
             | ModelEvent::CallerStarted
             | ModelEvent::CallerStopped
             | ModelEvent::AgentStarted { .. }
+            | ModelEvent::CallerText { .. }
+            | ModelEvent::AgentText { .. }
             | ModelEvent::AgentAudioDone { .. } => {}
-            other @ (ModelEvent::Warning { .. } | ModelEvent::Closed(_)) => panic!("{other:?}"),
+            other @ (ModelEvent::ToolCalled { .. } | ModelEvent::Warning { .. } | ModelEvent::Closed(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

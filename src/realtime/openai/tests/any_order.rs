@@ -50,7 +50,11 @@ proptest! {
                         prop_assert!(begun.contains(&response) && over.insert(response));
                     }
                     ModelEvent::CallerStarted => silenced.extend(begun.iter().cloned()),
-                    ModelEvent::CallerStopped | ModelEvent::Warning { .. } => {}
+                    ModelEvent::CallerStopped
+                    | ModelEvent::CallerText { .. }
+                    | ModelEvent::AgentText { .. }
+                    | ModelEvent::ToolCalled { .. }
+                    | ModelEvent::Warning { .. } => {}
                     ModelEvent::Ready { .. } | ModelEvent::Configured | ModelEvent::Closed(_) => {
                         prop_assert!(false, "already configured, and nothing fatal: {event:?}");
                     }
