@@ -22,6 +22,7 @@ use crate::dialplan::reload::Trigger;
 use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
 use crate::lookup::{self, Lookup};
+use crate::media::lateness::Lateness;
 use crate::realtime::connect::Dialer;
 use crate::session::run::{Shared, run as converse};
 use crate::session::sounds::Sounds;
@@ -111,6 +112,7 @@ impl App {
             dialer: Dialer::new(&tls),
             journal,
             metrics: metrics.clone(),
+            lateness: Arc::new(Lateness::new(Instant::now())),
             timings: Timings::with_lookup(budget.whole),
             sounds: Sounds::default(),
         });

@@ -43,7 +43,7 @@
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
 //! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
-//! | `media` | frames, opus, framer, pacer, the caller's clock, recordings | - | opus, hound |
+//! | `media` | frames, opus, framer, pacer, the caller's clock, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, call, media, tenant | notify |
 //! | `admission` | router slots | call, tenant | |

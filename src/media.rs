@@ -5,6 +5,7 @@ use std::time::Duration;
 pub mod clip;
 pub mod clock;
 pub mod framer;
+pub mod lateness;
 pub mod opus;
 pub mod pacer;
 pub mod quality;

@@ -21,6 +21,7 @@ use crate::call::Fault;
 use crate::dialplan::Dialplan;
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
+use crate::media::lateness::Lateness;
 use crate::realtime::connect::Dialer;
 use crate::realtime::session::ModelSession;
 use crate::realtime::{Closed, ModelCommand, ModelEvent, Provider};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub dialer: Dialer,
     pub journal: Journal,
     pub metrics: Metrics,
+    /// How late the calls' clocks are, for whoever admits calls.
+    pub lateness: Arc<Lateness>,
     pub timings: Timings,
     pub sounds: Sounds,
 }
@@ -163,13 +166,23 @@ impl<'call> Shell<'call> {
         let deadline = self.machine.deadline();
         tokio::select! {
             biased;
-            () = until(deadline) => Wake::Time,
+            () = until(deadline) => {
+                self.note_lateness(deadline);
+                Wake::Time
+            }
             event = self.leg.events.recv(), if self.leg_is_open => {
                 Wake::Event(Event::Leg(self.leg_event(event)))
             }
             event = next_of(&mut self.model) => Wake::Model(event),
             Some(answer) = self.lookups.join_next() => looked(answer),
             () = drain.cancelled(), if !draining => Wake::Event(Event::Drain),
+        }
+    }
+
+    fn note_lateness(&self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            let now = Instant::now();
+            self.shared.lateness.note(now.saturating_duration_since(deadline), now);
         }
     }
 
