@@ -290,15 +290,7 @@ impl World {
                 *told = true;
             }
             Action::Model(ModelCommand::Close) => self.seen.closes += 1,
-            Action::Model(
-                ModelCommand::Audio(_)
-                | ModelCommand::StopSpeaking
-                | ModelCommand::LetInterrupt
-                | ModelCommand::Say(_)
-                | ModelCommand::Tell(_)
-                | ModelCommand::Respond
-                | ModelCommand::ToolResult { .. },
-            ) => {
+            Action::Model(_) => {
                 assert!(self.seen.closes == 0, "a closed session is left alone");
             }
             Action::Record(record) => self.seen.records.push(*record),
