@@ -19,7 +19,7 @@ mod value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syntax::Legible;
@@ -44,6 +44,7 @@ pub struct Document<'t> {
     /// Lines whose syntax is broken. What they seem to say is not judged any further.
     broken_lines: BTreeSet<usize>,
     found: RefCell<Vec<Diagnostic>>,
+    attachments: RefCell<BTreeSet<PathBuf>>,
 }
 
 /// Parses `text`, which stands in the file `path` (a name for messages; nothing is opened), and lets `reader` make
@@ -63,6 +64,7 @@ pub fn read<T>(
         root,
         broken_lines: BTreeSet::new(),
         found: RefCell::default(),
+        attachments: RefCell::default(),
     };
     for error in errors {
         let (line, column) = document.position(error.offset);
@@ -83,6 +85,11 @@ impl Document<'_> {
     /// The whole file as a table. Keys beyond `keys` are noted as errors.
     pub fn root(&self, keys: Keys) -> Table<'_> {
         Table::open(self, &self.root, 0..0, String::new(), keys)
+    }
+
+    /// The files beside it that it has been asked to read so far, whatever came of it.
+    pub fn attachments(&self) -> Vec<PathBuf> {
+        self.attachments.borrow().iter().cloned().collect()
     }
 
     /// The folder in which relative `file:` references are looked up.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use super::Action;
@@ -20,18 +19,11 @@ impl Clips {
     }
 }
 
-/// A recording that a file names.
-#[derive(Debug)]
-pub(super) struct Recording {
-    pub(super) path: PathBuf,
-    pub(super) clip: Arc<Clip>,
-}
-
 /// Reads actions of one file, and keeps which recordings it names.
 pub(super) struct Actions<'a> {
     surroundings: &'a dyn Surroundings,
     clips: &'a mut Clips,
-    pub(super) recordings: Vec<Recording>,
+    pub(super) recordings: Vec<Arc<Clip>>,
 }
 
 impl<'a> Actions<'a> {
@@ -62,7 +54,7 @@ impl<'a> Actions<'a> {
         match read {
             Ok(clip) => {
                 self.clips.0.insert(content, Arc::downgrade(&clip));
-                self.recordings.push(Recording { path, clip: Arc::clone(&clip) });
+                self.recordings.push(Arc::clone(&clip));
                 Some(clip)
             }
             Err(error) => {

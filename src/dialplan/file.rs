@@ -1,11 +1,11 @@
 //! One tenant's file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::action::{Actions, Clips, Recording};
+use super::action::{Actions, Clips};
 use super::condition::Scope;
 use super::draft::Claimed;
 use super::limits::{LIMITS_KEYS, read_limits};
@@ -15,6 +15,7 @@ use super::trunk::Trunks;
 use super::{AGENT_KEYS, Action, Backend, Tenant, read_agent};
 use crate::call::Country;
 use crate::document::{Diagnostic, Document, Keys, Place, Surroundings, Table, Value, nearest, shown};
+use crate::media::clip::Clip;
 use crate::tenant::{Agent, Choice, TenantId};
 
 const FILE_KEYS: Keys = Keys::only(&[
@@ -46,7 +47,9 @@ pub(super) struct TenantFile {
     pub(super) routes: Vec<Route>,
     pub(super) numbers: Option<Numbers>,
     /// The recordings that it names.
-    pub(super) recordings: Vec<Recording>,
+    pub(super) recordings: Vec<Arc<Clip>>,
+    /// The files beside it that it names, whether they can be read or not.
+    pub(super) attachments: Vec<PathBuf>,
 }
 
 impl TenantFile {
@@ -61,12 +64,6 @@ impl TenantFile {
                 listed.any(|entry| claimed == Claimed::Number(entry.number()))
             }
         })
-    }
-
-    /// The files beside it that it is made of.
-    pub(super) fn attachments(&self) -> impl Iterator<Item = &Path> {
-        let recordings = self.recordings.iter().map(|recording| recording.path.as_path());
-        self.numbers.iter().map(|numbers| numbers.path.as_ref()).chain(recordings)
     }
 }
 
@@ -120,6 +117,7 @@ pub(super) fn read(
         routes,
         numbers,
         recordings: actions.recordings,
+        attachments: document.attachments(),
     };
     (file, found)
 }

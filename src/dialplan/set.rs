@@ -113,7 +113,7 @@ impl Set {
         self.in_force =
             serving.filter_map(|part| Some((Arc::clone(&part.path), self.version(part)?))).collect();
         self.clips.forget_unused();
-        attachments.extend(self.files().flat_map(TenantFile::attachments).map(Path::to_path_buf));
+        attachments.extend(self.files().flat_map(|file| file.attachments.iter().cloned()));
         let dialplan = self.compile();
         let mut diagnostics: Vec<_> =
             parts.into_iter().flat_map(|part| part.diagnostics).chain(unreadable).collect();
@@ -153,7 +153,7 @@ impl Set {
         Part {
             path: Arc::clone(&source.path),
             modified: source.modified,
-            attachments: file.attachments().map(Path::to_path_buf).collect(),
+            attachments: file.attachments.clone(),
             read: (!is_bad || known.is_none()).then(|| Version { file: Arc::new(file), fingerprint }),
             diagnostics,
             standing,
@@ -255,8 +255,6 @@ fn fingerprint(source: &Source, file: &TenantFile) -> u64 {
     for entry in file.numbers.iter().flat_map(|numbers| &numbers.entries) {
         (entry.number(), entry.agent).hash(&mut hasher);
     }
-    for recording in &file.recordings {
-        recording.clip.hash(&mut hasher);
-    }
+    file.recordings.hash(&mut hasher);
     hasher.finish()
 }

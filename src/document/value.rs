@@ -118,6 +118,7 @@ impl<'d> Value<'d> {
     ) -> Option<(PathBuf, Vec<u8>)> {
         let path = self
             .parsed(accepted, |text| (!text.trim().is_empty()).then(|| self.document.folder().join(text)))?;
+        self.document.attachments.borrow_mut().insert(path.clone());
         match surroundings.attachment(&path, largest) {
             Ok(bytes) => Some((path, bytes)),
             Err(error) => {

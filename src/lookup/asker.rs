@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::breaker::{Admission, Breakers, Outcome};
 use super::ladder::Owner;
 use super::memory::{Memory, Said, Ticket};
-use super::retry::Failure;
+use super::retry::{Failure, LEAST};
 use super::{Budget, Clients, Why, webhook};
 use crate::call::Call;
 use crate::dialplan::{Backend, Routed};
@@ -54,6 +54,11 @@ pub(super) struct OwnedQuestion {
 }
 
 impl Question<'_> {
+    /// Whether a request made now would fail for want of time, and not for the backend's fault.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.saturating_duration_since(now) < LEAST
+    }
+
     pub(super) fn to_owned(&self) -> OwnedQuestion {
         OwnedQuestion {
             backend: self.backend.clone(),

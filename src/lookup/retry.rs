@@ -12,8 +12,8 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// A second request with less time than this would only be a burden to the backend.
-const LEAST: Duration = Duration::from_millis(100);
+/// A request with less time than this would only be a burden to the backend.
+pub(super) const LEAST: Duration = Duration::from_millis(100);
 /// How long a failure is remembered.
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// The longest that a backend may have itself left alone.

@@ -133,6 +133,9 @@ impl Lookup {
                     return Found::kept(&kept, ConfigSource::Cache, None);
                 }
                 Plan::Failed { failure, stale } => return Found::failed(failure.why, stale.as_ref(), 0),
+                Plan::Ask { stale, .. } if question.is_late(Instant::now()) => {
+                    return Found::failed(Why::Timeout, stale.as_ref(), 0);
+                }
                 Plan::Ask { ticket, stale } => return self.ask(question, ticket, stale.as_ref()).await,
                 Plan::Join { flight, stale } => {
                     if let Some(found) = self.join(facts, question, flight, stale.as_ref()).await {
@@ -140,6 +143,9 @@ impl Lookup {
                     }
                 }
             }
+        }
+        if question.is_late(Instant::now()) {
+            return Found::failed(Why::Timeout, None, 0);
         }
         let ticket = self.memory.alone(facts, &of, question.backend.cache_by);
         self.ask(question, ticket, None).await

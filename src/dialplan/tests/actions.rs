@@ -140,3 +140,17 @@ fn at_44100_hz() -> Vec<u8> {
     bytes[at + 4..at + 8].copy_from_slice(&88_200u32.to_le_bytes());
     bytes
 }
+
+#[test]
+fn what_a_bad_file_names_is_watched_too_since_its_mend_may_lie_there() {
+    let unreadable = Recordings::default().with("noise.wav", b"no sound".to_vec());
+    for (written, named) in [
+        ("play = 'missing.wav'", "missing.wav"),
+        ("play = 'noise.wav'", "noise.wav"),
+        ("[numbers_file]\npath = 'missing.csv'", "missing.csv"),
+    ] {
+        let loaded = load(&file(written), &unreadable);
+        assert!(loaded.has_errors(), "{written}");
+        assert_eq!(loaded.attachments, [PathBuf::from(named)]);
+    }
+}

@@ -172,6 +172,23 @@ async fn a_caller_who_hangs_up_takes_no_answer_from_those_who_wait_beside() {
 }
 
 #[tokio::test]
+async fn calls_that_waited_in_vain_for_anothers_answer_are_not_held_against_the_backend() {
+    let budget = Budget { whole: Duration::from_millis(600), ..Budget::default() };
+    // So late that no time is left for requests of their own, when it turns out to be nobody else's.
+    let late = Duration::from_millis(510);
+    let mock = Mock::start(Script::answering(move |_| {
+        Said::ok(json!({"cache": {"by": ["caller"], "ttlSeconds": 0}})).after(late)
+    }));
+    let mock = mock.await.unwrap();
+    let router = Some(Backend { cache_by: Some(SHARED), ..backend(&mock.url()) });
+    let lookup = lookup_by(Policy { router, budget, ..policy() });
+    let answers = join_all((0..20).map(|caller| resolve(&lookup, caller))).await;
+    let in_vain = answers.iter().filter(|answer| answer.report.why == Some(Why::Timeout)).count();
+    assert_eq!((in_vain, mock.requests().len()), (19, 1));
+    assert_eq!(resolve(&lookup, 99).await.report.source, ConfigSource::Backend, "the breaker is closed");
+}
+
+#[tokio::test]
 async fn a_tenants_changed_backend_is_another_one() {
     let mock = Mock::start(echo(json!(null))).await.unwrap();
     let lookup = lookup(None, AMPLE);
