@@ -8,6 +8,7 @@ pub mod framer;
 pub mod lateness;
 pub mod opus;
 pub mod pacer;
+pub mod packet;
 pub mod quality;
 
 /// What every frame lasts. livekit-sip's decoder takes exactly this much (960 samples at 48 kHz).

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::call::{Call, CallId, Ending, Fault};
 use crate::lookup::Report;
+use crate::media::quality::Quality;
 use crate::realtime::{Closed, ModelEvent, ResponseOutcome, Usage};
 use crate::tenant::TenantId;
 
@@ -29,6 +30,8 @@ pub struct CallRecord {
     pub model: Option<ModelUse>,
     pub timing: Timing,
     pub barge_ins: u32,
+    /// `None` when no media flowed, or nobody was left to tell.
+    pub media: Option<Quality>,
     /// The backend's own `metadata`, untouched.
     pub metadata: BTreeMap<String, serde_json::Value>,
     pub ending: Ending,
@@ -58,6 +61,7 @@ impl CallRecord {
             model: None,
             timing: Timing::default(),
             barge_ins: 0,
+            media: None,
             metadata: BTreeMap::new(),
             ending: Ending::Failed(Fault::Internal),
             ended_at: offered_at,

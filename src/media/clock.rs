@@ -31,45 +31,37 @@ pub struct CallerClock {
     patience: Instant,
 }
 
-/// What to feed when a frame has arrived: silence first, then the frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Feed {
-    /// Frames of silence that were due before this frame.
-    pub silence: u32,
-    /// Feed the frame too. `false`: it belongs to a burst beyond the bound; drop it.
-    pub frame: bool,
-}
-
 impl CallerClock {
     /// The clock of a caller who is heard from `now` on.
     pub fn new(now: Instant) -> Self {
         Self { covered: now, patience: now + LATE + FRAME }
     }
 
-    /// A frame of 20 ms has arrived.
-    pub fn on_frame(&mut self, now: Instant) -> Feed {
-        let silence = self.on_time(now);
+    /// A frame of 20 ms is here: whether to feed it. `false`: it belongs to a burst beyond the bound; drop it.
+    ///
+    /// What is missing before it is not made up here: while frames wait to be fed, they are not missing.
+    pub fn on_frame(&mut self, now: Instant) -> bool {
         self.patience = now + LATE + FRAME;
-        let frame = self.covered <= now + AHEAD;
-        if frame {
+        let feed = self.covered <= now + AHEAD;
+        if feed {
             self.covered += FRAME;
         }
         self.follow_drift(now);
-        Feed { silence, frame }
+        feed
     }
 
-    /// Frames of silence that are due by `now`.
+    /// Frames that are to be made up by `now`, because nothing arrived.
     pub fn on_time(&mut self, now: Instant) -> u32 {
-        let mut silence = 0;
+        let mut missing = 0;
         while now >= self.deadline() {
-            if silence == CATCH_UP {
+            if missing == CATCH_UP {
                 self.covered = now;
                 break;
             }
-            silence += 1;
+            missing += 1;
             self.covered += FRAME;
         }
-        silence
+        missing
     }
 
     /// When silence is due unless a frame arrives: when one is late, and, for a sender that is merely slow,
@@ -121,8 +113,7 @@ mod tests {
                 feed(at - start, silence, false);
             }
             if arrival < end {
-                let Feed { silence, frame } = clock.on_frame(start + arrival);
-                feed(arrival, silence, frame);
+                feed(arrival, 0, clock.on_frame(start + arrival));
             }
         }
         (fed, silent)
@@ -168,15 +159,14 @@ mod tests {
     fn a_gap_is_filled_by_the_clock_and_the_burst_after_it_is_bounded() {
         let start = Instant::now();
         let mut clock = CallerClock::new(start);
-        assert_eq!(clock.on_frame(start), Feed { silence: 0, frame: true });
+        assert!(clock.on_frame(start));
         assert_eq!(clock.on_time(start + ms(79)), 0, "not yet lost");
         assert_eq!(clock.deadline(), start + ms(80));
         assert_eq!(clock.on_time(start + ms(80)), 3, "the three frames that are missing by now");
         assert_eq!(clock.on_time(start + ms(100)), 1, "and then by the clock");
-        let burst: Vec<Feed> = (0..50).map(|_| clock.on_frame(start + ms(1100))).collect();
-        let silence: u32 = burst.iter().map(|feed| feed.silence).sum();
-        let frames = burst.iter().filter(|feed| feed.frame).count();
-        assert_eq!((silence, frames), (CATCH_UP, 11), "200 ms of silence we owed, 200 ms of the burst");
+        assert_eq!(clock.on_time(start + ms(1100)), CATCH_UP, "200 ms, and the rest is given up");
+        let frames = (0..50).filter(|_| clock.on_frame(start + ms(1100))).count();
+        assert_eq!(frames, 11, "200 ms of the burst");
     }
 
     #[test]
@@ -186,7 +176,8 @@ mod tests {
             let mut clock = CallerClock::new(start);
             for index in 0..720_000 {
                 let now = start + period * index;
-                assert_eq!(clock.on_frame(now), Feed { silence: 0, frame: true });
+                assert_eq!(clock.on_time(now), 0);
+                assert!(clock.on_frame(now));
             }
             let last = start + period * 719_999;
             assert_eq!(clock.on_time(last + ms(80)), 3, "no backlog has gathered");

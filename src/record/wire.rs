@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{CallRecord, ModelUse, Opening, RouteTaken, Timing};
 use crate::call::{Call, Ending, Number};
 use crate::lookup::{ConfigSource, Report};
+use crate::media::quality::{Quality, Way};
 
 /// The record of a call that is over, without a line feed.
 pub fn line(record: &CallRecord) -> String {
@@ -21,6 +22,7 @@ pub fn line(record: &CallRecord) -> String {
         model: record.model.as_ref().map(model),
         timing_ms: timing(&record.timing),
         barge_ins: record.barge_ins,
+        media: record.media.as_ref().map(media),
         metadata: Some(&record.metadata),
         ending: ending(record.ending),
         ..opened(&record.opening())
@@ -51,6 +53,7 @@ struct Line<'a> {
     model: Option<ModelLine<'a>>,
     timing_ms: TimingLine,
     barge_ins: u32,
+    media: Option<MediaLine>,
     metadata: Option<&'a BTreeMap<String, Value>>,
 }
 
@@ -140,6 +143,21 @@ struct TimingLine {
     ended: Option<u64>,
 }
 
+/// How the media went.
+#[derive(Serialize)]
+struct MediaLine {
+    received: WayLine,
+    sent: WayLine,
+}
+
+#[derive(Serialize)]
+struct WayLine {
+    packets: u64,
+    lost: Option<u64>,
+    jitter_ms: Option<f64>,
+    longest_gap_ms: u64,
+}
+
 /// What is known of a call from its opening on; it ends as interrupted.
 fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
     Line {
@@ -156,6 +174,7 @@ fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
         model: None,
         timing_ms: TimingLine::default(),
         barge_ins: 0,
+        media: None,
         metadata: None,
     }
 }
@@ -220,6 +239,17 @@ fn model(model: &ModelUse) -> ModelLine<'_> {
         },
         warnings: &model.warnings,
     }
+}
+
+fn media(quality: &Quality) -> MediaLine {
+    let way = |way: &Way| WayLine {
+        packets: way.packets,
+        lost: way.lost,
+        // To a tenth: a clean network's is below one.
+        jitter_ms: way.jitter.map(|jitter| (jitter.as_secs_f64() * 10_000.0).round() / 10.0),
+        longest_gap_ms: millis(way.longest_gap),
+    };
+    MediaLine { received: way(&quality.received), sent: way(&quality.sent) }
 }
 
 fn timing(timing: &Timing) -> TimingLine {

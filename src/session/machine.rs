@@ -140,7 +140,11 @@ impl Machine {
                 self.take(step, now)
             }
             LegEvent::Audio(pcm) => self.audio(pcm),
-            LegEvent::Digit(_) | LegEvent::Away | LegEvent::Back | LegEvent::Quality(_) => Vec::new(),
+            LegEvent::Quality(quality) => {
+                self.record.media = Some(quality);
+                Vec::new()
+            }
+            LegEvent::Digit(_) | LegEvent::Away | LegEvent::Back => Vec::new(),
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(end) => {
@@ -328,6 +332,10 @@ impl Machine {
                 Vec::new()
             }
             Event::Leg(LegEvent::Ended(_)) => self.finish(now),
+            Event::Leg(LegEvent::Quality(quality)) => {
+                self.record.media = Some(*quality);
+                Vec::new()
+            }
             Event::Leg(_) | Event::Looked(_) | Event::Speech { .. } | Event::Drain => Vec::new(),
         }
     }

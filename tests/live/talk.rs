@@ -47,7 +47,15 @@ async fn what_the_caller_says_is_heard_and_answered() {
 
     call.hang_up();
     assert!(call.over(SOON).await.1.success());
-    world.end(1).await;
+    let media = &world.end(1).await[0]["media"];
+    println!("media: {media}");
+    for way in ["received", "sent"] {
+        // 4 s at least, 50 packets a second, and loopback loses none.
+        assert!(media[way]["packets"].as_u64().unwrap() > 200, "{media}");
+        assert_eq!(media[way]["lost"], 0, "{media}");
+        assert!(media[way]["jitter_ms"].as_f64().unwrap() < 20.0, "{media}");
+        assert!((20..200).contains(&media[way]["longest_gap_ms"].as_u64().unwrap()), "{media}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

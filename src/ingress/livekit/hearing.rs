@@ -1,11 +1,15 @@
-//! The caller's packets as the model hears them: decoded, gaps filled, at the pace of the clock.
+//! The caller's packets as the model hears them: in order, decoded, gaps filled, at the pace of the clock.
+//!
+//! A packet is passed on the moment its turn has come, so a clean call has no delay here. Behind a missing one the
+//! others wait until the clock runs out of patience ([`CallerClock`]); only then is the gap concealed, or, when nothing
+//! is there to go on with, filled: with what concealment makes of the last sound, then with silence.
 
 use tokio::time::Instant;
 
-use crate::ingress::leg::Frame;
 use crate::media::clock::CallerClock;
 use crate::media::framer::Framer;
 use crate::media::opus::Decoder;
+use crate::media::packet::{Packet, Reorder};
 use crate::media::{FRAME_SAMPLES, Pcm};
 
 /// A longer loss is a pause: what concealment makes up beyond it is noise.
@@ -13,114 +17,112 @@ const CONCEALED_MAX: u64 = 3;
 
 #[derive(Debug)]
 pub struct Hearing {
+    /// Whose packets these are; `None` before the first.
+    source: Option<u32>,
+    reorder: Reorder,
     decoder: Decoder,
     framer: Framer,
     clock: CallerClock,
+    /// Frames that were made up since the last packet.
+    filled: u64,
 }
 
 impl Hearing {
     /// Hears the caller from `now` on.
     pub fn new(now: Instant) -> Self {
-        Self { decoder: Decoder::new(), framer: Framer::default(), clock: CallerClock::new(now) }
+        Self {
+            source: None,
+            reorder: Reorder::default(),
+            decoder: Decoder::new(),
+            framer: Framer::default(),
+            clock: CallerClock::new(now),
+            filled: 0,
+        }
     }
 
-    /// A packet arrived and `lost` ones before it did not. Returns the frames to pass on, in order.
-    pub fn packet(&mut self, now: Instant, packet: &Frame, lost: u64) -> Vec<Pcm> {
-        let concealed = lost.min(CONCEALED_MAX);
-        for missing in (1..=concealed).rev() {
+    /// A packet arrived. Returns the frames to pass on, in order.
+    pub fn packet(&mut self, now: Instant, packet: &Packet) -> Vec<Pcm> {
+        let mut heard = Vec::new();
+        if self.source != Some(packet.source) {
+            self.change_source(now, packet.source, &mut heard);
+        }
+        self.reorder.push(packet.sequence, packet.payload.clone());
+        self.pass_on(now, 0, &mut heard);
+        let is_filled = self.reorder.missing().is_some_and(|missing| missing <= self.filled);
+        if is_filled || self.reorder.is_full() {
+            self.give_up(now, &mut heard);
+        }
+        heard
+    }
+
+    /// Time has come to [`Hearing::deadline`]: what is missing is missed.
+    pub fn on_time(&mut self, now: Instant) -> Vec<Pcm> {
+        let mut heard = Vec::new();
+        if now >= self.clock.deadline() && self.reorder.missing().is_some() {
+            self.give_up(now, &mut heard);
+        }
+        for _ in 0..self.clock.on_time(now) {
+            heard.push(self.fill());
+        }
+        heard
+    }
+
+    /// When to ask [`Hearing::on_time`].
+    pub fn deadline(&self) -> Instant {
+        self.clock.deadline()
+    }
+
+    /// What is held of the old source is all there will be of it.
+    fn change_source(&mut self, now: Instant, source: u32, heard: &mut Vec<Pcm>) {
+        while self.reorder.missing().is_some() {
+            self.give_up(now, heard);
+        }
+        (self.source, self.reorder, self.decoder) = (Some(source), Reorder::default(), Decoder::new());
+    }
+
+    /// Goes on behind the gap, with as much made up as was not filled already.
+    fn give_up(&mut self, now: Instant, heard: &mut Vec<Pcm>) {
+        let missing = self.reorder.missing().unwrap_or_default();
+        self.reorder.give_up();
+        self.pass_on(now, missing.saturating_sub(self.filled), heard);
+    }
+
+    /// Passes on what is in order, after `lost` packets that are not.
+    fn pass_on(&mut self, now: Instant, mut lost: u64, heard: &mut Vec<Pcm>) {
+        while let Some(payload) = self.reorder.pop() {
+            self.decode(&payload, std::mem::take(&mut lost));
+            self.filled = 0;
+            while let Some(frame) = self.framer.next_frame() {
+                if self.clock.on_frame(now) {
+                    heard.push(frame.to_vec());
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self, payload: &[u8], lost: u64) {
+        for missing in (1..=lost.min(CONCEALED_MAX)).rev() {
             let frame = match missing {
-                1 => self.decoder.recover(packet).unwrap_or_else(|_| self.decoder.conceal()),
+                1 => self.decoder.recover(payload).unwrap_or_else(|_| self.decoder.conceal()),
                 _ => self.decoder.conceal(),
             };
             self.framer.push(&frame);
         }
-        match self.decoder.decode(packet) {
+        match self.decoder.decode(payload) {
             Ok(pcm) => self.framer.push(&pcm),
             Err(_) => self.framer.push(&self.decoder.conceal()),
         }
-        let mut frames = Vec::new();
-        while let Some(frame) = self.framer.next_frame() {
-            let feed = self.clock.on_frame(now);
-            frames.extend((0..feed.silence).map(|_| silence()));
-            if feed.frame {
-                frames.push(frame.to_vec());
-            }
+    }
+
+    fn fill(&mut self) -> Pcm {
+        self.filled += 1;
+        if self.source.is_some() && self.filled <= CONCEALED_MAX {
+            self.decoder.conceal().to_vec()
+        } else {
+            vec![0; FRAME_SAMPLES]
         }
-        frames
     }
-
-    /// The silence that is due because nothing arrived.
-    pub fn silence(&mut self, now: Instant) -> Vec<Pcm> {
-        (0..self.clock.on_time(now)).map(|_| silence()).collect()
-    }
-
-    /// When to ask for silence.
-    pub fn deadline(&self) -> Instant {
-        self.clock.deadline()
-    }
-}
-
-fn silence() -> Pcm {
-    vec![0; FRAME_SAMPLES]
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::media::FRAME;
-    use crate::media::opus::Encoder;
-
-    /// A frame of a 500 Hz tone, and its packet.
-    fn packets(count: usize) -> Vec<Frame> {
-        let mut encoder = Encoder::new();
-        let tone: Vec<i16> =
-            (0..count * FRAME_SAMPLES).map(|i| if (i / 24) % 2 == 0 { 8000 } else { -8000 }).collect();
-        tone.chunks_exact(FRAME_SAMPLES)
-            .map(|chunk| encoder.encode(chunk.try_into().expect("a whole frame")))
-            .collect()
-    }
-
-    fn is_loud(frame: &Pcm) -> bool {
-        frame.iter().any(|sample| sample.abs() > 1000)
-    }
-
-    #[test]
-    fn lost_packets_are_replaced_by_as_many_frames() {
-        let start = Instant::now();
-        let mut hearing = Hearing::new(start);
-        let packets = packets(10);
-        let mut heard = Vec::new();
-        for (index, packet) in packets.iter().enumerate() {
-            let now = start + FRAME * u32::try_from(index).expect("few");
-            match index {
-                5 | 6 => {}
-                7 => heard.extend(hearing.packet(now, packet, 2)),
-                _ => heard.extend(hearing.packet(now, packet, 0)),
-            }
-        }
-        assert_eq!(heard.len(), 10);
-        assert!(heard.iter().skip(2).all(is_loud), "no silence inside speech");
-    }
-
-    #[test]
-    fn a_silent_network_is_heard_as_silence() {
-        let start = Instant::now();
-        let mut hearing = Hearing::new(start);
-        let mut heard = Vec::new();
-        while hearing.deadline() < start + Duration::from_secs(1) {
-            let at = hearing.deadline();
-            heard.extend(hearing.silence(at));
-        }
-        assert!((46..=50).contains(&heard.len()), "{} frames in a second", heard.len());
-        assert!(!heard.iter().any(is_loud));
-    }
-
-    #[test]
-    fn a_packet_that_is_not_opus_is_concealed() {
-        let now = Instant::now();
-        let empty: Frame = Vec::new().into();
-        assert_eq!(Hearing::new(now).packet(now, &empty, 0).len(), 1);
-    }
-}
+mod tests;

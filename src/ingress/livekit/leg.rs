@@ -16,7 +16,7 @@ use url::Url;
 use uuid::Uuid;
 
 use self::machine::{Action, HANG_UP_STEP, HEADERS, Input, Machine};
-use self::waits::{Pending, cancelled, finish, next_command, next_event};
+use self::waits::{Pending, cancelled, finish, next_command, next_event, pause};
 use super::Site;
 use super::facts::Context;
 use super::hearing::Hearing;
@@ -30,12 +30,11 @@ use crate::livekit::wire::data::{FromPeer, RpcOutcome};
 use crate::livekit::wire::signal::Departure;
 use crate::livekit::wire::worker::{Assignment, JobState};
 use crate::media::Pcm;
+use crate::media::quality::Meter;
 
 /// Attempts to join, while the caller hears ringing, and how long each may take until media flows.
 const TRIES: u32 = 3;
 const TRY: Duration = Duration::from_secs(2);
-/// Before the second attempt, and twice that before the third: a server that starts again refuses at once.
-const PAUSE: Duration = Duration::from_millis(250);
 /// Places in the event queue that audio leaves free: more than all other events of a call.
 const RESERVED: usize = 8;
 
@@ -73,6 +72,7 @@ struct Leg {
     /// Until media flows, when the attempt is given up.
     join_by: Option<Instant>,
     hearing: Option<Hearing>,
+    meter: Meter,
     end_call: Option<Request>,
     ask: Option<Question>,
     request: Option<Pending<Result<(), ApiError>>>,
@@ -116,6 +116,7 @@ impl Leg {
             room: None,
             join_by: None,
             hearing: None,
+            meter: Meter::default(),
             end_call: None,
             ask: None,
             request: None,
@@ -180,8 +181,8 @@ impl Leg {
 
     fn time(&mut self, now: Instant) {
         if let Some(hearing) = &mut self.hearing {
-            let silence = hearing.silence(now);
-            self.hear(silence);
+            let frames = hearing.on_time(now);
+            self.hear(frames);
         }
         if self.join_by.is_some_and(|by| now >= by) {
             self.try_again("no media in time");
@@ -217,6 +218,7 @@ impl Leg {
     /// The attempt failed, or the room was lost: the token is still good, and a call that rings can wait.
     fn try_again(&mut self, why: &'static str) {
         (self.room, self.joining, self.join_by) = (None, None, None);
+        self.meter.interrupted();
         if self.machine.may_join() && self.tries < TRIES {
             tracing::info!(call = %self.machine.call(), tries = self.tries, why, "room joined anew");
             self.join(pause(self.tries, rand::random()));
@@ -246,12 +248,14 @@ impl Leg {
                 (self.room, self.join_by) = (None, None);
                 self.input(Input::Left(departure));
             }
-            RoomEvent::Audio { packet, lost } => {
+            RoomEvent::Audio(packet) => {
                 if let Some(hearing) = &mut self.hearing {
-                    let frames = hearing.packet(Instant::now(), &packet, lost);
+                    self.meter.received(&packet);
+                    let frames = hearing.packet(Instant::now(), &packet);
                     self.hear(frames);
                 }
             }
+            RoomEvent::Report(report) => self.meter.reported(report),
             RoomEvent::Data(packet) => self.answered(&packet),
             RoomEvent::Idle => {}
         }
@@ -285,8 +289,8 @@ impl Leg {
 
     fn command(&mut self, command: LegCommand) {
         if let LegCommand::Frame(frame) = command {
-            if let Some(Err(lost)) = self.room.as_mut().map(|room| room.write_frame(frame)) {
-                self.room_lost(&lost);
+            if self.room.as_mut().is_some_and(|room| room.write_frame(frame)) {
+                self.meter.sent(Instant::now());
             }
             return;
         }
@@ -325,6 +329,8 @@ impl Leg {
             Action::Emit(event) => {
                 if matches!(event, LegEvent::Ended(_)) {
                     self.hearing = None;
+                    let quality = self.meter.quality(Instant::now());
+                    let _ = quality.map(|quality| self.events.try_send(LegEvent::Quality(quality)));
                 }
                 if matches!(event, LegEvent::Arrived(_)) && self.ask.take().is_some() {
                     tracing::info!(call = %self.machine.call(), "headers not told by the bridge in time");
@@ -379,12 +385,6 @@ impl Leg {
             }
         }
     }
-}
-
-/// The pause after so many attempts. `random` is in 0..1, so that the calls a server lost do not all come back at once.
-fn pause(tries: u32, random: f64) -> Duration {
-    let full = PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(TRIES));
-    full.mul_f64(0.75 + random / 4.0)
 }
 
 /// A caller or a room that is gone already is what was asked for.

@@ -10,23 +10,28 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
-use str0m::format::Codec;
-use str0m::media::{Direction, Frequency, MediaData, MediaKind, MediaTime, Mid};
+use str0m::format::PayloadParams;
+use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive, Transmit};
+use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::stats::MediaEgressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::ingress::leg::Frame;
 use crate::livekit::wire::Received;
 use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Answer, Offer};
+use crate::media::packet::{Packet, ticks};
+use crate::media::quality::Report;
 
 /// RTP ticks of one 20 ms frame; Opus always counts at 48 kHz (RFC 7587).
-const FRAME_TICKS: u64 = 960;
+const FRAME_TICKS: u32 = 960;
 /// str0m reports `Disconnected` in passing while no pair is usable yet; only a lasting one is a loss.
 const ICE_LOST_AFTER: Duration = Duration::from_secs(10);
-/// Packets that late ones are waited for, and how long: beyond it the caller's audio goes on with a gap.
-const REORDER_PACKETS: usize = 3;
-const REORDER_WAIT: Duration = Duration::from_millis(60);
+/// How often what the server reports of our stream is looked at.
+const REPORTS: Duration = Duration::from_secs(1);
+/// The most that a count of 24 bits with a sign says (RFC 3550, 6.4.1). Above it are copies: nothing was lost.
+const LOST_MAX: u64 = 0x7F_FFFF;
 /// Receiving sections in all, however many tracks a room has.
 const RECEIVING_MAX: usize = 4;
 /// Offers made only because the server asked: beyond as many, it is not understood and not followed.
@@ -49,11 +54,10 @@ pub struct Peer {
     /// The server has asked for an offer; it may need one only to say which track a free section got.
     offer_wanted: bool,
     publication: Publication,
-    frames: u64,
+    /// Frames sent.
+    frames: u32,
     track_of_mid: HashMap<String, String>,
     audible: BTreeSet<String>,
-    /// The section heard last, and its last packet.
-    last_heard: Option<(Mid, u64)>,
     ice_lost_since: Option<Instant>,
     /// Turns of ICE still to be taken now; `None` once the connection stands.
     turns: Option<u8>,
@@ -92,11 +96,10 @@ pub enum PeerEvent {
     Connected,
     /// The connection was gone for too long to come back.
     Lost,
-    /// One packet of the caller's Opus, and how many were lost just before it.
-    Audio {
-        packet: Frame,
-        lost: u64,
-    },
+    /// A packet of the caller's, as it arrived: once, but in any order.
+    Audio(Packet),
+    /// What the server says of what we send.
+    Report(Report),
     Data(FromPeer),
 }
 
@@ -124,8 +127,9 @@ impl Peer {
         let mut rtc = Rtc::builder()
             .clear_codecs()
             .enable_opus(true, false)
-            .set_reordering_size_audio(REORDER_PACKETS)
-            .set_reordering_timeout_audio(Some(REORDER_WAIT))
+            // Order, gaps and lateness are for `Hearing` to judge, which knows the clock.
+            .set_rtp_mode(true)
+            .set_stats_interval(Some(REPORTS))
             .build(now);
         rtc.add_local_candidate(Candidate::host(local, "udp").map_err(RtcError::from)?);
 
@@ -154,7 +158,6 @@ impl Peer {
             frames: 0,
             track_of_mid: HashMap::new(),
             audible: BTreeSet::new(),
-            last_heard: None,
             ice_lost_since: None,
             turns: Some(TURNS),
         };
@@ -268,19 +271,18 @@ impl Peer {
         Ok(self.rtc.handle_input(Input::Receive(now, receive))?)
     }
 
-    /// Sends one 20 ms Opus frame; without a published track on a live connection it goes nowhere. Call
-    /// [`Peer::poll`] before the next.
-    pub fn write_frame(&mut self, now: Instant, frame: Frame) -> Result<(), PeerError> {
-        let Publication::Live(mid) = self.publication else { return Ok(()) };
-        if !self.rtc.is_connected() {
-            return Ok(());
-        }
-        let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
-        let opus = writer.payload_params().find(|p| p.spec().codec == Codec::Opus).map(|p| p.pt());
-        let Some(payload_type) = opus else { return Ok(()) };
-        let time = MediaTime::new(self.frames * FRAME_TICKS, Frequency::FORTY_EIGHT_KHZ);
+    /// Sends one 20 ms Opus frame with the next [`Peer::poll`]; `false` when it goes nowhere, because there is no
+    /// published track or no live connection.
+    pub fn write_frame(&mut self, now: Instant, frame: Frame) -> bool {
+        let Publication::Live(mid) = self.publication else { return false };
+        let payload_type = self.rtc.codec_config().params().first().map(PayloadParams::pt);
+        let (Some(payload_type), true) = (payload_type, self.rtc.is_connected()) else { return false };
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
+        let time = self.frames.wrapping_mul(FRAME_TICKS);
+        stream.write_rtp(RtpWrite::new(payload_type, u64::from(self.frames).into(), time, now, frame));
         self.frames += 1;
-        Ok(writer.write(payload_type, now, time, frame)?)
+        true
     }
 
     /// Sends a packet on the reliable channel; `false` when the channel is not open or takes no more.
@@ -296,8 +298,7 @@ impl Peer {
         let _ = self.rtc.close();
     }
 
-    /// What there is to do. A timeout that is due is fed at once: a timer would round it up, and a second
-    /// [`Peer::write_frame`] before it is an error in str0m.
+    /// What there is to do. A timeout that is due is fed at once: a timer would round it up, and a frame wait for it.
     pub fn poll(&mut self, now: Instant) -> Result<Out, PeerError> {
         loop {
             match self.rtc.poll_output()? {
@@ -354,24 +355,37 @@ impl Peer {
                 self.ice_lost_since = None;
                 None
             }
-            Event::MediaData(media) => self.hear(&media),
+            Event::RtpPacket(packet) => self.hear(packet),
+            Event::MediaEgressStats(stats) => self.report(&stats),
             Event::ChannelData(packet) => FromPeer::decode(&packet.data).map(PeerEvent::Data),
             Event::Closed => Some(PeerEvent::Lost),
             _ => None,
         }
     }
 
-    fn hear(&mut self, media: &MediaData) -> Option<PeerEvent> {
-        if !self.is_audible(media.mid) {
-            return None;
-        }
-        let (first, last) = (**media.seq_range.start(), **media.seq_range.end());
-        let lost = match self.last_heard {
-            Some((mid, heard)) if mid == media.mid => first.saturating_sub(heard + 1),
-            Some(_) | None => 0,
-        };
-        self.last_heard = Some((media.mid, last));
-        Some(PeerEvent::Audio { packet: media.data.clone(), lost })
+    fn hear(&mut self, packet: RtpPacket) -> Option<PeerEvent> {
+        let source = packet.header.ssrc;
+        let mid = self.rtc.direct_api().stream_rx(&source).map(|stream| stream.mid())?;
+        // Packets without a payload only probe the way.
+        let heard = self.is_audible(mid) && !packet.payload.is_empty();
+        heard.then(|| {
+            PeerEvent::Audio(Packet {
+                source: *source,
+                sequence: *packet.seq_no,
+                time: packet.time.numer(),
+                arrived: packet.timestamp.into(),
+                payload: packet.payload,
+            })
+        })
+    }
+
+    fn report(&self, stats: &MediaEgressStats) -> Option<PeerEvent> {
+        let remote = stats
+            .remote
+            .as_ref()
+            .filter(|_| matches!(self.publication, Publication::Live(mid) if mid == stats.mid))?;
+        let lost = if remote.packets_lost > LOST_MAX { 0 } else { remote.packets_lost };
+        Some(PeerEvent::Report(Report { lost, jitter: ticks(remote.jitter.into()) }))
     }
 
     fn is_audible(&self, mid: Mid) -> bool {

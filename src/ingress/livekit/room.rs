@@ -14,6 +14,8 @@ use crate::ingress::leg::Frame;
 use crate::livekit::socket::{ConnectError, Dialer, SocketError};
 use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Departure, FromRoom, Participant, ToRoom};
+use crate::media::packet::Packet;
+use crate::media::quality::Report;
 use crate::pii::Redacted;
 
 /// More than any path's MTU that WebRTC uses.
@@ -41,11 +43,10 @@ pub enum RoomEvent {
     Subscribed,
     /// The server sent us away.
     Left(Departure),
-    /// A packet of the caller's, and how many were lost before it.
-    Audio {
-        packet: Frame,
-        lost: u64,
-    },
+    /// A packet of the caller's, as it arrived.
+    Audio(Packet),
+    /// What the server says of what we send.
+    Report(Report),
     Data(FromPeer),
     /// Nothing that concerns a call; [`Room::settle`] has work.
     Idle,
@@ -128,8 +129,9 @@ impl Room {
         self.peer.hear_only(tracks);
     }
 
-    pub fn write_frame(&mut self, frame: Frame) -> Result<(), RoomLost> {
-        Ok(self.peer.write_frame(Instant::now().into_std(), frame)?)
+    /// Sends a frame with the next [`Room::next`]; `false` when there is no way to the caller yet, or just now.
+    pub fn write_frame(&mut self, frame: Frame) -> bool {
+        self.peer.write_frame(Instant::now().into_std(), frame)
     }
 
     /// Sends a packet on the reliable data channel; `false` when it could not take it.
@@ -155,9 +157,8 @@ impl Room {
                     let _ = self.udp.try_send_to(&datagram.contents, datagram.destination);
                 }
                 Out::Event(PeerEvent::Connected) => return Ok(Some(RoomEvent::Connected)),
-                Out::Event(PeerEvent::Audio { packet, lost }) => {
-                    return Ok(Some(RoomEvent::Audio { packet, lost }));
-                }
+                Out::Event(PeerEvent::Audio(packet)) => return Ok(Some(RoomEvent::Audio(packet))),
+                Out::Event(PeerEvent::Report(report)) => return Ok(Some(RoomEvent::Report(report))),
                 Out::Event(PeerEvent::Data(data)) => return Ok(Some(RoomEvent::Data(data))),
                 Out::Event(PeerEvent::Lost) => return Err(RoomLost::Unreachable),
                 Out::Wait(until) => {

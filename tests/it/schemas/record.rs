@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dialplane::call::{CallId, Ending, Fault, Refusal};
 use dialplane::lookup::{ConfigSource, Report, Why};
+use dialplane::media::quality::{Quality, Way};
 use dialplane::realtime::Usage;
 use dialplane::record::{CallRecord, ModelUse, RouteTaken, Timing, wire};
 use dialplane::tenant::TenantId;
@@ -54,6 +55,15 @@ pub fn whole() -> CallRecord {
             ended: Duration::from_secs(60),
         },
         barge_ins: 1,
+        media: Some(Quality {
+            received: Way {
+                packets: 2_940,
+                lost: Some(12),
+                jitter: Some(Duration::from_micros(1_340)),
+                longest_gap: Duration::from_millis(83),
+            },
+            sent: Way { packets: 2_985, lost: None, jitter: None, longest_gap: Duration::from_millis(22) },
+        }),
         metadata: BTreeMap::from([("crm".to_owned(), json!(7))]),
         ending: Ending::CallerHungUp,
         ended_at: "2026-03-01T12:01:00.000999Z".parse().unwrap(),

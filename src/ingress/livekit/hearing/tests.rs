@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use super::*;
+use crate::media::FRAME;
+use crate::media::opus::Encoder;
+
+/// Packets of a 500 Hz tone, in order and unhurried.
+fn packets(start: Instant, count: u32) -> Vec<Packet> {
+    let mut encoder = Encoder::new();
+    let tone: Vec<i16> =
+        (0..count as usize * FRAME_SAMPLES).map(|i| if (i / 24) % 2 == 0 { 8000 } else { -8000 }).collect();
+    let frames = tone.chunks_exact(FRAME_SAMPLES).map(|chunk| chunk.try_into().expect("a whole frame"));
+    frames
+        .zip(0..)
+        .map(|(frame, index)| Packet {
+            source: 1,
+            sequence: 100 + u64::from(index),
+            time: 960 * u64::from(index),
+            arrived: start + FRAME * index,
+            payload: encoder.encode(frame),
+        })
+        .collect()
+}
+
+fn is_loud(frame: &Pcm) -> bool {
+    frame.iter().any(|sample| sample.abs() > 1000)
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Lets the time pass up to `end`; what was heard meanwhile.
+fn wait(hearing: &mut Hearing, end: Instant) -> Vec<Pcm> {
+    let mut heard = Vec::new();
+    while hearing.deadline() <= end {
+        heard.extend(hearing.on_time(hearing.deadline()));
+    }
+    heard
+}
+
+/// Feeds the packets at their arrivals, asks at every deadline between, and returns what was heard, with the moments.
+fn hear(start: Instant, packets: &[Packet], end: Instant) -> Vec<(Duration, Pcm)> {
+    let mut hearing = Hearing::new(start);
+    let mut heard = Vec::new();
+    for packet in packets {
+        while hearing.deadline() < packet.arrived {
+            let at = hearing.deadline();
+            heard.extend(hearing.on_time(at).into_iter().map(|frame| (at - start, frame)));
+        }
+        let frames = hearing.packet(packet.arrived, packet);
+        heard.extend(frames.into_iter().map(|frame| (packet.arrived - start, frame)));
+    }
+    while hearing.deadline() <= end {
+        let at = hearing.deadline();
+        heard.extend(hearing.on_time(at).into_iter().map(|frame| (at - start, frame)));
+    }
+    heard
+}
+
+#[test]
+fn a_clean_call_is_heard_without_delay() {
+    let start = Instant::now();
+    let packets = packets(start, 50);
+    let heard = hear(start, &packets, packets[49].arrived);
+    let moments: Vec<Duration> = heard.iter().map(|(at, _)| *at).collect();
+    let expected: Vec<Duration> = packets.iter().map(|packet| packet.arrived - start).collect();
+    assert_eq!(moments, expected);
+}
+
+#[test]
+fn lost_packets_are_replaced_by_as_many_frames_and_nothing_is_late_afterwards() {
+    let start = Instant::now();
+    for lost in [1, 2, 3, 4, 7, 20] {
+        let all = packets(start, 60);
+        let packets: Vec<Packet> =
+            all.into_iter().filter(|packet| !(120..120 + lost).contains(&packet.sequence)).collect();
+        let heard = hear(start, &packets, packets.last().expect("packets").arrived);
+        let surplus = heard.len().abs_diff(60);
+        assert!(surplus <= 1, "{lost} lost: {} frames", heard.len());
+        let quiet = heard.iter().skip(2).filter(|(_, frame)| !is_loud(frame)).count() as u64;
+        assert!(quiet <= lost.saturating_sub(CONCEALED_MAX), "{lost} lost: {quiet} silent");
+        let latest = heard.last().expect("frames").0;
+        assert_eq!(latest, packets.last().expect("packets").arrived - start);
+    }
+}
+
+#[test]
+fn a_packet_up_to_60_ms_late_is_used_and_one_later_than_what_replaced_it_is_not() {
+    let start = Instant::now();
+    for (late, used) in [(1, true), (25, true), (59, true), (130, false)] {
+        let mut packets = packets(start, 40);
+        packets[20].arrived += ms(late);
+        packets.sort_by_key(|packet| packet.arrived);
+        let heard = hear(start, &packets, start + ms(40 * 20));
+        assert_eq!(heard.len(), 40, "{late} ms late");
+        let all_loud = heard.iter().skip(2).all(|(_, frame)| is_loud(frame));
+        assert!(all_loud, "{late} ms late");
+        // What is concealed is not what was said: without the packet another frame stands there.
+        let mut clean = Hearing::new(start);
+        let said: Vec<Pcm> =
+            self::packets(start, 40).iter().flat_map(|packet| clean.packet(packet.arrived, packet)).collect();
+        let same = heard.iter().map(|(_, frame)| frame).eq(said.iter());
+        assert_eq!(same, used, "{late} ms late");
+    }
+}
+
+#[test]
+fn a_silent_network_is_heard_as_silence() {
+    let start = Instant::now();
+    let mut hearing = Hearing::new(start);
+    let heard = wait(&mut hearing, start + Duration::from_secs(1));
+    assert!((46..=50).contains(&heard.len()), "{} frames in a second", heard.len());
+    assert!(!heard.iter().any(is_loud));
+}
+
+#[test]
+fn a_network_that_falls_silent_is_concealed_for_a_moment_and_then_silent() {
+    let start = Instant::now();
+    let packets = packets(start, 20);
+    let heard = hear(start, &packets, start + ms(1000));
+    assert!((46..=50).contains(&heard.len()), "{} frames in a second", heard.len());
+    let loud = heard.iter().filter(|(_, frame)| is_loud(frame)).count();
+    assert!((20..=23).contains(&loud), "{loud} frames of sound");
+    assert!(heard.iter().skip(24).all(|(_, frame)| frame.iter().all(|sample| *sample == 0)));
+}
+
+#[test]
+fn a_stall_of_ours_puts_no_silence_into_what_waited_meanwhile() {
+    let start = Instant::now();
+    let packets = packets(start, 40);
+    let mut hearing = Hearing::new(start);
+    let heard: Vec<Pcm> = packets
+        .iter()
+        .flat_map(|packet| {
+            // For 150 ms nobody looked at the socket, nor at the clock.
+            let stalled = (start + ms(200)..start + ms(350)).contains(&packet.arrived);
+            let now = if stalled { start + ms(350) } else { packet.arrived };
+            hearing.packet(now, packet)
+        })
+        .collect();
+    assert_eq!(heard.len(), 40);
+    assert!(heard.iter().skip(2).all(is_loud));
+}
+
+#[test]
+fn another_source_begins_anew_and_what_is_held_of_the_old_one_is_heard_first() {
+    let start = Instant::now();
+    let mut packets = packets(start, 30);
+    packets.remove(17);
+    for packet in packets.iter_mut().skip(18) {
+        (packet.source, packet.sequence) = (2, packet.sequence - 90);
+    }
+    let heard = hear(start, &packets, start + ms(29 * 20));
+    assert_eq!(heard.len(), 30);
+}
+
+#[test]
+fn a_packet_that_is_not_opus_is_concealed() {
+    let now = Instant::now();
+    let packet = Packet { source: 1, sequence: 1, time: 0, arrived: now, payload: Vec::new().into() };
+    assert_eq!(Hearing::new(now).packet(now, &packet).len(), 1);
+}
