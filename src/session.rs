@@ -15,6 +15,7 @@ pub mod farewell;
 pub mod floor;
 pub mod limits;
 pub mod machine;
+pub mod phrases;
 pub mod run;
 pub mod setup;
 pub mod sounds;

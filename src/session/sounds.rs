@@ -1,6 +1,7 @@
 use std::f32::consts::TAU;
 use std::sync::Arc;
 
+use super::phrases::Phrases;
 use crate::ingress::leg::Frame;
 use crate::media::opus::{Encoder, SILENCE};
 use crate::media::{FRAME_SAMPLES, MODEL_RATE, PcmFrame};
@@ -11,6 +12,7 @@ pub struct Sounds {
     pub silence: Frame,
     /// Played when the model lets the caller wait, so that nobody thinks the line is dead.
     pub comfort: Arc<[Frame]>,
+    pub phrases: Phrases,
 }
 
 /// Two soft notes, 200 ms each: a fourth apart, in the middle of the telephone band.
@@ -23,7 +25,7 @@ impl Default for Sounds {
     fn default() -> Self {
         let mut encoder = Encoder::new();
         let comfort = NOTES.into_iter().flat_map(note).map(|frame| encoder.encode(&frame)).collect();
-        Self { silence: SILENCE.into(), comfort }
+        Self { silence: SILENCE.into(), comfort, phrases: Phrases::default() }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::session::phrases::Phrases;
 
 const SPEECH: u8 = 1;
 const COMFORT: u8 = 2;
@@ -13,7 +14,8 @@ struct Talk {
 
 impl Talk {
     fn new() -> Self {
-        let sounds = Sounds { silence: Arc::from([SILENCE]), comfort: [Arc::from([COMFORT]); 1].into() };
+        let comfort = [Arc::from([COMFORT]); 1].into();
+        let sounds = Sounds { silence: Arc::from([SILENCE]), comfort, phrases: Phrases::default() };
         let (mut floor, now) = (Floor::new(sounds), Instant::now());
         floor.open(false, now);
         floor.start(now + FRAME);

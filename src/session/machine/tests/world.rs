@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::moods::{Route, Trouble};
 use super::*;
+use crate::session::phrases::Phrases;
 
 /// A call's surroundings: what they will do, and what the machine did to them.
 pub(super) struct World {
@@ -68,6 +69,7 @@ impl World {
             sounds: Sounds {
                 silence: Arc::from([SILENCE]),
                 comfort: vec![Frame::from([COMFORT]); 10].into(),
+                phrases: Phrases::default(),
             },
             phase: MS * rng.random_range(0..20),
         };

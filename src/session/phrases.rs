@@ -1,0 +1,118 @@
+use std::sync::{Arc, OnceLock};
+
+use crate::media::clip::Clip;
+
+/// What we say ourselves, when no model is there to say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phrase {
+    /// No model serves the call any more, and the caller is about to be let go.
+    Apology,
+    /// As the apology, and the caller is about to be transferred.
+    Connecting,
+    /// The call must end now, and nothing is wrong with it.
+    Goodbye,
+}
+
+/// The recordings of every phrase, each encoded when it is first needed. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Phrases(Arc<[Recording]>);
+
+#[derive(Debug)]
+struct Recording {
+    phrase: Phrase,
+    /// The primary subtag of BCP 47.
+    language: &'static str,
+    wav: &'static [u8],
+    clip: OnceLock<Arc<Clip>>,
+}
+
+/// Stands in for every language that has no recordings.
+const ENGLISH: &str = "en";
+
+macro_rules! recordings {
+    ($($phrase:ident $file:literal: $($language:literal),+;)+) => {
+        [$($(Recording {
+            phrase: Phrase::$phrase,
+            language: $language,
+            wav: include_bytes!(concat!("../../assets/", $file, ".", $language, ".wav")),
+            clip: OnceLock::new(),
+        }),+),+]
+    };
+}
+
+impl Default for Phrases {
+    fn default() -> Self {
+        Self(Arc::new(recordings! {
+            Apology "apology": "en", "de", "es", "fr", "it";
+            Connecting "connecting": "en", "de", "es", "fr", "it";
+            Goodbye "goodbye": "en", "de", "es", "fr", "it";
+        }))
+    }
+}
+
+impl Phrases {
+    /// In the language of a BCP 47 tag, such as `de-AT`, or in English.
+    pub fn get(&self, phrase: Phrase, language: Option<&str>) -> Arc<Clip> {
+        let primary = language.and_then(|tag| tag.split('-').next()).unwrap_or(ENGLISH);
+        let in_language = |language: &str| {
+            self.0.iter().find(|of| of.phrase == phrase && of.language.eq_ignore_ascii_case(language))
+        };
+        let found = in_language(primary).or_else(|| in_language(ENGLISH));
+        found.expect("every phrase is recorded in English").clip()
+    }
+}
+
+impl Recording {
+    fn clip(&self) -> Arc<Clip> {
+        let read = || Arc::new(Clip::read(self.wav).expect("a test reads every recording"));
+        Arc::clone(self.clip.get_or_init(read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::media::opus::Decoder;
+
+    #[test]
+    fn every_recording_is_short_loud_enough_and_not_too_loud() {
+        for recording in Phrases::default().0.iter() {
+            let (clip, mut decoder) = (recording.clip(), Decoder::new());
+            let context = format!("{:?} in {}", recording.phrase, recording.language);
+            assert!((3..9).contains(&clip.length().as_secs()), "{context}: {:?}", clip.length());
+            let pcm: Vec<f64> = clip
+                .frames()
+                .flat_map(|frame| decoder.decode(frame).expect("Opus"))
+                .map(|sample| f64::from(sample) / 32_768.0)
+                .collect();
+            let peak = pcm.iter().fold(0.0, |peak: f64, sample| peak.max(sample.abs()));
+            assert!(peak < 0.95, "{context}: peak {peak}");
+            // Of the frames that are speech, not pauses.
+            let powers = pcm.chunks(480).map(|frame| frame.iter().map(|s| s * s).sum::<f64>() / 480.0);
+            let speech: Vec<f64> = powers.filter(|power| *power > 1e-4).collect();
+            let level = 10.0 * (speech.iter().sum::<f64>() / speech.len() as f64).log10();
+            assert!((-18.0..-14.0).contains(&level), "{context}: {level} dBFS");
+        }
+    }
+
+    #[test]
+    fn a_language_is_found_by_its_first_subtag_and_english_stands_in() {
+        let phrases = Phrases::default();
+        let english = phrases.get(Phrase::Apology, Some("en"));
+        for (language, is_english) in [
+            (None, true),
+            (Some("en-GB"), true),
+            (Some("pt-BR"), true),
+            (Some(""), true),
+            (Some("de"), false),
+            (Some("DE-at"), false),
+        ] {
+            let found = phrases.get(Phrase::Apology, language);
+            assert_eq!(found == english, is_english, "{language:?}");
+        }
+        assert_ne!(english.length(), Duration::ZERO);
+        assert_ne!(phrases.get(Phrase::Goodbye, None), english);
+    }
+}
