@@ -15,7 +15,7 @@ use dialplane::lookup::wire::Request;
 use dialplane::lookup::{Budget, CacheBounds, ConfigSource, Lookup, Policy, Unmatched};
 use dialplane::telemetry::Metrics;
 use dialplane::tenant::wire::BackendAnswer;
-use dialplane::tenant::{Agent, By, Facet, TenantId};
+use dialplane::tenant::{Agent, By, Facet, TenantId, Transfers};
 use dialplane::tls::Tls;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -54,7 +54,14 @@ fn call(caller: usize) -> Call {
 fn routed(backend: Option<Backend>) -> Routed {
     let id = TenantId::parse("acme-dental").unwrap();
     Routed {
-        tenant: Arc::new(Tenant { id, name: None, tier: None, backend, limits: Limits::default() }),
+        tenant: Arc::new(Tenant {
+            id,
+            name: None,
+            tier: None,
+            backend,
+            limits: Limits::default(),
+            transfers: Transfers::default(),
+        }),
         route: "front-desk".into(),
         matched: Match::Exact,
         action: Action::Answer { agent: Some(Arc::default()) },
@@ -80,6 +87,7 @@ async fn filled(cache_by: Option<By>) -> (Lookup, Routed) {
     let policy = Policy {
         router: None,
         default: Agent::default(),
+        transfers: Transfers::default(),
         unmatched: Unmatched::Ask,
         budget: Budget { connect: ample, attempt: ample, whole: ample },
         cache: CacheBounds::default(),

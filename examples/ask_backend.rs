@@ -18,7 +18,7 @@ use dialplane::lookup::{
     Answer, Budget, CacheBounds, ConfigSource, Decision, Lookup, Policy, Unmatched, Why,
 };
 use dialplane::telemetry::Metrics;
-use dialplane::tenant::{Agent, Greeting, TenantId};
+use dialplane::tenant::{Agent, Greeting, TenantId, Transfers};
 use dialplane::tls::Tls;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
@@ -67,6 +67,7 @@ async fn ask(url: &Url, secrets: Vec<Secret>, now: Timestamp) -> anyhow::Result<
     let policy = Policy {
         router: None,
         default: Agent::default(),
+        transfers: Transfers::default(),
         unmatched: Unmatched::Ask,
         budget,
         cache: CacheBounds::default(),
@@ -77,6 +78,7 @@ async fn ask(url: &Url, secrets: Vec<Secret>, now: Timestamp) -> anyhow::Result<
         name: Some("Acme Dental".to_owned()),
         tier: None,
         limits: Limits::default(),
+        transfers: Transfers::default(),
         backend: Some(backend),
     };
     let routed = Routed {

@@ -100,6 +100,7 @@ impl App {
         let policy = lookup::Policy {
             router: settings.backend,
             default: default_agent,
+            transfers: settings.transfers,
             unmatched,
             budget,
             cache: settings.cache,

@@ -19,15 +19,15 @@ use std::time::Duration;
 
 use variables::Variables;
 
-use crate::dialplan::Backend;
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
+use crate::dialplan::{Backend, read_transfers};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
 use crate::http::address::Reach;
 use crate::livekit::Project;
 use crate::lookup::{Budget, CacheBounds, Unmatched};
 use crate::realtime::Provider;
 use crate::telemetry::logs::Format;
-use crate::tenant::Agent;
+use crate::tenant::{Agent, Transfers};
 
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,8 @@ pub struct Settings {
     pub cache: CacheBounds,
     /// The lowest rung of the answer ladder: `[default_agent]` over the built-in prompt and greeting.
     pub default_agent: Agent,
+    /// Where the callers of no tenant may be handed on to.
+    pub transfers: Transfers,
     /// `[unmatched] action`; see [`Settings::unmatched`].
     pub unmatched_action: Option<Unmatched>,
     pub dialplans: Option<PathBuf>,
@@ -61,8 +63,16 @@ pub struct Settings {
     pub drain: Duration,
 }
 
-const FILE_KEYS: Keys =
-    Keys::only(&["livekit", "trunk", "provider", "call_config", "default_agent", "unmatched", "addresses"]);
+const FILE_KEYS: Keys = Keys::only(&[
+    "livekit",
+    "trunk",
+    "provider",
+    "call_config",
+    "default_agent",
+    "transfers",
+    "unmatched",
+    "addresses",
+]);
 
 /// The `[[trunk]]` tables alone of the file at `path`, or else at `DIALPLANE_CONFIG`, or none: who only asks where
 /// calls go needs no keys. With them comes what is wrong with them.
@@ -151,6 +161,7 @@ impl Settings {
         let call_config = call_config::read(&root, variables, surroundings);
         let tenants_reach = call_config::read_addresses(&root);
         let default_agent = sections::read_default_agent(&root);
+        let transfers = root.get("transfers").map(|value| read_transfers(&value)).unwrap_or_default();
         let unmatched_action = sections::read_unmatched(&root, call_config.names_backend);
         let http = variables
             .parsed("DIALPLANE_HTTP", "an address and port such as 127.0.0.1:8080", |text| text.parse().ok());
@@ -167,6 +178,7 @@ impl Settings {
             budget: call_config.budget,
             cache: call_config.cache,
             default_agent,
+            transfers,
             unmatched_action,
             dialplans: variables.get("DIALPLANE_DIALPLANS").map(PathBuf::from),
             records: variables.get("DIALPLANE_RECORDS").map(PathBuf::from),

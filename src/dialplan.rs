@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use action::read_transfers;
 pub use agent::{AGENT_KEYS, read_agent};
 pub use diff::{Change, Destinations, diff};
 pub use explain::{Explanation, Step};
@@ -42,7 +43,7 @@ use crate::call::{Call, Destination, Refusal};
 use crate::http::sign::Secret;
 use crate::media::clip::Clip;
 use crate::pii::Redacted;
-use crate::tenant::{Agent, By, TenantId};
+use crate::tenant::{Agent, By, TenantId, Transfers};
 
 /// A tenant as its dialplan file describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,8 @@ pub struct Tenant {
     pub tier: Option<String>,
     pub backend: Option<Backend>,
     pub limits: Limits,
+    /// Where its callers may be handed on to while an agent talks with them.
+    pub transfers: Transfers,
 }
 
 /// Where a tenant's own webhook is (`[backend]`), or the router's (`[call_config]`).

@@ -49,6 +49,7 @@
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, what is kept of it, the answer ladder | call, media, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
+//! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
@@ -82,3 +83,4 @@ pub mod store;
 pub mod telemetry;
 pub mod tenant;
 pub mod tls;
+pub mod tools;

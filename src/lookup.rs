@@ -18,7 +18,7 @@ use crate::call::{Destination, E164, Refusal};
 use crate::dialplan::Backend;
 use crate::http::Client;
 use crate::media::clip::Clip;
-use crate::tenant::{Agent, CallConfig, TenantId};
+use crate::tenant::{Agent, CallConfig, TenantId, Transfers};
 pub use search::Lookup;
 
 /// What becomes of a call to a number that no route knows.
@@ -96,6 +96,8 @@ pub struct Policy {
     pub router: Option<Backend>,
     /// The last layer of every answer.
     pub default: Agent,
+    /// What calls without a tenant are granted.
+    pub transfers: Transfers,
     pub unmatched: Unmatched,
     pub budget: Budget,
     pub cache: CacheBounds,
@@ -262,7 +264,7 @@ pub struct Report {
 /// What to do with the call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    Answer(CallConfig),
+    Answer(Box<CallConfig>),
     Refuse(Refusal),
     /// Answer, play this and hang up.
     Play(Arc<Clip>),

@@ -2,6 +2,7 @@
 
 mod caching;
 pub mod template;
+mod tools;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use caching::{By, Caching, Facet, Windows};
+pub use tools::{ToolName, TransferTo, Transfers};
 
 use crate::pii::Redacted;
 use template::Variables;
@@ -117,6 +119,8 @@ pub struct Agent {
     pub start_message: Choice<Redacted<String>>,
     pub greeting: Choice<GreetingMode>,
     pub language: Choice<String>,
+    /// Which it has; [`Choice::Unsaid`]: all.
+    pub tools: Choice<Vec<ToolName>>,
     pub max_duration: Choice<Duration>,
 }
 
@@ -136,6 +140,7 @@ impl Agent {
             start_message: self.start_message.or(lower.start_message),
             greeting: self.greeting.or(lower.greeting),
             language: self.language.or(lower.language),
+            tools: self.tools.or(lower.tools),
             max_duration: self.max_duration.or(lower.max_duration),
         }
     }
@@ -164,6 +169,9 @@ pub struct CallConfig {
     pub temperature: Option<f64>,
     pub greeting: Greeting,
     pub language: Option<String>,
+    pub tools: Vec<ToolName>,
+    /// The destinations that the call's tenant was granted.
+    pub transfers: Transfers,
     pub max_duration: Option<Duration>,
     /// The backend's `metadata`, copied into the record untouched.
     pub metadata: BTreeMap<String, serde_json::Value>,
@@ -179,6 +187,11 @@ impl CallConfig {
             (GreetingMode::Say, Some(words)) => Greeting::Say(words),
             (GreetingMode::Say, None) => Greeting::FromPrompt,
         };
+        let tools = match agent.tools {
+            Choice::Unsaid => ToolName::ALL.to_vec(),
+            Choice::Nothing => Vec::new(),
+            Choice::This(tools) => tools,
+        };
         Self {
             prompt: agent.prompt.chosen(),
             model: agent.model.chosen(),
@@ -186,6 +199,8 @@ impl CallConfig {
             temperature: agent.temperature.chosen(),
             greeting,
             language: agent.language.chosen(),
+            tools,
+            transfers: Transfers::default(),
             max_duration: agent.max_duration.chosen(),
             metadata,
             variables: Variables::new(),

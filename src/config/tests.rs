@@ -161,6 +161,9 @@ token = "env:CLOUD_KEY"
 prompt = "Say where to call instead."
 voice = "marin"
 
+[transfers]
+operator = "tel:+15557770001"
+
 [unmatched]
 action = "reject"
 "#;
@@ -184,6 +187,7 @@ fn the_file_is_read_and_variables_lie_over_it() {
     assert_eq!(settings.backend.as_ref().expect("a backend").secrets, secrets(["cloud", "sk-secret"]));
     assert_eq!(settings.default_agent.prompt, Choice::This("Say where to call instead.".into()));
     assert!(matches!(settings.default_agent.start_message, Choice::This(_)), "the built-in greeting stays");
+    assert_eq!(settings.transfers.names().collect::<Vec<_>>(), ["operator"]);
     assert_eq!(settings.unmatched_action, Some(Unmatched::Reject));
 
     let over = [
@@ -300,7 +304,7 @@ fn the_errors_of_file_and_variables_come_together() {
          [call_config]"
             .into(),
         "dialplane.toml:22:2: found the unknown key \"watchdogs\"; accepted: livekit, trunk, provider, call_config, \
-         default_agent, unmatched, addresses"
+         default_agent, transfers, unmatched, addresses"
             .into(),
         "LIVEKIT_URL: found beside 2 [[livekit]]; accepted: beside one at most".into(),
         "DIALPLANE_LOG: found \"xml\"; accepted: human or json".into(),

@@ -8,6 +8,7 @@ use super::Action;
 use crate::call::{Destination, Refusal};
 use crate::document::{Surroundings, Value, shown};
 use crate::media::clip::Clip;
+use crate::tenant::Transfers;
 
 /// Recordings by what their files hold, so that one that has not changed is not encoded again.
 #[derive(Debug, Default)]
@@ -64,6 +65,23 @@ impl<'a> Actions<'a> {
             }
         }
     }
+}
+
+/// Reads `[transfers]`: where callers may be handed on to, each destination under a name.
+pub fn read_transfers(value: &Value<'_>) -> Transfers {
+    const ACCEPTED: &str = "a table of names and destinations";
+    let entries = value.entries(ACCEPTED);
+    if entries.len() > Transfers::MOST {
+        let accepted = format!("at most {}", Transfers::MOST);
+        value.report_found(&format!("{} destinations", entries.len()), &accepted);
+    }
+    let read = |(name, value): (&str, Value<'_>)| {
+        if !Transfers::is_name(name) {
+            value.report_found(&format!("the name {}", shown(name)), Transfers::NAME);
+        }
+        Some((name.into(), read_destination(&value)?))
+    };
+    Transfers::new(entries.into_iter().filter_map(read))
 }
 
 /// A `tel:` or `sip:` address, or a number in international form.

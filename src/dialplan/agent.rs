@@ -1,11 +1,11 @@
 use crate::document::{Keys, Table, Value};
 use crate::pii::Redacted;
-use crate::tenant::{Agent, Choice};
+use crate::tenant::{Agent, Choice, ToolName};
 
 /// The keys of a dialplan's `[agent.NAME]` and of the settings' `[default_agent]`.
 pub const AGENT_KEYS: Keys = Keys {
-    accepted: &["model", "voice", "prompt", "greeting", "temperature", "language"],
-    not_yet: &["provider", "tools", "variables", "interruptible", "transcription"],
+    accepted: &["model", "voice", "prompt", "greeting", "temperature", "language", "tools"],
+    not_yet: &["provider", "variables", "interruptible", "transcription"],
 };
 
 /// Reads an agent from a table opened with [`AGENT_KEYS`]. `""` means explicitly none.
@@ -34,8 +34,15 @@ pub fn read_agent(table: &Table<'_>) -> Agent {
         temperature,
         start_message: spoken("greeting"),
         language,
+        tools: table.get("tools").and_then(|value| read_tools(&value)).map_or(Choice::Unsaid, Choice::This),
         ..Agent::default()
     }
+}
+
+fn read_tools(value: &Value<'_>) -> Option<Vec<ToolName>> {
+    let items = value.items(ToolName::ACCEPTED)?;
+    let names: Vec<_> = items.iter().map(|item| item.choice(ToolName::ALL.map(ToolName::name))).collect();
+    names.into_iter().map(|name| ToolName::from_name(name?)).collect()
 }
 
 fn choice<T>(value: &Value<'_>, accepted: &str, parse: impl FnOnce(String) -> Option<T>) -> Choice<T> {

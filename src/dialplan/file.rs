@@ -12,7 +12,7 @@ use super::limits::{LIMITS_KEYS, read_limits};
 use super::numbers_file::{self, Entry};
 use super::route::{Called, Names, Route, read_routes};
 use super::trunk::Trunks;
-use super::{AGENT_KEYS, Action, Backend, Tenant, read_agent};
+use super::{AGENT_KEYS, Action, Backend, Tenant, read_agent, read_transfers};
 use crate::call::Country;
 use crate::document::{Diagnostic, Document, Keys, Place, Surroundings, Table, Value, nearest, shown};
 use crate::media::clip::Clip;
@@ -29,6 +29,7 @@ const FILE_KEYS: Keys = Keys::only(&[
     "backend",
     "agent",
     "limits",
+    "transfers",
 ]);
 const NUMBERS_KEYS: Keys = Keys::only(&["country"]);
 const NUMBERS_FILE_KEYS: Keys = Keys::only(&["path"]);
@@ -101,6 +102,7 @@ pub(super) fn read(
     let mut actions = Actions::new(surroundings, clips);
     let limits = root.table("limits", LIMITS_KEYS);
     let limits = limits.map(|table| read_limits(&table, &mut actions)).unwrap_or_default();
+    let transfers = root.get("transfers").map(|value| read_transfers(&value)).unwrap_or_default();
     let country = read_country(&root);
     let mut agents = Agents::read(&root, limits.max_duration);
     let mut routes =
@@ -113,7 +115,7 @@ pub(super) fn read(
     agents.warn_of_unused();
     let file = TenantFile {
         place: id_value.map_or_else(|| root.place(), |value| value.place()),
-        tenant: id.map(|id| Arc::new(Tenant { id, name, tier, backend, limits })),
+        tenant: id.map(|id| Arc::new(Tenant { id, name, tier, backend, limits, transfers })),
         routes,
         numbers,
         recordings: actions.recordings,

@@ -206,7 +206,7 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
     let expected = [
         "2:10: tenant: found \"acme dental\"; accepted: 1 to 128 letters, digits, '-' and '_'".to_owned(),
         "3:1: found the unknown key \"shedule\", did you mean schedule?; accepted: tenant, name, tier, numbers, \
-         route, schedule, numbers_file, backend, agent, limits"
+         route, schedule, numbers_file, backend, agent, limits, transfers"
             .into(),
         "6:11: country: found \"Germany\"; accepted: an ISO 3166 code of two letters, such as US".into(),
         format!("10:27: called: found a range in [..] that ends before it begins; accepted: {accepted}"),

@@ -132,7 +132,7 @@ mod tests {
     use crate::call::{Caller, Origin, Trunk};
     use crate::dialplan::{Action, Limits, Match, Tenant};
     use crate::http::sign::Secret;
-    use crate::tenant::TenantId;
+    use crate::tenant::{TenantId, Transfers};
 
     fn backend() -> Backend {
         let secrets = vec![Secret::parse("secret").unwrap()];
@@ -151,7 +151,14 @@ mod tests {
     fn routed(tenant: &str, route: &str) -> Routed {
         let id = TenantId::parse(tenant).unwrap();
         Routed {
-            tenant: Arc::new(Tenant { id, name: None, tier: None, backend: None, limits: Limits::default() }),
+            tenant: Arc::new(Tenant {
+                id,
+                name: None,
+                tier: None,
+                backend: None,
+                limits: Limits::default(),
+                transfers: Transfers::default(),
+            }),
             route: route.into(),
             matched: Match::Exact,
             action: Action::Answer { agent: None },

@@ -10,7 +10,7 @@ use crate::dialplan::{Action, Backend, Routed};
 use crate::media::clip::Clip;
 use crate::tenant::template::Names;
 use crate::tenant::wire::{BackendAction, BackendAnswer};
-use crate::tenant::{Agent, CallConfig, TenantId};
+use crate::tenant::{Agent, CallConfig, TenantId, Transfers};
 
 /// The first rung of a call's ladder.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,9 +57,12 @@ pub(super) fn decided(routed: Option<&Routed>, decision: Decision) -> Answer {
 }
 
 /// The dialplan's agent and the default prompt, without a backend.
-pub(super) fn below(routed: Option<&Routed>, default: &Agent, why: Why) -> Answer {
-    let (agent, source) = lower(routed, tenant_of(routed).as_ref(), default);
-    let decision = Decision::Answer(CallConfig::of(agent, BTreeMap::new()));
+pub(super) fn below(routed: Option<&Routed>, default: &Agent, transfers: &Transfers, why: Why) -> Answer {
+    let tenant = tenant_of(routed);
+    let (agent, source) = lower(routed, tenant.as_ref(), default);
+    let transfers = granted(routed, tenant.as_ref(), transfers).clone();
+    let config = CallConfig { transfers, ..CallConfig::of(agent, BTreeMap::new()) };
+    let decision = Decision::Answer(Box::new(config));
     answer(tenant_of(routed), decision, source, Some(why), Vec::new())
 }
 
@@ -69,10 +72,11 @@ pub(super) fn merge(
     owner: Owner,
     routed: Option<&Routed>,
     default: &Agent,
+    transfers: &Transfers,
 ) -> Answer {
     let said = match outcome {
         Ok(said) => said,
-        Err(why) => return below(routed, default, why),
+        Err(why) => return below(routed, default, transfers, why),
     };
     let mut warnings = said.warnings.clone();
     let tenant = match (owner, &said.tenant) {
@@ -84,22 +88,48 @@ pub(super) fn merge(
         (Owner::Tenant, Some(_)) | (_, None) => tenant_of(routed),
     };
     let (under, source) = lower(routed, tenant.as_ref(), default);
-    match said.action {
-        BackendAction::Reject(refusal) => {
-            answer(tenant, Decision::Refuse(refusal), ConfigSource::Backend, None, warnings)
+    let transfers = granted(routed, tenant.as_ref(), transfers);
+    let config = |agent: Agent| {
+        let (variables, metadata) = (said.variables.clone(), said.metadata.clone());
+        let config = CallConfig::of(agent, metadata);
+        Box::new(CallConfig { variables, transfers: transfers.clone(), ..config })
+    };
+    let to = match &said.action {
+        BackendAction::Transfer(wanted) => {
+            let to = transfers.find(wanted);
+            if to.is_none() {
+                warnings.push(NOT_GRANTED.to_owned());
+            }
+            to
         }
-        BackendAction::Default => {
-            let (variables, metadata) = (said.variables.clone(), said.metadata.clone());
-            let config = CallConfig { variables, ..CallConfig::of(under, metadata) };
-            answer(tenant, Decision::Answer(config), source, Some(Why::Declined), warnings)
+        BackendAction::Answer | BackendAction::Reject(_) | BackendAction::Default => None,
+    };
+    let (decision, source, why) = match (&said.action, to) {
+        (BackendAction::Reject(refusal), _) => (Decision::Refuse(*refusal), ConfigSource::Backend, None),
+        (BackendAction::Default, _) => (Decision::Answer(config(under)), source, Some(Why::Declined)),
+        (BackendAction::Transfer(_), Some(to)) => {
+            (Decision::Transfer(to.clone()), ConfigSource::Backend, None)
         }
-        BackendAction::Answer | BackendAction::Transfer(_) => {
-            let (variables, metadata) = (said.variables.clone(), said.metadata.clone());
+        (BackendAction::Answer | BackendAction::Transfer(_), _) => {
             let agent = said.agent.clone().over(under);
-            let config = CallConfig { variables, ..CallConfig::of(agent, metadata) };
-            answer(tenant, Decision::Answer(config), ConfigSource::Backend, None, warnings)
+            (Decision::Answer(config(agent)), ConfigSource::Backend, None)
         }
-    }
+    };
+    answer(tenant, decision, source, why, warnings)
+}
+
+const NOT_GRANTED: &str =
+    "transfer.to: found a destination that no [transfers] of this tenant names; the call is answered";
+
+/// Where the call may be handed on to. What a tenant's file grants is that tenant's, and what the settings grant is
+/// for calls of no tenant that a route names.
+fn granted<'a>(
+    routed: Option<&'a Routed>,
+    tenant: Option<&TenantId>,
+    settings: &'a Transfers,
+) -> &'a Transfers {
+    let routed = routed.filter(|routed| tenant == Some(&routed.tenant.id));
+    routed.map_or(settings, |routed| &routed.tenant.transfers)
 }
 
 /// The answer with the names in its prompt and greeting filled in for this call.
@@ -115,9 +145,9 @@ pub(super) fn fill(mut answer: Answer, call: &Call, routed: Option<&Routed>) -> 
         route: routed.map(|routed| &*routed.route),
         variables: &variables,
     };
-    let (config, warnings) = names.fill(config);
+    let (config, warnings) = names.fill(*config);
     answer.report.warnings.extend(warnings);
-    answer.decision = Decision::Answer(config);
+    answer.decision = Decision::Answer(Box::new(config));
     answer
 }
 

@@ -287,8 +287,10 @@ impl Ticket {
             Said::Answer(answer) => {
                 let windows = answer.caching.windows;
                 let windows = match answer.action {
-                    BackendAction::Answer | BackendAction::Transfer(_) => windows,
-                    BackendAction::Reject(_) | BackendAction::Default => brief(windows),
+                    BackendAction::Answer => windows,
+                    BackendAction::Reject(_) | BackendAction::Transfer(_) | BackendAction::Default => {
+                        brief(windows)
+                    }
                 };
                 (windows, answer.caching.by.unwrap_or(self.otherwise))
             }

@@ -74,12 +74,12 @@ impl Lookup {
     /// longer than the budget and never fails. `now` dates the request's signature.
     pub async fn resolve(&self, call: &Call, routed: Option<&Routed>, now: Timestamp) -> Answer {
         let started = Instant::now();
-        let Policy { router, default, unmatched, budget, .. } = &self.policy;
+        let Policy { router, default, transfers, unmatched, budget, .. } = &self.policy;
         let mut answer = match ladder::first(routed, router.as_ref(), *unmatched) {
             Step::Refuse(refusal) => ladder::decided(routed, Decision::Refuse(refusal)),
             Step::Play(clip) => ladder::decided(routed, Decision::Play(Arc::clone(clip))),
             Step::Transfer(to) => ladder::decided(routed, Decision::Transfer(to.clone())),
-            Step::Below(why) => ladder::below(routed, default, why),
+            Step::Below(why) => ladder::below(routed, default, transfers, why),
             Step::Ask(backend, owner) => {
                 let facts = Facts::of(call, routed, backend, &self.seed);
                 let (deadline, print) = (started + budget.whole, facts.print());
@@ -89,7 +89,7 @@ impl Lookup {
                     Said::Answer(answer) => Ok(answer),
                     Said::Unknown => Err(Why::Unknown),
                 });
-                let mut answer = ladder::merge(outcome, owner, routed, default);
+                let mut answer = ladder::merge(outcome, owner, routed, default, transfers);
                 let report = &mut answer.report;
                 if report.source == ConfigSource::Backend {
                     (report.source, report.why) = (found.source, found.why);

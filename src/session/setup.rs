@@ -76,7 +76,7 @@ impl Setup {
             Decision::Answer(config) => {
                 self.greeting = config.greeting != Greeting::None && !paced;
                 self.enter(Stage::Opening, now + timings.model_open);
-                Some(Step::OpenModel(Box::new(config)))
+                Some(Step::OpenModel(config))
             }
         }
     }

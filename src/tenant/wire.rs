@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::template::{Variables, is_variable_name};
-use super::{Agent, By, Caching, Choice, GreetingMode, TenantId, Windows};
-use crate::call::{Destination, Refusal};
+use super::{Agent, By, Caching, Choice, GreetingMode, TenantId, ToolName, TransferTo, Windows};
+use crate::call::Refusal;
 use crate::pii::Redacted;
 use fields::Fields;
 
@@ -43,8 +43,8 @@ pub struct BackendAnswer {
 pub enum BackendAction {
     Answer,
     Reject(Refusal),
-    /// Not used by this version: the call is answered.
-    Transfer(Destination),
+    /// Answered and handed on, if the tenant was granted that destination.
+    Transfer(TransferTo),
     /// Leave it to the next rung.
     Default,
 }
@@ -64,7 +64,6 @@ impl BackendAnswer {
         let metadata = metadata(&mut fields);
         let caching = caching(&mut fields);
         let variables = variables(&mut fields);
-        fields.refuse("tools", "not read by this version");
         if matches!(agent.language, Choice::This(_)) {
             fields.refuse("language", "not used by this version");
         }
@@ -80,7 +79,7 @@ fn action(fields: &mut Fields) -> BackendAction {
     let reason = reject.take("reason", REASONS, |v| Refusal::from_name(v.as_str()?));
     fields.absorb(reject);
     let mut transfer = fields.object("transfer");
-    let to = transfer.take("to", Destination::ACCEPTED, |v| Destination::parse(v.as_str()?));
+    let to = transfer.take("to", TransferTo::ACCEPTED, |v| TransferTo::parse(v.as_str()?));
     fields.absorb(transfer);
     let word = fields
         .take("action", ACTIONS, |value| value.as_str().filter(|w| WORDS.contains(w)).map(str::to_owned));
@@ -88,7 +87,9 @@ fn action(fields: &mut Fields) -> BackendAction {
         Some("reject") => BackendAction::Reject(reason.unwrap_or(Refusal::Declined)),
         Some("default") => BackendAction::Default,
         Some("transfer") => {
-            fields.warn("action", "transfer is not used by this version");
+            if to.is_none() {
+                fields.warn("action", "transfer without a destination; the call is answered");
+            }
             to.map_or(BackendAction::Answer, BackendAction::Transfer)
         }
         Some(_) | None => BackendAction::Answer,
@@ -116,6 +117,10 @@ fn agent(fields: &mut Fields) -> Agent {
             _ => None,
         }),
         language: fields.text("language", MAX_NAME),
+        tools: fields.choose("tools", ToolName::ACCEPTED, |value| {
+            let names = value.as_array()?.iter();
+            names.map(|name| ToolName::from_name(name.as_str()?)).collect()
+        }),
         max_duration,
     }
 }

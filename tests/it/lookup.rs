@@ -20,7 +20,7 @@ use dialplane::lookup::{
     Answer, Budget, CacheBounds, ConfigSource, Decision, Lookup, Policy, Unmatched, Why,
 };
 use dialplane::telemetry::Metrics;
-use dialplane::tenant::{Agent, Choice, Greeting, TenantId};
+use dialplane::tenant::{Agent, Choice, Greeting, TenantId, Transfers};
 use dialplane::tls::Tls;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -70,6 +70,7 @@ pub fn routed(backend: Option<Backend>) -> Routed {
         tier: None,
         backend,
         limits: Limits::default(),
+        transfers: Transfers::default(),
     };
     Routed {
         tenant: Arc::new(tenant),
@@ -91,6 +92,7 @@ fn policy() -> Policy {
     Policy {
         router: None,
         default: Agent { prompt: Choice::This("default".into()), ..Agent::default() },
+        transfers: Transfers::default(),
         unmatched: Unmatched::Ask,
         budget: Budget::default(),
         cache: CacheBounds::default(),

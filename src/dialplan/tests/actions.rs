@@ -6,6 +6,7 @@ use super::*;
 use crate::call::Destination;
 use crate::media::clip::Clip;
 use crate::media::clip::samples::{SPEC, wav};
+use crate::tenant::{Choice, ToolName};
 
 /// Recordings beside the dialplans.
 #[derive(Default)]
@@ -63,6 +64,20 @@ fn a_route_plays_a_recording_or_transfers() {
 }
 
 #[test]
+fn a_file_grants_destinations_by_name_and_an_agent_has_all_tools_or_those_it_names() {
+    let text = "tenant = 'a'\n[[route]]\nid = 'one'\ncalled = '+15557770001'\nagent = 'one'\n[agent.one]\n\
+                tools = ['hang_up']\n[transfers]\nbilling = '+1 555 777 0098'\nsales = 'sip:sales@pbx.acme.example'\n";
+    let loaded = load(&[source("a.toml", 0, text)], &Recordings::default());
+    assert_eq!(lines(&loaded), [""; 0]);
+    let routed = loaded.dialplan.resolve(&call_to("+15557770001"), NOW).expect("a route");
+    let transfers = &routed.tenant.transfers;
+    assert_eq!(transfers.names().collect::<Vec<_>>(), ["billing", "sales"]);
+    assert_eq!(transfers.named("billing"), Destination::parse("tel:+15557770098").as_ref());
+    let Action::Answer { agent: Some(agent) } = routed.action else { panic!("it answers") };
+    assert_eq!(agent.tools, Choice::This(vec![ToolName::HangUp]));
+}
+
+#[test]
 fn a_recording_that_changes_is_read_again_and_a_bad_one_keeps_the_last() {
     let (mut set, sources) = (Set::default(), file("play = 'closed.wav'"));
     let mut load = |bytes: Vec<u8>| {
@@ -113,6 +128,21 @@ fn what_a_route_cannot_do_is_told() {
         (
             "[limits]\nwhen_full = { play = 'cd.wav' }".into(),
             "6:22: when_full.play: found 44100 Hz in \"cd.wav\"".into(),
+        ),
+        (
+            "[transfers]\nbilling = 'tel:5550098'".into(),
+            format!(
+                "6:11: transfers.billing: found something that is none (not shown); accepted: {destination}"
+            ),
+        ),
+        (
+            "[transfers]\n'the boss' = 'tel:+15557770098'".into(),
+            "6:14: transfers.the boss: found the name \"the boss\"; accepted: a name of 1 to 64 letters"
+                .into(),
+        ),
+        (
+            "agent = 'one'\n[agent.one]\ntools = ['hangup']".into(),
+            "7:10: tools: found \"hangup\", did you mean hang_up?; accepted: hang_up, transfer_call".into(),
         ),
         ("[limits]\nwhen_full = {}".into(), "6:13: when_full: found 0 of its keys; accepted: one of".into()),
         (

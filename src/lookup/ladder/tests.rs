@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::dialplan::{Limits, Match, Tenant};
 use crate::tenant::template::Variables;
-use crate::tenant::{Caching, Choice};
+use crate::tenant::{Caching, Choice, TransferTo};
 
 fn backend(url: &str) -> Backend {
     Backend { url: url.parse().unwrap(), secrets: Vec::new(), bearer: None, cache_by: None }
@@ -13,10 +13,21 @@ fn voice(name: &str) -> Agent {
     Agent { voice: Choice::This(name.into()), ..Agent::default() }
 }
 
+fn transfers(granted: &[(&str, &str)]) -> Transfers {
+    Transfers::new(granted.iter().map(|(name, to)| ((*name).into(), Destination::parse(to).unwrap())))
+}
+
 fn routed(backend: Option<Backend>, action: Action) -> Routed {
     let id = TenantId::parse("acme").unwrap();
     Routed {
-        tenant: Arc::new(Tenant { id, name: None, tier: None, backend, limits: Limits::default() }),
+        tenant: Arc::new(Tenant {
+            id,
+            name: None,
+            tier: None,
+            backend,
+            limits: Limits::default(),
+            transfers: transfers(&[("billing", "tel:+15557770098")]),
+        }),
         route: "front-desk".into(),
         matched: Match::Exact,
         action,
@@ -105,7 +116,7 @@ fn layers_are_laid_over_each_other_field_by_field() {
             Some(Why::Declined),
         ),
     ] {
-        let answer = merge(outcome, Owner::Tenant, route, &default);
+        let answer = merge(outcome, Owner::Tenant, route, &default, &Transfers::default());
         let Decision::Answer(config) = answer.decision else { panic!("{what}: refused") };
         assert_eq!(config.voice.as_deref(), Some(voice), "{what}");
         assert_eq!(config.language.as_deref(), language, "{what}");
@@ -128,7 +139,7 @@ fn only_the_routers_backend_names_a_tenant_and_never_lends_it_anothers_agent() {
         ("usurped", Owner::Tenant, Some(&route), Some("other"), Some("acme"), "acmes", 1),
     ] {
         let outcome = said(BackendAction::Answer, named, Agent::default());
-        let answer = merge(outcome, owner, route, &default);
+        let answer = merge(outcome, owner, route, &default, &Transfers::default());
         let Decision::Answer(config) = answer.decision else { panic!("{what}: refused") };
         assert_eq!(answer.tenant.as_ref().map(TenantId::as_str), tenant, "{what}");
         assert_eq!(config.voice.as_deref(), Some(voice), "{what}");
@@ -170,7 +181,11 @@ fn names_are_filled_in_whatever_layer_they_come_from() {
         ),
         (says(answers, None, silent), None, "default    Ada", vec![]),
     ] {
-        let answer = fill(merge(outcome, Owner::Router, route, &default), &Call::example(), route);
+        let answer = fill(
+            merge(outcome, Owner::Router, route, &default, &Transfers::default()),
+            &Call::example(),
+            route,
+        );
         let Decision::Answer(config) = answer.decision else { panic!("{expected}: refused") };
         assert_eq!(config.prompt.unwrap().reveal(), expected);
         assert_eq!(answer.report.warnings, warnings, "{expected}");
@@ -180,7 +195,7 @@ fn names_are_filled_in_whatever_layer_they_come_from() {
 #[test]
 fn refusals_come_from_the_backend_the_route_or_the_settings() {
     let outcome = said(BackendAction::Reject(Refusal::Busy), None, Agent::default());
-    let rejected = merge(outcome, Owner::Router, None, &Agent::default());
+    let rejected = merge(outcome, Owner::Router, None, &Agent::default(), &Transfers::default());
     assert_eq!(rejected.decision, Decision::Refuse(Refusal::Busy));
     assert_eq!((rejected.report.source, rejected.report.why), (ConfigSource::Backend, None));
 
@@ -191,4 +206,32 @@ fn refusals_come_from_the_backend_the_route_or_the_settings() {
 
     let unmatched = decided(None, Decision::Refuse(Refusal::NotFound));
     assert_eq!((unmatched.tenant, unmatched.report.source), (None, ConfigSource::Default));
+}
+
+#[test]
+fn a_backend_may_hand_callers_on_only_to_where_the_tenants_file_says() {
+    let settings = transfers(&[("operator", "tel:+15557770001")]);
+    let route = answered_by(Some(voice("acmes")));
+    for (what, route, tenant, to, granted) in [
+        ("by name", Some(&route), None, "billing", Some("tel:+15557770098")),
+        ("by its address", Some(&route), None, "tel:+1-555-777-0098", Some("tel:+15557770098")),
+        ("an unknown name", Some(&route), None, "sales", None),
+        ("an address that nobody granted", Some(&route), None, "tel:+15557770097", None),
+        ("what the settings grant", Some(&route), None, "operator", None),
+        ("no tenant's call", None, None, "operator", Some("tel:+15557770001")),
+        ("a tenant's, which no route names", None, Some("acme"), "billing", None),
+        ("another tenant's", Some(&route), Some("other"), "billing", None),
+    ] {
+        let action = BackendAction::Transfer(TransferTo::parse(to).unwrap());
+        let outcome = said(action, tenant, voice("backend"));
+        let answer = merge(outcome, Owner::Router, route, &Agent::default(), &settings);
+        match (answer.decision, granted) {
+            (Decision::Transfer(to), Some(granted)) => assert_eq!(to.as_uri(), granted, "{what}"),
+            (Decision::Answer(config), None) => {
+                assert_eq!(config.voice.as_deref(), Some("backend"), "{what}");
+                assert_eq!(answer.report.warnings, [NOT_GRANTED], "{what}");
+            }
+            (other, _) => panic!("{what}: {other:?}"),
+        }
+    }
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::tenant::Facet;
+use crate::tenant::{CallConfig, Facet};
 
 fn parse(answer: &Value) -> BackendAnswer {
     BackendAnswer::parse(answer.to_string().as_bytes()).unwrap()
@@ -21,6 +21,7 @@ fn whole_agent() -> Agent {
         start_message: Choice::This("Hello".into()),
         greeting: Choice::This(GreetingMode::Say),
         language: Choice::This("en-US".into()),
+        tools: Choice::This(vec![ToolName::HangUp]),
         max_duration: Choice::This(Duration::from_secs(1800)),
     }
 }
@@ -31,7 +32,7 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
         "action": "answer", "tenant_id": "acme", "system_prompt": "You answer the phone.",
         "model": "gpt-realtime-2.1", "voice": "marin", "temperature": 0.7, "start_message": "Hello",
         "greeting": "say", "language": "en-US", "variables": {"name": "Ada"}, "metadata": {"crm": {"id": 7}},
-        "limits": {"max_duration_seconds": 1800},
+        "tools": ["hang_up"], "limits": {"max_duration_seconds": 1800},
     });
     for answer in [whole(), snake] {
         let read = parse(&answer);
@@ -46,27 +47,34 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
 
 #[test]
 fn nothing_said_leaves_every_field_to_the_next_layer_and_empty_text_is_nothing() {
-    for silent in [json!({}), json!({"voice": null, "limits": null, "unknown": {"x": 1}, "tools": []})] {
+    for silent in [json!({}), json!({"voice": null, "limits": null, "unknown": {"x": 1}})] {
         let read = parse(&silent);
         assert_eq!((read.agent, read.warnings), (Agent::default(), Vec::new()), "{silent}");
     }
-    let read = parse(&json!({"systemPrompt": "", "voice": "", "startMessage": "", "tenantId": ""}));
+    let read =
+        parse(&json!({"systemPrompt": "", "voice": "", "startMessage": "", "tenantId": "", "tools": []}));
     assert_eq!(read.agent.prompt, Choice::Nothing);
     assert_eq!(read.agent.voice, Choice::Nothing);
+    assert_eq!(CallConfig::of(read.agent.clone(), BTreeMap::new()).tools, []);
     assert_eq!(read.agent.start_message, Choice::Nothing);
     assert_eq!((read.tenant, read.warnings), (None, Vec::new()));
 }
 
 #[test]
 fn actions_are_read_and_what_is_not_known_is_answered() {
-    let transfer = BackendAction::Transfer(Destination::parse("tel:+15557770099").unwrap());
+    let transfer = |to: &str| BackendAction::Transfer(TransferTo::parse(to).unwrap());
     for (answer, action, warnings) in [
         (json!({"action": "default"}), BackendAction::Default, 0),
         (json!({"action": "reject"}), BackendAction::Reject(Refusal::Declined), 0),
         (json!({"action": "reject", "reject": {"reason": "busy"}}), BackendAction::Reject(Refusal::Busy), 0),
         (json!({"action": "reject", "reject": {"reason": 7}}), BackendAction::Reject(Refusal::Declined), 1),
         (json!({"action": "reject", "reject": "busy"}), BackendAction::Reject(Refusal::Declined), 1),
-        (json!({"action": "transfer", "transfer": {"to": "tel:+15557770099"}}), transfer, 1),
+        (
+            json!({"action": "transfer", "transfer": {"to": "tel:+15557770099"}}),
+            transfer("tel:+15557770099"),
+            0,
+        ),
+        (json!({"action": "transfer", "transfer": {"to": "billing"}}), transfer("billing"), 0),
         (json!({"action": "transfer", "transfer": {"to": "tel:+1"}}), BackendAction::Answer, 2),
         (json!({"action": "transfer"}), BackendAction::Answer, 1),
         (json!({"transfer": {"to": "tel:+15557770099"}}), BackendAction::Answer, 0),
@@ -122,7 +130,11 @@ fn a_wrong_field_is_dropped_with_a_warning_that_never_shows_it() {
             json!({"+15551230001": 1}),
             "variables: expected names of a letter or _ and at most 63 letters, digits, _, . or -, found 1 others",
         ),
-        ("tools", json!([{"name": "secret"}]), "tools: not read by this version"),
+        (
+            "tools",
+            json!(["hang_up", "secret"]),
+            "tools: expected an array of hang_up and transfer_call, found an array of 2",
+        ),
         ("language", json!(7), "language: expected a string of at most 128 bytes, found a number"),
     ] {
         let read = parse(&json!({ field: wrong, "startMessage": "Hello" }));
@@ -229,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn every_good_field_survives_any_other_being_anything(at in 0..12_usize, anything in any_json()) {
+    fn every_good_field_survives_any_other_being_anything(at in 0..13_usize, anything in any_json()) {
         let mut answer = whole();
         let fields = answer.as_object_mut().unwrap();
         let name = fields.keys().nth(at).unwrap().clone();
@@ -244,6 +256,7 @@ proptest! {
         kept("startMessage", read.agent.start_message == good.start_message)?;
         kept("greeting", read.agent.greeting == good.greeting)?;
         kept("language", read.agent.language == good.language)?;
+        kept("tools", read.agent.tools == good.tools)?;
         kept("limits", read.agent.max_duration == good.max_duration)?;
         kept("tenantId", read.tenant == TenantId::parse("acme"))?;
         kept("variables", read.variables == Variables::from([("name".to_owned(), "Ada".into())]))?;

@@ -195,7 +195,7 @@ impl World {
                 _ => Greeting::Say("Hello".into()),
             };
             config.max_duration = self.rng.random_bool(0.3).then(|| MS * self.rng.random_range(1..15_000));
-            Decision::Answer(config)
+            Decision::Answer(Box::new(config))
         };
         let (source, warnings) = (ConfigSource::Default, vec![]);
         let report =
