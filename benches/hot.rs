@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use dialplane::media::opus::{Decoder, Encoder};
 use dialplane::media::{FRAME_SAMPLES, MODEL_RATE, PcmFrame};
 use dialplane::realtime::openai::OpenAi;
-use dialplane::realtime::{ModelCommand, Opening};
+use dialplane::realtime::{Dialect, ModelCommand, Opening, Provider};
 use dialplane::tenant::{Greeting, TurnDetection};
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -56,7 +56,16 @@ fn opus_decode(bencher: Bencher<'_, '_>) {
 }
 
 fn configured() -> OpenAi {
-    let mut dialect = OpenAi::new(Opening {
+    let provider = Provider {
+        name: "bench".into(),
+        dialect: Dialect::OpenAiRealtime,
+        url: "http://127.0.0.1/v1".parse().expect("an address"),
+        api_key: "".into(),
+        model: "m".into(),
+        fallback: Vec::new(),
+        transcription: None,
+    };
+    let opening = Opening {
         model: "m".into(),
         voice: None,
         instructions: None,
@@ -68,7 +77,8 @@ fn configured() -> OpenAi {
         interruptible: true,
         tools: Vec::new(),
         history: Vec::new(),
-    });
+    };
+    let mut dialect = OpenAi::new(&provider, opening);
     dialect.on_server(r#"{"type":"session.created","session":{"id":"s"}}"#);
     dialect.on_server(r#"{"type":"session.updated"}"#);
     dialect
@@ -79,7 +89,7 @@ fn configured() -> OpenAi {
 fn model_append(bencher: Bencher<'_, '_>) {
     let mut dialect = configured();
     let command = ModelCommand::Audio(voice().concat().into_iter().take(FRAME_SAMPLES).collect());
-    bencher.bench_local(|| dialect.on_command(&command).map_or(0, |frame| frame.len()));
+    bencher.bench_local(|| dialect.on_command(&command).len());
 }
 
 /// A delta of this many milliseconds: from the server's text to PCM.

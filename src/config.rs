@@ -35,7 +35,7 @@ pub struct Settings {
     /// At least one.
     pub projects: Vec<Project>,
     pub trunks: Trunks,
-    /// In order of preference; this version takes exactly one.
+    /// In order of preference, at least one.
     pub providers: Vec<Provider>,
     /// The router's own backend, for tenants without one and for numbers that no route names.
     pub backend: Option<Backend>,

@@ -12,10 +12,13 @@ use crate::media::Pcm;
 use crate::pii::Redacted;
 use crate::tenant::{Greeting, TurnDetection};
 
+mod closed;
 pub mod connect;
 pub mod openai;
 mod pump;
 pub mod session;
+
+pub use closed::{Closed, Verdict};
 
 /// A model server, as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub struct Provider {
     pub api_key: Redacted<String>,
     /// The model of calls whose configuration names none.
     pub model: String,
+    /// Its other models, in order of preference, for calls whose own is refused.
+    pub fallback: Vec<String>,
+    /// The model that writes down what callers say; `None`: nothing does.
+    pub transcription: Option<String>,
 }
 
 /// A wire dialect.
@@ -128,11 +135,12 @@ pub enum ModelCommand {
     Heard { item: ItemId, heard: Duration },
     /// From now on the caller's voice stops the model's.
     LetInterrupt,
-    /// Speak these words, whatever the conversation.
+    /// Speak these words, whatever the conversation: what is being said is stopped for them, and so are words that
+    /// were to be said before. [`ModelEvent::Saying`] tells when they begin.
     Say(Redacted<String>),
     /// Something the caller did without speaking, or that the model should know as if they had said it.
     Tell(Redacted<String>),
-    /// Speak: answer what was said last.
+    /// Speak: answer what was said last, once neither the model nor the caller is speaking.
     Respond,
     /// The outcome of a tool call. When every call has one, the model goes on by itself.
     ToolResult { call: ToolCallId, output: String },
@@ -155,6 +163,10 @@ pub enum ModelEvent {
     CallerStopped,
     /// A response begins. The greeting is the first one.
     AgentStarted {
+        response: ResponseId,
+    },
+    /// The response that has just begun is the one that speaks the words of the last [`ModelCommand::Say`].
+    Saying {
         response: ResponseId,
     },
     /// A piece of speech, any length, 24 kHz mono, faster than real time.
@@ -189,6 +201,8 @@ pub enum ModelEvent {
         outcome: ResponseOutcome,
         usage: Usage,
     },
+    /// What is left of the rate limits of our account.
+    Limits(Limits),
     /// A recoverable error: named in the record, the session goes on.
     Warning {
         code: String,
@@ -213,26 +227,11 @@ pub enum ResponseOutcome {
     },
 }
 
-/// Why a session is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closed {
-    /// We asked for it.
-    Asked,
-    /// The server could not be reached, or closed or broke the socket.
-    Lost { reason: &'static str },
-    /// The server refused: bad key, no such model, no quota, session expired. The code is the server's.
-    Refused { code: String },
-}
-
-impl Closed {
-    /// The name in metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Lost { .. } => "lost",
-            Self::Refused { .. } => "refused",
-        }
-    }
+/// What is left of an account's rate limits, in percent; `None` where the server does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    pub requests: Option<u8>,
+    pub tokens: Option<u8>,
 }
 
 /// Tokens of one response or of a whole call.

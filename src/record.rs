@@ -117,7 +117,8 @@ impl ModelUse {
                     self.warn(code);
                 }
             }
-            ModelEvent::Warning { code } | ModelEvent::Closed(Closed::Refused { code }) => self.warn(code),
+            ModelEvent::Warning { code }
+            | ModelEvent::Closed(Closed::Refused { code } | Closed::Busy { code, .. }) => self.warn(code),
             ModelEvent::Closed(Closed::Lost { reason }) => self.warn(reason),
             _ => {}
         }

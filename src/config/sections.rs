@@ -17,7 +17,7 @@ use crate::tenant::Agent;
 
 const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", "agent_names"]);
 const PROVIDER_KEYS: Keys =
-    Keys { accepted: &["name", "dialect", "url", "api_key", "model"], not_yet: &["fallback"] };
+    Keys::only(&["name", "dialect", "url", "api_key", "model", "fallback", "transcription"]);
 const UNMATCHED_KEYS: Keys = Keys::only(&["action"]);
 
 const LIVEKIT_URL: Named = Named { key: "url", variable: "LIVEKIT_URL" };
@@ -31,6 +31,9 @@ const LIVEKIT_ACCEPTED: &str =
 const PROVIDER_ACCEPTED: &str = "an http or https address, such as https://api.openai.com/v1";
 const DEFAULT_PROVIDER: &str = "https://api.openai.com/v1";
 const DEFAULT_MODEL: &str = "gpt-realtime-2.1";
+/// Beside the default model alone: of another model's relatives nothing is known.
+const DEFAULT_FALLBACK: &str = "gpt-realtime-2.1-mini";
+const DEFAULT_TRANSCRIPTION: &str = "gpt-transcribe";
 const DEFAULT_AGENT_NAME: &str = "pstn-voice-agent";
 
 pub(super) fn read_projects(
@@ -67,23 +70,51 @@ pub(super) fn read_providers(
     surroundings: &dyn Surroundings,
 ) -> Option<Vec<Provider>> {
     let tables = root.tables("provider", PROVIDER_KEYS);
-    if let Some(second) = tables.get(1) {
-        second.refuse("a second [[provider]] is not yet supported");
-        return None;
-    }
+    refuse_ambiguous(variables, OPENAI_URL, "[[provider]]", tables.len());
     let read = |layers: Layers<'_, '_>| {
         let url = layers.address(OPENAI_URL, PROVIDER_ACCEPTED, &["http", "https"]);
         let name = read_name(layers.table, "openai");
         let dialect = layers.table.map_or(Some(Dialect::OpenAiRealtime), read_dialect);
         let api_key = layers.secret(OPENAI_KEY, "the model server's API key");
-        let model = match layers.table.and_then(|table| table.get("model")) {
-            Some(value) => value.parsed("the name of a model", filled),
-            None => Some(DEFAULT_MODEL.to_owned()),
-        };
+        let models = read_models(layers.table);
+        let transcription = read_transcription(layers.table);
         let url = url.map(|url| url.or_else(|| Url::parse(DEFAULT_PROVIDER).ok()));
-        Some(Provider { name: name?, dialect: dialect?, url: url.ok()??, api_key: api_key?, model: model? })
+        let (model, fallback) = models?;
+        Some(Provider {
+            name: name?,
+            dialect: dialect?,
+            url: url.ok()??,
+            api_key: api_key?,
+            model,
+            fallback,
+            transcription: transcription?,
+        })
     };
     read_each(&tables, variables, surroundings, read)
+}
+
+/// A provider's model, and those for calls whose own is refused.
+fn read_models(table: Option<&Table<'_>>) -> Option<(String, Vec<String>)> {
+    let key = |key| table.and_then(|table| table.get(key));
+    let model = key("model").map(|value| value.parsed("the name of a model", filled));
+    let fallback = key("fallback").map(|value| {
+        let items = value.items("an array of names of models")?;
+        items.iter().map(|item| item.parsed("the name of a model", filled)).collect::<Option<Vec<_>>>()
+    });
+    let fallback = match (&model, fallback) {
+        (_, Some(written)) => written?,
+        (None, None) => vec![DEFAULT_FALLBACK.to_owned()],
+        (Some(_), None) => Vec::new(),
+    };
+    Some((model.unwrap_or_else(|| Some(DEFAULT_MODEL.to_owned()))?, fallback))
+}
+
+/// `Some(None)` where callers are not to be written down.
+fn read_transcription(table: Option<&Table<'_>>) -> Option<Option<String>> {
+    let Some(value) = table.and_then(|table| table.get("transcription")) else {
+        return Some(Some(DEFAULT_TRANSCRIPTION.to_owned()));
+    };
+    value.parsed("the name of a model, or \"\" for none", |text| Some(filled(text)))
 }
 
 pub(super) fn read_default_agent(root: &Table<'_>) -> Agent {

@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderValue};
+use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
@@ -25,6 +25,8 @@ const WRITE_BUFFER: usize = 4096;
 const MAX_WRITE_BUFFER: usize = 4 * 1024 * 1024;
 /// The largest event: more than a minute of audio in one delta.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// However long a server wants to be left alone, it is tried again after this.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// What all sessions share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,7 +80,7 @@ impl Dialer {
         let connecting = connect_async_tls_with_config(request, Some(config), true, Some(connector));
         match tokio::time::timeout(self.timing.connect, connecting).await {
             Ok(Ok((socket, _response))) => Ok(socket),
-            Ok(Err(error)) => Err(verdict(&error)),
+            Ok(Err(error)) => Err(failed(&error)),
             Err(_elapsed) => Err(Closed::Lost { reason: "connect timed out" }),
         }
     }
@@ -109,19 +111,30 @@ fn request(provider: &Provider, model: &str) -> Result<Request, Closed> {
     Ok(request)
 }
 
-/// What a failed handshake means: an answer of the server is its refusal, but for an error of its own.
-fn verdict(error: &Error) -> Closed {
+/// What a failed handshake means: an answer of the server is its refusal, for now or for good.
+fn failed(error: &Error) -> Closed {
     match error {
-        Error::Http(response) if response.status().is_server_error() => {
-            Closed::Lost { reason: "server error at the handshake" }
+        Error::Http(response) => {
+            let code = format!("http-{}", response.status().as_u16());
+            match Closed::by_code(code) {
+                Closed::Busy { code, .. } => {
+                    Closed::Busy { code, retry_after: retry_after(response.headers()) }
+                }
+                other => other,
+            }
         }
-        Error::Http(response) => Closed::Refused { code: format!("http-{}", response.status().as_u16()) },
         Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
             Closed::Lost { reason: "TLS failed" }
         }
         Error::Tls(_) => Closed::Lost { reason: "TLS failed" },
         other => Closed::Lost { reason: reason(other) },
     }
+}
+
+/// `Retry-After` in seconds; the dates that it may also be, model servers don't send.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.into()).min(MAX_RETRY_AFTER))
 }
 
 /// Why a socket broke, in words without the peer's.

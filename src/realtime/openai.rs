@@ -2,34 +2,56 @@
 //!
 //! A pure core: text frames in, [`Reaction`]s out; no socket, no clock. The server speaks first
 //! (`session.created`), we configure it (`session.update`), and with its consent (`session.updated`) the call
-//! begins: a greeting is asked for at once. The server detects the caller's voice, answers by itself and stops
-//! itself when the caller breaks in; we tell it what was heard of the item that was playing.
+//! begins: it is told what was said before, and a greeting is asked for at once. The server detects the caller's voice,
+//! answers by itself and stops itself when the caller breaks in; we tell it what was heard of the item that was playing.
 
-use crate::realtime::{Capabilities, Closed, ModelCommand, ModelEvent, Opening, ResponseOutcome};
+use std::collections::VecDeque;
 
+use crate::pii::Redacted;
+use crate::realtime::{
+    Capabilities, Closed, ModelCommand, ModelEvent, Opening, Provider, ResponseId, ResponseOutcome,
+    ToolCallId,
+};
+use crate::tenant::Greeting;
+
+mod errands;
 mod speech;
+mod turns;
 mod wire;
 
+use errands::{Called, Errands};
 use speech::Speech;
+use turns::{Begun, Request, Step, Turns};
+use wire::client::{self, Luxuries};
 use wire::{ServerError, ServerEvent, Unreadable};
 
 /// The code of the [`ModelEvent::Warning`] when the server does not know the voice: its own is heard instead.
 pub const VOICE_REFUSED: &str = "voice-refused";
+/// The code of the [`ModelEvent::Warning`] when the server does not transcribe by the model of the settings: what the
+/// caller says is not written down.
+pub const TRANSCRIPTION_REFUSED: &str = "transcription-refused";
 /// The code of the [`ModelEvent::Warning`] when the server sent something that no event of this dialect is.
 /// Once a session.
 pub const UNREADABLE: &str = "unreadable-event";
 
-/// Our client events that a server may answer with an error.
-const SETUP: &str = "setup";
-const SETUP_WITHOUT_VOICE: &str = "setup-without-voice";
-const GREETING: &str = "greeting";
+/// The event that lets the caller interrupt.
+const LET_INTERRUPT: &str = "let-interrupt";
+/// The result of a tool call that is not carried out.
+const TOO_MANY_CALLS: &str = r#"{"error":"too many calls at once"}"#;
+/// Transcribed items remembered, for some servers tell of one twice.
+const MAX_TRANSCRIBED: usize = 16;
 
 /// One session in this dialect.
 #[derive(Debug)]
 pub struct OpenAi {
     opening: Opening,
+    transcription: Option<String>,
     stage: Stage,
+    interruption: Interruption,
     speech: Speech,
+    turns: Turns,
+    errands: Errands,
+    transcribed: VecDeque<String>,
     unreadable_told: bool,
     bytes: Vec<u8>,
 }
@@ -38,33 +60,48 @@ pub struct OpenAi {
 enum Stage {
     /// The server has not spoken.
     Connected,
-    /// Our configuration is on its way.
+    /// Our configuration is on its way, without what was refused of it before.
     Configuring {
-        with_voice: bool,
+        voice: bool,
+        transcription: bool,
     },
     Configured,
     Over,
+}
+
+/// Whether the server stops itself when the caller breaks in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interruption {
+    Off,
+    /// It was asked to, and has not said that it will.
+    Asked,
+    On,
 }
 
 /// What follows from a server's frame.
 #[derive(Debug, Default, PartialEq)]
 pub struct Reaction {
     pub events: Vec<ModelEvent>,
-    /// A text frame to send.
-    pub send: Option<String>,
+    /// Text frames to send, in order.
+    pub send: Vec<String>,
 }
 
 impl OpenAi {
     pub const CAPABILITIES: Capabilities =
         Capabilities { truncate: true, paced_output: false, temperature: false };
 
-    pub fn new(opening: Opening) -> Self {
+    pub fn new(provider: &Provider, opening: Opening) -> Self {
         Self {
-            opening,
+            transcription: provider.transcription.clone(),
             stage: Stage::Connected,
+            interruption: if opening.interruptible { Interruption::On } else { Interruption::Off },
             speech: Speech::default(),
+            turns: Turns::default(),
+            errands: Errands::default(),
+            transcribed: VecDeque::new(),
             unreadable_told: false,
             bytes: Vec::new(),
+            opening,
         }
     }
 
@@ -76,32 +113,20 @@ impl OpenAi {
             if applied.is_err() && !std::mem::replace(&mut self.unreadable_told, true) {
                 reaction.events.push(warning(UNREADABLE));
             }
+            self.go_on(&mut reaction.send);
         }
         reaction
     }
 
-    /// The text frame that carries out a command; `None` where there is nothing to do. Audio before the
-    /// session is configured is not sent: the server would judge it by its own defaults.
-    pub fn on_command(&mut self, command: &ModelCommand) -> Option<String> {
-        if self.stage != Stage::Configured {
-            return None;
+    /// The text frames that carry out a command. Before the session is configured there are none: the server would
+    /// judge the caller's audio by its own defaults.
+    pub fn on_command(&mut self, command: &ModelCommand) -> Vec<String> {
+        let mut send = Vec::new();
+        if self.stage == Stage::Configured {
+            self.obey(command, &mut send);
+            self.go_on(&mut send);
         }
-        match command {
-            ModelCommand::Audio(pcm) => Some(wire::audio_append(pcm, &mut self.bytes)),
-            ModelCommand::StopSpeaking => self.speech.stop().map(|response| wire::response_cancel(&response)),
-            // Nothing heard is a truncation to zero, not a deletion: it takes away audio and transcript alike,
-            // and it is valid while the item is still being made, when a deletion is not.
-            ModelCommand::Heard { item, heard } => {
-                self.speech.heard(item, *heard).map(|ms| wire::item_truncate(item, ms))
-            }
-            // The dialect has no word for a close: the socket is closed.
-            ModelCommand::LetInterrupt
-            | ModelCommand::Say(_)
-            | ModelCommand::Tell(_)
-            | ModelCommand::Respond
-            | ModelCommand::ToolResult { .. }
-            | ModelCommand::Close => None,
-        }
+        send
     }
 
     /// Whether a response is being made: its end, with what it cost, is yet to come.
@@ -109,33 +134,74 @@ impl OpenAi {
         self.stage == Stage::Configured && self.speech.is_open()
     }
 
+    fn obey(&mut self, command: &ModelCommand, send: &mut Vec<String>) {
+        match command {
+            ModelCommand::Audio(pcm) => send.push(client::audio_append(pcm, &mut self.bytes)),
+            ModelCommand::StopSpeaking => {
+                self.turns.stop();
+                self.stop_speaking(send);
+            }
+            // Nothing heard is a truncation to zero, not a deletion: it takes away audio and transcript alike,
+            // and it is valid while the item is still being made, when a deletion is not.
+            ModelCommand::Heard { item, heard } => {
+                send.extend(self.speech.heard(item, *heard).map(|ms| client::item_truncate(item, ms)));
+            }
+            ModelCommand::LetInterrupt => {
+                if self.interruption == Interruption::Off {
+                    self.interruption = Interruption::Asked;
+                    send.push(client::let_interrupt(LET_INTERRUPT, self.opening.turn_detection));
+                }
+            }
+            ModelCommand::Say(words) => self.turns.say(Request::Say(words.clone())),
+            ModelCommand::Tell(text) => send.push(client::told(&self.turns.next_item(), text.reveal())),
+            ModelCommand::Respond => self.turns.owe_answer(),
+            ModelCommand::ToolResult { call, output } => {
+                if self.errands.settle(call) {
+                    self.tell_result(call, output, send);
+                }
+            }
+            // The dialect has no word for a close: the socket is closed.
+            ModelCommand::Close => {}
+        }
+    }
+
     fn apply(&mut self, event: ServerEvent<'_>, reaction: &mut Reaction) -> Result<(), Unreadable> {
-        let events = &mut reaction.events;
+        let Reaction { events, send } = reaction;
         match event {
             ServerEvent::SessionCreated { session, expires_at } => {
                 if self.stage == Stage::Connected {
                     events.push(ModelEvent::Ready { session, expires_at });
-                    reaction.send = Some(self.configure(true));
+                    send.push(self.configure(true, true));
                 }
             }
-            ServerEvent::SessionUpdated => {
-                if let Stage::Configuring { .. } = self.stage {
-                    self.stage = Stage::Configured;
-                    events.push(ModelEvent::Configured);
-                    reaction.send = wire::greeting(GREETING, &self.opening.greeting);
-                }
-            }
+            ServerEvent::SessionUpdated { interrupts } => self.updated(interrupts, reaction),
             ServerEvent::SpeechStarted => {
-                self.speech.interrupt();
+                self.turns.caller_started();
+                if self.interruption == Interruption::On {
+                    self.speech.interrupt();
+                }
                 events.push(ModelEvent::CallerStarted);
             }
-            ServerEvent::SpeechStopped => events.push(ModelEvent::CallerStopped),
-            ServerEvent::ResponseCreated { response } => self.speech.begin(&response, events),
+            ServerEvent::SpeechStopped => {
+                self.turns.caller_stopped(self.speech.is_heard());
+                events.push(ModelEvent::CallerStopped);
+            }
+            ServerEvent::ItemAdded { item } => self.turns.item_added(&item),
+            ServerEvent::ResponseCreated { response, request } => {
+                self.begin(&response, request.as_deref(), reaction)
+            }
             ServerEvent::AudioDelta { response, item, base64 } => {
-                self.speech.audio(response, item, &base64, events)?;
+                self.begin(&response, None, reaction);
+                self.speech.audio(response, item, &base64, &mut reaction.events)?;
             }
             ServerEvent::AudioDone { item } => self.speech.audio_done(&item, events),
-            ServerEvent::ResponseDone { response, outcome, usage } => {
+            ServerEvent::CallerText { item, text } => self.caller_text(item, text, events),
+            ServerEvent::AgentText { item, text } => {
+                events.push(ModelEvent::AgentText { item, text: text.into() })
+            }
+            ServerEvent::ToolCalled { call, name, arguments } => self.call(call, name, arguments, reaction),
+            ServerEvent::ResponseDone { response, request, outcome, usage } => {
+                self.begin(&response, request.as_deref(), reaction);
                 let fatal = match &outcome {
                     ResponseOutcome::Failed { code } if wire::is_fatal(code) => Some(code.clone()),
                     ResponseOutcome::Failed { .. }
@@ -143,22 +209,94 @@ impl OpenAi {
                     | ResponseOutcome::Cancelled
                     | ResponseOutcome::Incomplete { .. } => None,
                 };
-                self.speech.end(&response, outcome, usage, events);
+                self.speech.end(&response, outcome, usage, &mut reaction.events);
+                self.turns.ended();
                 if let Some(code) = fatal {
-                    self.refused(code, events);
+                    self.refused(code, &mut reaction.events);
                 }
             }
+            ServerEvent::Limits(limits) => events.push(ModelEvent::Limits(limits)),
             ServerEvent::Error(error) => self.fail(error, reaction),
             ServerEvent::Other => {}
         }
         Ok(())
     }
 
-    fn configure(&mut self, with_voice: bool) -> String {
-        self.stage = Stage::Configuring { with_voice };
-        let voice = self.opening.voice.as_deref().filter(|_| with_voice);
-        let event_id = if with_voice { SETUP } else { SETUP_WITHOUT_VOICE };
-        wire::session_update(event_id, &self.opening, voice)
+    /// Asks for what is to be said next, if it may be now.
+    fn go_on(&mut self, send: &mut Vec<String>) {
+        if self.stage != Stage::Configured {
+            return;
+        }
+        match self.turns.step(self.speech.is_open(), self.errands.are_settled()) {
+            Step::Wait => {}
+            Step::Stop => self.stop_speaking(send),
+            Step::Ask(id, request) => send.push(client::response_create(&id, &request)),
+        }
+    }
+
+    fn stop_speaking(&mut self, send: &mut Vec<String>) {
+        send.extend(self.speech.stop().map(|response| client::response_cancel(&response)));
+    }
+
+    fn configure(&mut self, voice: bool, transcription: bool) -> String {
+        self.stage = Stage::Configuring { voice, transcription };
+        let with = Luxuries {
+            voice: self.opening.voice.as_deref().filter(|_| voice),
+            transcription: self.transcription.as_deref().filter(|_| transcription),
+        };
+        client::session_update(setup(voice, transcription), &self.opening, with)
+    }
+
+    /// The server has taken our configuration, or a change of it.
+    fn updated(&mut self, interrupts: Option<bool>, reaction: &mut Reaction) {
+        if let Stage::Configuring { .. } = self.stage {
+            self.stage = Stage::Configured;
+            reaction.events.push(ModelEvent::Configured);
+            reaction.send.extend(self.opening.history.iter().map(client::said));
+            match &self.opening.greeting {
+                Greeting::Say(words) => self.turns.say(Request::Greet(words.clone())),
+                Greeting::FromPrompt => self.turns.owe_answer(),
+                Greeting::None => {}
+            }
+        } else if self.interruption == Interruption::Asked && interrupts != Some(false) {
+            self.interruption = Interruption::On;
+        }
+    }
+
+    /// A response has begun, unless it is known already.
+    fn begin(&mut self, response: &ResponseId, request: Option<&str>, reaction: &mut Reaction) {
+        if self.speech.knows(response) {
+            return;
+        }
+        self.speech.begin(response, &mut reaction.events);
+        match self.turns.begun(request) {
+            Begun::Other => {}
+            Begun::Words => reaction.events.push(ModelEvent::Saying { response: response.clone() }),
+            Begun::Unwanted => self.stop_speaking(&mut reaction.send),
+        }
+    }
+
+    fn caller_text(&mut self, item: String, text: String, events: &mut Vec<ModelEvent>) {
+        if !text.trim().is_empty() && !self.transcribed.contains(&item) {
+            push_bounded(&mut self.transcribed, item, MAX_TRANSCRIBED);
+            events.push(ModelEvent::CallerText { text: text.into() });
+        }
+    }
+
+    fn call(&mut self, call: ToolCallId, name: String, arguments: String, reaction: &mut Reaction) {
+        match self.errands.called(&call) {
+            Called::New => {
+                let arguments = Redacted::new(arguments);
+                reaction.events.push(ModelEvent::ToolCalled { call, name, arguments });
+            }
+            Called::Known => {}
+            Called::TooMany => self.tell_result(&call, TOO_MANY_CALLS, &mut reaction.send),
+        }
+    }
+
+    fn tell_result(&mut self, call: &ToolCallId, output: &str, send: &mut Vec<String>) {
+        send.push(client::tool_output(&self.turns.next_item(), call, output));
+        self.turns.owe_answer();
     }
 
     fn fail(&mut self, error: ServerError, reaction: &mut Reaction) {
@@ -168,37 +306,64 @@ impl OpenAi {
         match self.stage {
             // Nothing of ours can be meant but the connection itself.
             Stage::Connected => self.refused(error.code, &mut reaction.events),
-            Stage::Configuring { with_voice } if answers_setup(&error, with_voice) => {
-                let voice_meant = error.param.as_deref().is_some_and(|param| param.contains("voice"));
-                if voice_meant && with_voice && self.opening.voice.is_some() {
-                    reaction.events.push(warning(VOICE_REFUSED));
-                    reaction.send = Some(self.configure(false));
-                } else {
-                    // A server refuses an update as a whole: without it the call would have no prompt.
-                    self.refused(error.code, &mut reaction.events);
-                }
+            Stage::Configuring { voice, transcription } if answers_setup(&error, voice, transcription) => {
+                self.fail_setup(error, voice, transcription, reaction);
             }
+            Stage::Configured if self.turns.refused(&error) => {}
             Stage::Configuring { .. } | Stage::Configured => {
+                if error.code == wire::NOT_RESPONDING {
+                    self.speech.end_stopped(&mut reaction.events);
+                }
                 reaction.events.push(ModelEvent::Warning { code: error.code });
             }
             Stage::Over => {}
         }
     }
 
+    /// Leaves out what was refused, if the call can do without it. A server refuses an update as a whole.
+    fn fail_setup(&mut self, error: ServerError, voice: bool, transcription: bool, reaction: &mut Reaction) {
+        let meant = |name| error.param.as_deref().is_some_and(|param| param.contains(name));
+        if voice && self.opening.voice.is_some() && meant("voice") {
+            reaction.events.push(warning(VOICE_REFUSED));
+            reaction.send.push(self.configure(false, transcription));
+        } else if transcription && self.transcription.is_some() && meant("transcription") {
+            reaction.events.push(warning(TRANSCRIPTION_REFUSED));
+            reaction.send.push(self.configure(voice, false));
+        } else {
+            self.refused(error.code, &mut reaction.events);
+        }
+    }
+
     fn refused(&mut self, code: String, events: &mut Vec<ModelEvent>) {
         self.stage = Stage::Over;
-        events.push(ModelEvent::Closed(Closed::Refused { code }));
+        events.push(ModelEvent::Closed(Closed::by_code(code)));
+    }
+}
+
+/// The name of our configuration, by what it has.
+const fn setup(voice: bool, transcription: bool) -> &'static str {
+    match (voice, transcription) {
+        (true, true) => "setup",
+        (false, true) => "setup-without-voice",
+        (true, false) => "setup-without-transcription",
+        (false, false) => "setup-without-both",
     }
 }
 
 /// Until the session is configured we have sent nothing else, so an error that names no event means this one.
-fn answers_setup(error: &ServerError, with_voice: bool) -> bool {
-    let ours = if with_voice { SETUP } else { SETUP_WITHOUT_VOICE };
-    error.event_id.as_deref().is_none_or(|event_id| event_id == ours)
+fn answers_setup(error: &ServerError, voice: bool, transcription: bool) -> bool {
+    error.event_id.as_deref().is_none_or(|event_id| event_id == setup(voice, transcription))
 }
 
 fn warning(code: &str) -> ModelEvent {
     ModelEvent::Warning { code: code.to_owned() }
+}
+
+fn push_bounded<T>(queue: &mut VecDeque<T>, value: T, bound: usize) {
+    if queue.len() == bound {
+        queue.pop_front();
+    }
+    queue.push_back(value);
 }
 
 #[cfg(test)]

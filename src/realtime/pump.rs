@@ -113,7 +113,7 @@ impl Pump {
                 Wake::Received(None) => Some(lost("closed by the server")),
                 Wake::Commanded(ModelCommand::Close) | Wake::Abandoned => Some(Stop::Asked),
                 Wake::Commanded(command) => {
-                    self.outbox.extend(self.dialect.on_command(&command).map(Message::text));
+                    self.outbox.extend(self.dialect.on_command(&command).into_iter().map(Message::text));
                     None
                 }
                 Wake::Time => self.on_time(Instant::now()),
@@ -153,7 +153,7 @@ impl Pump {
             Message::Text(text) => {
                 let Reaction { events, send } = self.dialect.on_server(text.as_str());
                 self.waiting.extend(events);
-                self.outbox.extend(send.map(Message::text));
+                self.outbox.extend(send.into_iter().map(Message::text));
                 matches!(self.waiting.back(), Some(ModelEvent::Closed(_))).then_some(Stop::Told)
             }
             Message::Close(frame) => Some(Stop::Gone(closed_by(frame.as_ref()))),
@@ -190,10 +190,15 @@ impl Pump {
 
     /// A response in the making is stopped and its end awaited a little: it says what it cost.
     async fn wind_up(&mut self) {
-        let Some(cancel) = self.dialect.on_command(&ModelCommand::StopSpeaking) else { return };
+        let frames = self.dialect.on_command(&ModelCommand::StopSpeaking);
+        if !self.dialect.is_responding() {
+            return;
+        }
         let limit = self.timing.goodbye;
         let over = async {
-            self.sink.send(Message::text(cancel)).await?;
+            for frame in frames {
+                self.sink.send(Message::text(frame)).await?;
+            }
             while self.dialect.is_responding()
                 && let Some(message) = self.stream.next().await
             {

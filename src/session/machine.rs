@@ -200,6 +200,8 @@ impl Machine {
             ModelEvent::Closed(_) => actions.extend(self.end(Ending::Failed(Fault::ModelLost), now)),
             // Audio arrives as `Event::Speech`; the rest is only noted.
             ModelEvent::AgentAudio { .. }
+            | ModelEvent::Saying { .. }
+            | ModelEvent::Limits(_)
             | ModelEvent::CallerText { .. }
             | ModelEvent::AgentText { .. }
             | ModelEvent::ToolCalled { .. }

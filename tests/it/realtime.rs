@@ -107,6 +107,8 @@ fn open(dialer: &Dialer, url: &str) -> ModelSession {
         url: url.parse().unwrap(),
         api_key: Redacted::new("sk-test".to_owned()),
         model: "default-model".into(),
+        fallback: Vec::new(),
+        transcription: None,
     };
     let opening = Opening {
         model: "gpt-realtime-2.1".into(),
@@ -148,6 +150,10 @@ async fn closed(session: &mut ModelSession) -> Closed {
 
 fn lost(reason: &'static str) -> Closed {
     Closed::Lost { reason }
+}
+
+fn busy(code: &str, retry_after: Option<u64>) -> Closed {
+    Closed::Busy { code: code.into(), retry_after: retry_after.map(Duration::from_secs) }
 }
 
 fn refused(code: &str) -> Closed {
@@ -206,9 +212,12 @@ async fn an_http_answer_in_place_of_the_upgrade_is_a_refusal_but_for_a_server_er
         ("401 Unauthorized", refused("http-401")),
         ("403 Forbidden", refused("http-403")),
         ("404 Not Found", refused("http-404")),
-        ("429 Too Many Requests", refused("http-429")),
+        ("429 Too Many Requests", busy("http-429", None)),
+        ("429 Too Many Requests\r\nretry-after: 7", busy("http-429", Some(7))),
+        ("503 Service Unavailable\r\nretry-after: 99999999", busy("http-503", Some(3600))),
+        ("429 No\r\nretry-after: Thu, 26 Nov 2026 10:00:00 GMT", busy("http-429", None)),
         ("200 OK", refused("http-200")),
-        ("503 Service Unavailable", lost("server error at the handshake")),
+        ("503 Service Unavailable", busy("http-503", None)),
     ];
     for (status, expected) in table {
         let server = Server::start(move |mut stream, _| async move {

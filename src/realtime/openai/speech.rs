@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::push_bounded;
 use super::wire::{self, Unreadable};
 use crate::media::{MODEL_RATE, Pcm};
 use crate::realtime::{ItemId, ModelEvent, ResponseId, ResponseOutcome, Usage};
@@ -46,7 +47,7 @@ struct Item {
 impl Speech {
     /// A response begins. Known ones begin no second time.
     pub(super) fn begin(&mut self, id: &ResponseId, events: &mut Vec<ModelEvent>) {
-        if self.over.contains(id) || self.open.iter().any(|open| open.id == *id) {
+        if self.knows(id) {
             return;
         }
         if self.open.len() == MAX_OPEN
@@ -58,7 +59,7 @@ impl Speech {
         events.push(ModelEvent::AgentStarted { response: id.clone() });
     }
 
-    /// A piece of an item's audio. One of a response that nobody announced announces it.
+    /// A piece of an item's audio.
     pub(super) fn audio(
         &mut self,
         response: ResponseId,
@@ -66,7 +67,6 @@ impl Speech {
         base64: &str,
         events: &mut Vec<ModelEvent>,
     ) -> Result<(), Unreadable> {
-        self.begin(&response, events);
         if !self.open.iter().any(|open| open.id == response && !open.muted) {
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl Speech {
         }
     }
 
-    /// A response is over. One that nobody announced begins and ends at once; its usage counts all the same.
+    /// A response is over.
     pub(super) fn end(
         &mut self,
         id: &ResponseId,
@@ -101,11 +101,8 @@ impl Speech {
         usage: Usage,
         events: &mut Vec<ModelEvent>,
     ) {
-        if self.over.contains(id) {
-            return;
-        }
         if !self.open.iter().any(|open| open.id == *id) {
-            events.push(ModelEvent::AgentStarted { response: id.clone() });
+            return;
         }
         self.open.retain(|open| open.id != *id);
         for item in self.items.iter_mut().filter(|item| item.response == *id && !item.done) {
@@ -131,6 +128,22 @@ impl Speech {
 
     pub(super) fn is_open(&self) -> bool {
         !self.open.is_empty()
+    }
+
+    /// Whether a response is being made that nobody has broken into.
+    pub(super) fn is_heard(&self) -> bool {
+        self.open.iter().any(|open| !open.muted)
+    }
+
+    pub(super) fn knows(&self, id: &ResponseId) -> bool {
+        self.over.contains(id) || self.open.iter().any(|open| open.id == *id)
+    }
+
+    /// The server knows nothing of the responses that were to be stopped: they are over.
+    pub(super) fn end_stopped(&mut self, events: &mut Vec<ModelEvent>) {
+        while let Some(stopped) = self.open.iter().find(|open| open.muted).map(|open| open.id.clone()) {
+            self.end(&stopped, ResponseOutcome::Cancelled, Usage::default(), events);
+        }
     }
 
     /// How many milliseconds of the item to keep: never more than it had, for the server would refuse that.
@@ -171,11 +184,4 @@ impl Item {
             events.push(ModelEvent::AgentAudioDone { item: self.id.clone() });
         }
     }
-}
-
-fn push_bounded<T>(queue: &mut VecDeque<T>, value: T, bound: usize) {
-    if queue.len() == bound {
-        queue.pop_front();
-    }
-    queue.push_back(value);
 }

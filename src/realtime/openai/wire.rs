@@ -11,10 +11,11 @@ use base64::engine::{DecodePaddingMode, Engine};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::realtime::{ItemId, Opening, ResponseId, ResponseOutcome, Usage};
-use crate::tenant::Greeting;
+use crate::realtime::{ItemId, Limits, ResponseId, ResponseOutcome, ToolCallId, Usage};
+
+pub(super) mod client;
 
 /// Padded as RFC 4648 says when written; read with or without, as servers differ.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -24,18 +25,64 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Names of errors and reasons are the server's text: cut to what a record or a metric can hold.
 const MAX_NAME: usize = 64;
+/// What is kept of a transcript, or of a tool call's arguments, in bytes.
+const MAX_TEXT: usize = 16 * 1024;
+
+/// The code of the error when we ask for a response while another is being made.
+pub(super) const ALREADY_RESPONDING: &str = "conversation_already_has_active_response";
+/// The code of the error when we cancel a response that is not being made.
+pub(super) const NOT_RESPONDING: &str = "response_cancel_not_active";
 
 /// What a server event says, as far as it concerns us.
 #[derive(Debug, PartialEq)]
 pub(super) enum ServerEvent<'a> {
-    SessionCreated { session: String, expires_at: Option<Timestamp> },
-    SessionUpdated,
+    SessionCreated {
+        session: String,
+        expires_at: Option<Timestamp>,
+    },
+    /// `interrupts`: whether the caller's voice stops the model's from now on, if the server says.
+    SessionUpdated {
+        interrupts: Option<bool>,
+    },
     SpeechStarted,
     SpeechStopped,
-    ResponseCreated { response: ResponseId },
-    AudioDelta { response: ResponseId, item: ItemId, base64: Cow<'a, str> },
-    AudioDone { item: ItemId },
-    ResponseDone { response: ResponseId, outcome: ResponseOutcome, usage: Usage },
+    /// An item is in the conversation.
+    ItemAdded {
+        item: String,
+    },
+    /// `request`: what [`client::REQUEST`] says of it, if the server gives that back.
+    ResponseCreated {
+        response: ResponseId,
+        request: Option<String>,
+    },
+    AudioDelta {
+        response: ResponseId,
+        item: ItemId,
+        base64: Cow<'a, str>,
+    },
+    AudioDone {
+        item: ItemId,
+    },
+    CallerText {
+        item: String,
+        text: String,
+    },
+    AgentText {
+        item: ItemId,
+        text: String,
+    },
+    ToolCalled {
+        call: ToolCallId,
+        name: String,
+        arguments: String,
+    },
+    ResponseDone {
+        response: ResponseId,
+        request: Option<String>,
+        outcome: ResponseOutcome,
+        usage: Usage,
+    },
+    Limits(Limits),
     Error(ServerError),
     Other,
 }
@@ -58,7 +105,7 @@ pub(super) struct ServerError {
 pub(super) struct Unreadable;
 
 /// Errors after which no session can be had with this key and model: by code or by type.
-const FATAL: [&str; 8] = [
+const FATAL: [&str; 9] = [
     "insufficient_quota",
     "credit_balance_exhausted",
     "invalid_api_key",
@@ -66,6 +113,7 @@ const FATAL: [&str; 8] = [
     "billing_hard_limit_reached",
     "session_expired",
     "invalid_model",
+    "model_not_found",
     "beta_api_shape_disabled",
 ];
 
@@ -90,6 +138,28 @@ struct Session {
     id: Value,
     #[serde(default)]
     expires_at: Value,
+}
+
+#[derive(Deserialize)]
+struct SessionUpdated {
+    #[serde(default)]
+    session: Value,
+}
+
+#[derive(Deserialize)]
+struct ItemEvent {
+    item: Value,
+}
+
+#[derive(Deserialize)]
+struct Transcript {
+    item_id: String,
+    transcript: String,
+}
+
+#[derive(Deserialize)]
+struct RateLimits {
+    rate_limits: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +189,8 @@ struct Response {
     status_details: Value,
     #[serde(default)]
     usage: Value,
+    #[serde(default)]
+    metadata: Value,
 }
 
 #[derive(Deserialize)]
@@ -127,40 +199,84 @@ struct ErrorEvent {
     error: Value,
 }
 
-/// Reads one text frame. Two passes, so that an event we don't know costs no more than finding its type.
+/// Reads one text frame, in either shape of the dialect: what has two names is told apart by them, and nothing has one
+/// name and two meanings. Two passes, so that an event we don't know costs no more than finding its type.
 pub(super) fn read(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
     let Kind { kind } = parse(frame)?;
     match kind.as_ref() {
-        "session.created" => {
-            let Session { id, expires_at } = parse::<SessionCreated>(frame)?.session;
-            Ok(ServerEvent::SessionCreated {
-                session: name(&id).unwrap_or_default(),
-                expires_at: expires_at.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok()),
-            })
-        }
-        "session.updated" => known(frame, ServerEvent::SessionUpdated),
+        "session.created" => session_created(frame),
+        "session.updated" => session_updated(frame),
         "input_audio_buffer.speech_started" => known(frame, ServerEvent::SpeechStarted),
         "input_audio_buffer.speech_stopped" => known(frame, ServerEvent::SpeechStopped),
+        "conversation.item.added" | "conversation.item.created" => item_added(frame),
         "response.created" => {
-            let Response { id, .. } = parse::<ResponseEvent>(frame)?.response;
-            Ok(ServerEvent::ResponseCreated { response: ResponseId(id) })
+            let Response { id, metadata, .. } = parse::<ResponseEvent>(frame)?.response;
+            Ok(ServerEvent::ResponseCreated { response: ResponseId(id), request: request(&metadata) })
         }
-        "response.output_audio.delta" => {
+        "response.output_audio.delta" | "response.audio.delta" => {
             let AudioDelta { response_id, item_id, delta } = parse(frame)?;
             let (response, item) = (ResponseId(response_id), ItemId(item_id));
             Ok(ServerEvent::AudioDelta { response, item, base64: delta })
         }
-        "response.output_audio.done" => {
+        "response.output_audio.done" | "response.audio.done" => {
             Ok(ServerEvent::AudioDone { item: ItemId(parse::<AudioDone>(frame)?.item_id) })
         }
+        "response.output_audio_transcript.done" | "response.audio_transcript.done" => {
+            let Transcript { item_id, transcript } = parse(frame)?;
+            Ok(ServerEvent::AgentText { item: ItemId(item_id), text: bounded(transcript) })
+        }
+        "conversation.item.input_audio_transcription.completed" => {
+            let Transcript { item_id, transcript } = parse(frame)?;
+            Ok(ServerEvent::CallerText { item: item_id, text: bounded(transcript) })
+        }
+        "response.output_item.done" => tool_call(frame),
         "response.done" => {
             let response = parse::<ResponseEvent>(frame)?.response;
             let (outcome, usage) = (outcome(&response), usage(&response.usage));
-            Ok(ServerEvent::ResponseDone { response: ResponseId(response.id), outcome, usage })
+            let request = request(&response.metadata);
+            Ok(ServerEvent::ResponseDone { response: ResponseId(response.id), request, outcome, usage })
         }
+        "rate_limits.updated" => Ok(ServerEvent::Limits(limits(&parse::<RateLimits>(frame)?.rate_limits))),
         "error" => Ok(ServerEvent::Error(error(&parse::<ErrorEvent>(frame)?.error))),
         _ => Ok(ServerEvent::Other),
     }
+}
+
+fn session_created(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
+    let Session { id, expires_at } = parse::<SessionCreated>(frame)?.session;
+    Ok(ServerEvent::SessionCreated {
+        session: name(&id).unwrap_or_default(),
+        expires_at: expires_at.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok()),
+    })
+}
+
+fn session_updated(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
+    let SessionUpdated { session } = parse(frame)?;
+    let turns = ["/audio/input/turn_detection", "/turn_detection"];
+    let turns = turns.iter().find_map(|place| session.pointer(place));
+    let interrupts = turns.and_then(|turns| turns.get("interrupt_response")?.as_bool());
+    Ok(ServerEvent::SessionUpdated { interrupts })
+}
+
+fn item_added(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
+    let ItemEvent { item } = parse(frame)?;
+    let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
+    Ok(ServerEvent::ItemAdded { item: id.to_owned() })
+}
+
+/// A finished item, if it is a tool call. One that was cut off is none: its arguments are in pieces.
+fn tool_call(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
+    let ItemEvent { item } = parse(frame)?;
+    let text = |key: &str| item.get(key).and_then(Value::as_str);
+    if text("type") != Some("function_call") || text("status") == Some("incomplete") {
+        return Ok(ServerEvent::Other);
+    }
+    let call = text("call_id").filter(|id| !id.is_empty()).ok_or(Unreadable)?;
+    Ok(ServerEvent::ToolCalled {
+        call: ToolCallId(call.to_owned()),
+        name: item.get("name").and_then(name).ok_or(Unreadable)?,
+        arguments: bounded(text("arguments").unwrap_or_default().to_owned()),
+    })
 }
 
 fn parse<'a, T: Deserialize<'a>>(frame: &'a str) -> Result<T, Unreadable> {
@@ -182,6 +298,16 @@ fn name(value: &Value) -> Option<String> {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let name: String = text.chars().filter(plain).take(MAX_NAME).collect();
     (!name.is_empty()).then_some(name)
+}
+
+/// A text of the server, cut to what is kept of one.
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    text
+}
+
+fn request(metadata: &Value) -> Option<String> {
+    metadata.get(client::REQUEST).and_then(name)
 }
 
 fn outcome(response: &Response) -> ResponseOutcome {
@@ -211,6 +337,16 @@ fn usage(usage: &Value) -> Usage {
     }
 }
 
+fn limits(limits: &[Value]) -> Limits {
+    let left = |kind: &str| {
+        let of_kind = limits.iter().find(|limit| limit.get("name").and_then(Value::as_str) == Some(kind))?;
+        let number = |key: &str| of_kind.get(key).and_then(Value::as_u64);
+        let percent = number("remaining")?.saturating_mul(100).checked_div(number("limit")?)?;
+        Some(u8::try_from(percent.min(100)).unwrap_or(100))
+    };
+    Limits { requests: left("requests"), tokens: left("tokens") }
+}
+
 fn error(error: &Value) -> ServerError {
     let field = |key: &str| error.get(key).and_then(name);
     let (code, kind) = (field("code"), field("type"));
@@ -226,86 +362,6 @@ fn error(error: &Value) -> ServerError {
         param: field("param"),
         event_id: field("event_id"),
     }
-}
-
-/// Our configuration of the session. GA has no `temperature`: it would refuse the whole update. `model` is
-/// given by the address and can't change.
-pub(super) fn session_update(event_id: &str, opening: &Opening, voice: Option<&str>) -> String {
-    let format = json!({"type": "audio/pcm", "rate": crate::media::MODEL_RATE});
-    let output = match voice {
-        Some(voice) => json!({"format": format, "voice": voice}),
-        None => json!({"format": format}),
-    };
-    let vad = json!({"type": "server_vad", "create_response": true, "interrupt_response": true});
-    let event = json!({
-        "type": "session.update",
-        "event_id": event_id,
-        "session": {
-            "type": "realtime",
-            // Empty on purpose where there is no prompt: the server has a default of its own.
-            "instructions": opening.instructions.as_ref().map_or("", |prompt| prompt.reveal()),
-            "output_modalities": ["audio"],
-            "audio": {
-                "input": {"format": format, "turn_detection": vad},
-                "output": output,
-            },
-            "max_output_tokens": opening.max_output_tokens,
-            "tools": [],
-            "tool_choice": "auto",
-        },
-    });
-    event.to_string()
-}
-
-/// The request for the first words; `None` where the caller speaks first.
-pub(super) fn greeting(event_id: &str, greeting: &Greeting) -> Option<String> {
-    let event = match greeting {
-        Greeting::Say(words) => json!({
-            "type": "response.create",
-            "event_id": event_id,
-            "response": {
-                // In place of the session's instructions, for this response only.
-                "instructions": format!(
-                    "Say exactly the following to the caller, word for word, and nothing else:\n\n{}",
-                    words.reveal()
-                ),
-                "tool_choice": "none",
-                "metadata": {"purpose": "greeting"},
-            },
-        }),
-        Greeting::FromPrompt => json!({"type": "response.create", "event_id": event_id}),
-        Greeting::None => return None,
-    };
-    Some(event.to_string())
-}
-
-/// Names the response, so that a cancel that comes too late can't hit the next one.
-pub(super) fn response_cancel(response: &ResponseId) -> String {
-    json!({"type": "response.cancel", "response_id": response.0}).to_string()
-}
-
-pub(super) fn item_truncate(item: &ItemId, audio_end_ms: u64) -> String {
-    let event = json!({
-        "type": "conversation.item.truncate",
-        "item_id": item.0,
-        "content_index": 0,
-        "audio_end_ms": audio_end_ms,
-    });
-    event.to_string()
-}
-
-/// The caller's audio. Fifty of these a second and call: written by hand into one allocation.
-pub(super) fn audio_append(pcm: &[i16], bytes: &mut Vec<u8>) -> String {
-    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-    const TAIL: &str = r#""}"#;
-    bytes.clear();
-    bytes.extend(pcm.iter().flat_map(|sample| sample.to_le_bytes()));
-    let encoded = bytes.len().div_ceil(3) * 4;
-    let mut event = String::with_capacity(HEAD.len() + encoded + TAIL.len());
-    event.push_str(HEAD);
-    BASE64.encode_string(&bytes[..], &mut event);
-    event.push_str(TAIL);
-    event
 }
 
 /// Appends the bytes of a delta.

@@ -111,5 +111,7 @@ fn provider() -> Provider {
         url: "http://127.0.0.1/v1".parse().expect("a URL"),
         api_key: "".into(),
         model: "test".into(),
+        fallback: Vec::new(),
+        transcription: None,
     }
 }

@@ -23,6 +23,8 @@ fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
         url: server.url().parse().unwrap(),
         api_key: Redacted::new("sk-test".to_owned()),
         model: "default-model".into(),
+        fallback: Vec::new(),
+        transcription: Some("gpt-transcribe".into()),
     };
     let opening = Opening {
         model: "gpt-realtime-2.1".into(),
@@ -98,6 +100,8 @@ async fn response(session: &mut ModelSession) -> (Pcm, ResponseOutcome) {
             | ModelEvent::AgentStarted { .. }
             | ModelEvent::CallerText { .. }
             | ModelEvent::AgentText { .. }
+            | ModelEvent::Saying { .. }
+            | ModelEvent::Limits(_)
             | ModelEvent::AgentAudioDone { .. } => {}
             other @ (ModelEvent::ToolCalled { .. } | ModelEvent::Warning { .. } | ModelEvent::Closed(_)) => {
                 panic!("{other:?}")

@@ -1,0 +1,50 @@
+use super::*;
+
+#[test]
+fn providers_stand_in_order_of_preference_each_with_its_models() {
+    let file = "[[provider]]\nname = 'first'\napi_key = 'env:ONE'\nmodel = 'a'\nfallback = ['b', 'c']\n\
+                transcription = 'whisper-1'\n[[provider]]\nname = 'second'\nurl = 'https://b.example/v1'\n\
+                api_key = 'env:TWO'\ntranscription = ''\n[[provider]]\nname = 'third'\napi_key = 'env:ONE'\nmodel = 'd'\n";
+    let settings = read(Some(file), &with(&[("ONE", "1"), ("TWO", "2")])).expect("settings");
+    let found: Vec<_> = settings
+        .providers
+        .iter()
+        .map(|provider| {
+            let fallback: Vec<&str> = provider.fallback.iter().map(String::as_str).collect();
+            let (key, transcription) =
+                (provider.api_key.reveal().as_str(), provider.transcription.as_deref());
+            (&*provider.name, provider.url.as_str(), key, provider.model.as_str(), fallback, transcription)
+        })
+        .collect();
+    let openai = "https://api.openai.com/v1";
+    assert_eq!(
+        found,
+        [
+            ("first", openai, "1", "a", vec!["b", "c"], Some("whisper-1")),
+            ("second", "https://b.example/v1", "2", "gpt-realtime-2.1", vec!["gpt-realtime-2.1-mini"], None),
+            ("third", openai, "1", "d", vec![], Some("gpt-transcribe")),
+        ]
+    );
+}
+
+#[test]
+fn a_variable_is_of_no_provider_where_there_are_several() {
+    let file = "[[provider]]\nname = 'a'\napi_key = 'env:OPENAI_API_KEY'\n[[provider]]\nname = 'a'\n";
+    let found = read(Some(file), &with(&[("OPENAI_BASE_URL", "https://b.example/v1")])).expect_err("errors");
+    assert_eq!(
+        found,
+        [
+            "dialplane.toml:4:1: found no api_key in [[provider]]; accepted: env:NAME or file:PATH",
+            "dialplane.toml:5:8: name: found the name of another one; accepted: a name of its own for each",
+            "OPENAI_BASE_URL: found beside 2 [[provider]]; accepted: beside one at most",
+        ]
+    );
+}
+
+#[test]
+fn a_dialect_that_is_not_spoken_yet_is_refused() {
+    let file = "[[provider]]\nname = 'p'\ndialect = 'gemini-live'\n";
+    let expected =
+        "dialplane.toml:3:11: dialect: gemini-live is not yet supported; accepted: openai-realtime";
+    assert_eq!(read(Some(file), &with(&[])).expect_err("an error"), [expected]);
+}

@@ -1,0 +1,179 @@
+//! Our client events as JSON.
+
+use base64::engine::Engine as _;
+use serde_json::{Map, Value, json};
+
+use super::BASE64;
+use crate::media::MODEL_RATE;
+use crate::realtime::openai::turns::Request;
+use crate::realtime::{ItemId, Opening, ResponseId, Said, Speaker, Tool, ToolCallId};
+use crate::tenant::{Eagerness, TurnDetection};
+
+/// The key in the metadata of a response under which our name of the request stands.
+pub(in crate::realtime::openai) const REQUEST: &str = "request";
+
+/// The parts of a configuration that a server may refuse, and that a call can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::realtime::openai) struct Luxuries<'a> {
+    pub(in crate::realtime::openai) voice: Option<&'a str>,
+    /// The transcription's model.
+    pub(in crate::realtime::openai) transcription: Option<&'a str>,
+}
+
+/// Our configuration of the session. GA has no `temperature`: it would refuse the whole update. `model` is
+/// given by the address and can't change.
+pub(in crate::realtime::openai) fn session_update(
+    event_id: &str,
+    opening: &Opening,
+    with: Luxuries<'_>,
+) -> String {
+    let format = json!({"type": "audio/pcm", "rate": MODEL_RATE});
+    let mut input = Map::new();
+    input.insert("format".to_owned(), format.clone());
+    let turns = turn_detection(opening.turn_detection, opening.interruptible);
+    input.insert("turn_detection".to_owned(), turns);
+    if let Some(model) = with.transcription {
+        input.insert("transcription".to_owned(), transcription(model, opening.language.as_deref()));
+    }
+    let output = match with.voice {
+        Some(voice) => json!({"format": format, "voice": voice}),
+        None => json!({"format": format}),
+    };
+    let event = json!({
+        "type": "session.update",
+        "event_id": event_id,
+        "session": {
+            "type": "realtime",
+            // Empty on purpose where there is no prompt: the server has a default of its own.
+            "instructions": opening.instructions.as_ref().map_or("", |prompt| prompt.reveal()),
+            "output_modalities": ["audio"],
+            "audio": {"input": input, "output": output},
+            "max_output_tokens": opening.max_output_tokens,
+            "tools": opening.tools.iter().map(tool).collect::<Vec<_>>(),
+            "tool_choice": "auto",
+        },
+    });
+    event.to_string()
+}
+
+/// Changes that alone of the configuration. The detection is given whole: what is left out of it falls back to the
+/// server's default.
+pub(in crate::realtime::openai) fn let_interrupt(event_id: &str, detection: TurnDetection) -> String {
+    let event = json!({
+        "type": "session.update",
+        "event_id": event_id,
+        "session": {
+            "type": "realtime",
+            "audio": {"input": {"turn_detection": turn_detection(detection, true)}},
+        },
+    });
+    event.to_string()
+}
+
+/// What was said before this session, as an item of its conversation. A model's own audio can't be created.
+pub(in crate::realtime::openai) fn said(said: &Said) -> String {
+    let (role, part) = match said.by {
+        Speaker::Caller => ("user", "input_text"),
+        Speaker::Agent => ("assistant", "output_text"),
+    };
+    let content = json!([{"type": part, "text": said.text.reveal()}]);
+    let item = json!({"type": "message", "role": role, "content": content});
+    json!({"type": "conversation.item.create", "item": item}).to_string()
+}
+
+/// Something of the caller that was not spoken.
+pub(in crate::realtime::openai) fn told(id: &str, text: &str) -> String {
+    let content = json!([{"type": "input_text", "text": text}]);
+    let item = json!({"id": id, "type": "message", "role": "user", "content": content});
+    json!({"type": "conversation.item.create", "item": item}).to_string()
+}
+
+pub(in crate::realtime::openai) fn tool_output(id: &str, call: &ToolCallId, output: &str) -> String {
+    let item = json!({"id": id, "type": "function_call_output", "call_id": call.0, "output": output});
+    json!({"type": "conversation.item.create", "item": item}).to_string()
+}
+
+/// The request for a response. Its name goes with it twice: an error gives back the event's id, and what the server
+/// makes of it the metadata.
+pub(in crate::realtime::openai) fn response_create(id: &str, request: &Request) -> String {
+    let purpose = request.purpose();
+    let metadata = json!({"purpose": purpose, REQUEST: id});
+    let response = match request {
+        Request::Greet(words) | Request::Say(words) => json!({
+            // In place of the session's instructions, for this response only.
+            "instructions": format!(
+                "Say exactly the following to the caller, word for word, and nothing else:\n\n{}",
+                words.reveal()
+            ),
+            "tool_choice": "none",
+            "metadata": metadata,
+        }),
+        Request::Respond => json!({"metadata": metadata}),
+    };
+    json!({"type": "response.create", "event_id": id, "response": response}).to_string()
+}
+
+/// Names the response, so that a cancel that comes too late can't hit the next one.
+pub(in crate::realtime::openai) fn response_cancel(response: &ResponseId) -> String {
+    json!({"type": "response.cancel", "response_id": response.0}).to_string()
+}
+
+pub(in crate::realtime::openai) fn item_truncate(item: &ItemId, audio_end_ms: u64) -> String {
+    let event = json!({
+        "type": "conversation.item.truncate",
+        "item_id": item.0,
+        "content_index": 0,
+        "audio_end_ms": audio_end_ms,
+    });
+    event.to_string()
+}
+
+/// The caller's audio. Fifty of these a second and call: written by hand into one allocation.
+pub(in crate::realtime::openai) fn audio_append(pcm: &[i16], bytes: &mut Vec<u8>) -> String {
+    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+    const TAIL: &str = r#""}"#;
+    bytes.clear();
+    bytes.extend(pcm.iter().flat_map(|sample| sample.to_le_bytes()));
+    let encoded = bytes.len().div_ceil(3) * 4;
+    let mut event = String::with_capacity(HEAD.len() + encoded + TAIL.len());
+    event.push_str(HEAD);
+    BASE64.encode_string(&bytes[..], &mut event);
+    event.push_str(TAIL);
+    event
+}
+
+fn turn_detection(detection: TurnDetection, interruptible: bool) -> Value {
+    match detection {
+        TurnDetection::Silence => {
+            json!({"type": "server_vad", "create_response": true, "interrupt_response": interruptible})
+        }
+        TurnDetection::Semantic(eagerness) => json!({
+            "type": "semantic_vad",
+            "eagerness": match eagerness {
+                Eagerness::Low => "low",
+                Eagerness::Medium => "medium",
+                Eagerness::High => "high",
+                Eagerness::Auto => "auto",
+            },
+            "create_response": true,
+            "interrupt_response": interruptible,
+        }),
+    }
+}
+
+/// The models take a language without its region.
+fn transcription(model: &str, language: Option<&str>) -> Value {
+    match language.and_then(|tag| tag.split('-').next()) {
+        Some(language) => json!({"model": model, "language": language.to_ascii_lowercase()}),
+        None => json!({"model": model}),
+    }
+}
+
+fn tool(tool: &Tool) -> Value {
+    json!({
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    })
+}
