@@ -3,6 +3,7 @@
 mod caching;
 pub mod template;
 mod tools;
+mod turns;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use caching::{By, Caching, Facet, Windows};
 pub use tools::{ToolName, TransferTo, Transfers};
+pub use turns::{Eagerness, Interruptible, TurnDetection};
 
 use crate::pii::Redacted;
 use template::Variables;
@@ -87,27 +89,6 @@ pub enum GreetingMode {
     None,
 }
 
-/// How a model finds the end of the caller's turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TurnDetection {
-    /// By silence.
-    #[default]
-    Silence,
-    /// By what was said: a caller who pauses in mid-sentence is waited for.
-    Semantic(Eagerness),
-}
-
-/// How soon a semantic detection takes a turn for over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Eagerness {
-    Low,
-    Medium,
-    High,
-    /// The model server decides.
-    #[default]
-    Auto,
-}
-
 /// An agent as one layer describes it: the backend's answer, the dialplan's `[agent.NAME]`, the router's
 /// default. Layers are laid over each other field by field.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -119,6 +100,8 @@ pub struct Agent {
     pub start_message: Choice<Redacted<String>>,
     pub greeting: Choice<GreetingMode>,
     pub language: Choice<String>,
+    pub turn_detection: Choice<TurnDetection>,
+    pub greeting_interruptible: Choice<Interruptible>,
     /// Which it has; [`Choice::Unsaid`]: all.
     pub tools: Choice<Vec<ToolName>>,
     pub max_duration: Choice<Duration>,
@@ -140,6 +123,8 @@ impl Agent {
             start_message: self.start_message.or(lower.start_message),
             greeting: self.greeting.or(lower.greeting),
             language: self.language.or(lower.language),
+            turn_detection: self.turn_detection.or(lower.turn_detection),
+            greeting_interruptible: self.greeting_interruptible.or(lower.greeting_interruptible),
             tools: self.tools.or(lower.tools),
             max_duration: self.max_duration.or(lower.max_duration),
         }
@@ -169,6 +154,8 @@ pub struct CallConfig {
     pub temperature: Option<f64>,
     pub greeting: Greeting,
     pub language: Option<String>,
+    pub turn_detection: TurnDetection,
+    pub greeting_interruptible: Interruptible,
     pub tools: Vec<ToolName>,
     /// The destinations that the call's tenant was granted.
     pub transfers: Transfers,
@@ -199,6 +186,8 @@ impl CallConfig {
             temperature: agent.temperature.chosen(),
             greeting,
             language: agent.language.chosen(),
+            turn_detection: agent.turn_detection.chosen().unwrap_or_default(),
+            greeting_interruptible: agent.greeting_interruptible.chosen().unwrap_or_default(),
             tools,
             transfers: Transfers::default(),
             max_duration: agent.max_duration.chosen(),

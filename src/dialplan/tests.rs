@@ -12,7 +12,7 @@ use super::*;
 use crate::call::Country;
 use crate::call::Number;
 use crate::document::{Given, Placeholders, Surroundings};
-use crate::tenant::Choice;
+use crate::tenant::{Choice, Eagerness, Interruptible, TurnDetection};
 
 const ACME: &str = r#"
 tenant = "acme-dental"
@@ -53,6 +53,8 @@ prompt      = "You answer the phone for {{tenant.name}}."
 greeting    = "Thank you for calling Acme Dental."
 temperature = 0.7
 language    = "en-US"
+turn_detection = { eagerness = "low" }
+greeting_interruptible = 1500
 
 [agent.night]
 greeting = ""
@@ -101,8 +103,7 @@ fn goes_to(dialplan: &Dialplan, called: &str) -> Option<String> {
 #[test]
 fn the_exact_number_beats_the_longest_prefix_beats_the_shorter() {
     let loaded = compile(&[source("acme.toml", 0, ACME)]);
-    let unused = "acme.toml:39:15: warning: language has no effect in this version; name it in the prompt";
-    assert_eq!(lines(&loaded), [unused]);
+    assert_eq!(lines(&loaded), [""; 0]);
     assert_eq!((loaded.dialplan.tenants(), loaded.dialplan.patterns(), loaded.files), (1, 7, 1));
     for (called, expected) in [
         ("+15557770001", Some("acme-dental/front-desk exact")),
@@ -144,6 +145,8 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
         start_message: Choice::This("Thank you for calling Acme Dental.".into()),
         temperature: Choice::This(0.7),
         language: Choice::This("en-US".into()),
+        turn_detection: Choice::This(TurnDetection::Semantic(Eagerness::Low)),
+        greeting_interruptible: Choice::This(Interruptible::After(Duration::from_millis(1500))),
         max_duration: half_an_hour.clone(),
         ..Agent::default()
     };

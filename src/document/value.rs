@@ -156,6 +156,14 @@ impl<'d> Value<'d> {
         number
     }
 
+    pub fn is_text(&self) -> bool {
+        matches!(self.toml, DeValue::String(_))
+    }
+
+    pub fn is_boolean(&self) -> bool {
+        matches!(self.toml, DeValue::Boolean(_))
+    }
+
     /// `true` or `false`.
     pub fn boolean(&self, accepted: &str) -> Option<bool> {
         let DeValue::Boolean(truth) = self.toml else {

@@ -22,7 +22,7 @@ use crate::lookup::Answer;
 use crate::media::Pcm;
 use crate::realtime::{Capabilities, ModelCommand, ModelEvent, Opening, Provider};
 use crate::record::{CallRecord, ModelUse, RouteTaken, Timing};
-use crate::tenant::{CallConfig, Greeting, TurnDetection};
+use crate::tenant::{CallConfig, Greeting};
 
 /// What a call needs to know of the router it runs in; all of it immutable while the call lasts.
 #[derive(Debug, Clone)]
@@ -283,7 +283,7 @@ impl Machine {
             greeting: config.greeting,
             language: config.language,
             max_output_tokens: Opening::MAX_OUTPUT_TOKENS,
-            turn_detection: TurnDetection::default(),
+            turn_detection: config.turn_detection,
             interruptible: true,
             tools: Vec::new(),
             history: Vec::new(),

@@ -10,7 +10,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::template::{Variables, is_variable_name};
-use super::{Agent, By, Caching, Choice, GreetingMode, TenantId, ToolName, TransferTo, Windows};
+use super::{
+    Agent, By, Caching, Choice, Eagerness, GreetingMode, Interruptible, TenantId, ToolName, TransferTo,
+    TurnDetection, Windows,
+};
 use crate::call::Refusal;
 use crate::pii::Redacted;
 use fields::Fields;
@@ -64,9 +67,6 @@ impl BackendAnswer {
         let metadata = metadata(&mut fields);
         let caching = caching(&mut fields);
         let variables = variables(&mut fields);
-        if matches!(agent.language, Choice::This(_)) {
-            fields.refuse("language", "not used by this version");
-        }
         Ok(Self { action, tenant, agent, metadata, caching, variables, warnings: fields.into_warnings() })
     }
 }
@@ -117,12 +117,36 @@ fn agent(fields: &mut Fields) -> Agent {
             _ => None,
         }),
         language: fields.text("language", MAX_NAME),
+        turn_detection: turn_detection(fields),
+        greeting_interruptible: greeting_interruptible(fields),
         tools: fields.choose("tools", ToolName::ACCEPTED, |value| {
             let names = value.as_array()?.iter();
             names.map(|name| ToolName::from_name(name.as_str()?)).collect()
         }),
         max_duration,
     }
+}
+
+/// A word, or an object with the eagerness of a semantic one.
+fn turn_detection(fields: &mut Fields) -> Choice<TurnDetection> {
+    const ACCEPTED: &str =
+        r#""silence", "semantic" or an object with an eagerness of "low", "medium", "high" or "auto""#;
+    fields.choose("turnDetection", ACCEPTED, |value| match value {
+        Value::String(name) => TurnDetection::from_name(name),
+        Value::Object(object) => {
+            object.get("eagerness")?.as_str().and_then(Eagerness::from_name).map(TurnDetection::Semantic)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    })
+}
+
+fn greeting_interruptible(fields: &mut Fields) -> Choice<Interruptible> {
+    let accepted = format!("a boolean or milliseconds from 0 to {}", Interruptible::LONGEST_MS);
+    fields.choose("greetingInterruptible", &accepted, |value| match value {
+        Value::Bool(interruptible) => Some(Interruptible::from(*interruptible)),
+        Value::Number(milliseconds) => Interruptible::after_ms(milliseconds.as_f64()?),
+        Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
+    })
 }
 
 fn metadata(fields: &mut Fields) -> BTreeMap<String, Value> {

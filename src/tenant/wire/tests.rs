@@ -21,6 +21,8 @@ fn whole_agent() -> Agent {
         start_message: Choice::This("Hello".into()),
         greeting: Choice::This(GreetingMode::Say),
         language: Choice::This("en-US".into()),
+        turn_detection: Choice::This(TurnDetection::Semantic(Eagerness::Low)),
+        greeting_interruptible: Choice::This(Interruptible::After(Duration::from_millis(1500))),
         tools: Choice::This(vec![ToolName::HangUp]),
         max_duration: Choice::This(Duration::from_secs(1800)),
     }
@@ -31,7 +33,7 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
     let snake = json!({
         "action": "answer", "tenant_id": "acme", "system_prompt": "You answer the phone.",
         "model": "gpt-realtime-2.1", "voice": "marin", "temperature": 0.7, "start_message": "Hello",
-        "greeting": "say", "language": "en-US", "variables": {"name": "Ada"}, "metadata": {"crm": {"id": 7}},
+        "greeting": "say", "language": "en-US", "turn_detection": {"eagerness": "low"}, "greeting_interruptible": 1500, "variables": {"name": "Ada"}, "metadata": {"crm": {"id": 7}},
         "tools": ["hang_up"], "limits": {"max_duration_seconds": 1800},
     });
     for answer in [whole(), snake] {
@@ -41,7 +43,7 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
         assert_eq!(read.action, BackendAction::Answer);
         assert_eq!(read.metadata, BTreeMap::from([("crm".to_owned(), json!({"id": 7}))]));
         assert_eq!(read.variables, Variables::from([("name".to_owned(), "Ada".into())]));
-        assert_eq!(read.warnings, ["language: not used by this version"]);
+        assert_eq!(read.warnings, [""; 0]);
     }
 }
 
@@ -241,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn every_good_field_survives_any_other_being_anything(at in 0..13_usize, anything in any_json()) {
+    fn every_good_field_survives_any_other_being_anything(at in 0..15_usize, anything in any_json()) {
         let mut answer = whole();
         let fields = answer.as_object_mut().unwrap();
         let name = fields.keys().nth(at).unwrap().clone();
@@ -256,6 +258,8 @@ proptest! {
         kept("startMessage", read.agent.start_message == good.start_message)?;
         kept("greeting", read.agent.greeting == good.greeting)?;
         kept("language", read.agent.language == good.language)?;
+        kept("turnDetection", read.agent.turn_detection == good.turn_detection)?;
+        kept("greetingInterruptible", read.agent.greeting_interruptible == good.greeting_interruptible)?;
         kept("tools", read.agent.tools == good.tools)?;
         kept("limits", read.agent.max_duration == good.max_duration)?;
         kept("tenantId", read.tenant == TenantId::parse("acme"))?;
@@ -301,5 +305,44 @@ fn how_long_an_answer_serves_and_whom_is_read_leniently() {
         let read = parse(&json!({"cache": cache}));
         assert_eq!(read.caching, Caching { windows, by }, "{cache}");
         assert_eq!(read.warnings, warnings, "{cache}");
+    }
+}
+
+#[test]
+fn turns_are_written_in_several_ways() {
+    let read = |answer: Value| {
+        let config = CallConfig::of(parse(&answer).agent, BTreeMap::new());
+        (config.turn_detection, config.greeting_interruptible)
+    };
+    let semantic = TurnDetection::Semantic;
+    for (detection, interruptible, expected) in [
+        (json!(null), json!(null), (TurnDetection::Silence, Interruptible::Always)),
+        (json!(""), json!(""), (TurnDetection::Silence, Interruptible::Always)),
+        (json!("silence"), json!(true), (TurnDetection::Silence, Interruptible::Always)),
+        (json!("semantic"), json!(false), (semantic(Eagerness::Auto), Interruptible::Never)),
+        (
+            json!({"eagerness": "high"}),
+            json!(0),
+            (semantic(Eagerness::High), Interruptible::After(Duration::ZERO)),
+        ),
+    ] {
+        assert_eq!(
+            read(json!({"turnDetection": detection, "greetingInterruptible": interruptible})),
+            expected
+        );
+    }
+    for (field, wrong, warning) in [
+        (
+            "turnDetection",
+            json!({"eagerness": "secret"}),
+            r#"expected "silence", "semantic" or an object with an eagerness of "low", "medium", "high" or "auto", found an object of 1 fields"#,
+        ),
+        (
+            "greetingInterruptible",
+            json!(60_001),
+            "expected a boolean or milliseconds from 0 to 60000, found a number",
+        ),
+    ] {
+        assert_eq!(parse(&json!({ field: wrong })).warnings, [format!("{field}: {warning}")]);
     }
 }

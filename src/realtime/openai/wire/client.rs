@@ -7,7 +7,7 @@ use super::BASE64;
 use crate::media::MODEL_RATE;
 use crate::realtime::openai::turns::Request;
 use crate::realtime::{ItemId, Opening, ResponseId, Said, Speaker, Tool, ToolCallId};
-use crate::tenant::{Eagerness, TurnDetection};
+use crate::tenant::TurnDetection;
 
 /// The key in the metadata of a response under which our name of the request stands.
 pub(in crate::realtime::openai) const REQUEST: &str = "request";
@@ -149,21 +149,17 @@ fn turn_detection(detection: TurnDetection, interruptible: bool) -> Value {
         }
         TurnDetection::Semantic(eagerness) => json!({
             "type": "semantic_vad",
-            "eagerness": match eagerness {
-                Eagerness::Low => "low",
-                Eagerness::Medium => "medium",
-                Eagerness::High => "high",
-                Eagerness::Auto => "auto",
-            },
+            "eagerness": eagerness.name(),
             "create_response": true,
             "interrupt_response": interruptible,
         }),
     }
 }
 
-/// The models take a language without its region.
+/// The models take a language of ISO 639, without its region.
 fn transcription(model: &str, language: Option<&str>) -> Value {
-    match language.and_then(|tag| tag.split('-').next()) {
+    let code = |language: &&str| matches!(language.len(), 2 | 3);
+    match language.and_then(|tag| tag.split('-').next()).filter(code) {
         Some(language) => json!({"model": model, "language": language.to_ascii_lowercase()}),
         None => json!({"model": model}),
     }
