@@ -13,8 +13,6 @@ pub const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const BITRATE: i32 = 32_000;
 /// Of 10. See `benches/hot.rs`: above it costs CPU that nobody hears at this rate.
 const COMPLEXITY: i32 = 5;
-/// What FEC is laid out for, in percent.
-const EXPECTED_LOSS: i32 = 5;
 /// No frame of ours comes near: 20 ms at 32 kb/s is 80 bytes, and RFC 6716 ends at 1275.
 const MAX_PACKET: usize = 1275;
 /// 120 ms, the longest packet of RFC 6716.
@@ -92,8 +90,9 @@ fn configured(rate: u32) -> Result<opus::Encoder, opus::Error> {
     codec.set_complexity(COMPLEXITY)?;
     // What a carrier takes ends at 8 kHz of bandwidth (G.722); the band above would cost bits and CPU.
     codec.set_max_bandwidth(Bandwidth::Wideband)?;
-    codec.set_inband_fec(true)?;
-    codec.set_packet_loss_perc(EXPECTED_LOSS)?;
+    // No redundancy for lost packets (FEC): livekit-sip's decoder makes no use of it, so it would only take bits from
+    // what is heard.
+    codec.set_inband_fec(false)?;
     codec.set_dtx(false)?;
     Ok(codec)
 }

@@ -5,10 +5,13 @@
 mod admin;
 mod churn;
 mod cli;
+mod hearing;
 mod kit;
 #[path = "../shared/leak.rs"]
 mod leak;
 mod lookup;
+#[path = "../shared/network.rs"]
+mod network;
 mod numbers;
 mod pii;
 mod realtime;

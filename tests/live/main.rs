@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 #![allow(clippy::disallowed_methods, reason = "the phone keeps real time, on threads of its own")]
 
+mod barge;
 mod crowd;
 mod ear;
 mod encrypted;
@@ -17,8 +18,12 @@ mod ladder;
 #[path = "../shared/leak.rs"]
 mod leak;
 mod livekit;
+mod loss;
 mod measure;
+#[path = "../shared/network.rs"]
+mod network;
 mod phone;
+mod relay;
 mod rig;
 mod router;
 mod routes;

@@ -79,8 +79,10 @@ fn a_lost_frame_is_recovered_from_the_next_packet_and_only_concealed_without_it(
     // The lost frame is the first of a new tone: concealment can't know it, redundancy does.
     const LOST: usize = 20;
     let frames = [&tone(440.0, 20)[..], &tone(700.0, 5)].concat();
-    let mut encoder = Encoder::new();
-    let packets: Vec<_> = frames.iter().map(|frame| encoder.encode(frame)).collect();
+    let mut encoder = configured(MODEL_RATE).unwrap();
+    encoder.set_inband_fec(true).unwrap();
+    encoder.set_packet_loss_perc(5).unwrap();
+    let packets: Vec<_> = frames.iter().map(|frame| encoded(&mut encoder, frame)).collect();
     let until_the_loss = || {
         let mut decoder = Decoder::new();
         for packet in &packets[..LOST] {
