@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use livekit_api::services::agent_dispatch::AgentDispatchClient;
 use livekit_api::services::room::RoomClient;
 use livekit_protocol::participant_info::Kind;
 
@@ -31,11 +32,41 @@ impl LiveKit {
 
     /// What livekit-sip says of the only call: the attributes of its participant.
     pub async fn sip_attributes(&self) -> HashMap<String, String> {
-        let rooms = self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms");
-        let [room] = rooms.as_slice() else { panic!("one call up has one room, not {}", rooms.len()) };
-        let here = self.0.list_participants(&room.name).await.expect("the room is there");
+        let here = self.0.list_participants(&self.only_room().await).await.expect("the room is there");
         let caller = here.into_iter().find(|participant| participant.kind() == Kind::Sip);
         caller.expect("the caller is there").attributes
+    }
+
+    /// Deletes the room of the only call.
+    pub async fn delete_room(&self) {
+        self.0.delete_room(&self.only_room().await).await.expect("deleted");
+    }
+
+    /// Removes our agent from the room of the only call.
+    pub async fn remove_agent(&self) {
+        let room = self.only_room().await;
+        let here = self.0.list_participants(&room).await.expect("the room is there");
+        let agent = here.into_iter().find(|participant| participant.kind() == Kind::Agent);
+        self.0
+            .remove_participant(&room, &agent.expect("the agent is there").identity)
+            .await
+            .expect("removed");
+    }
+
+    /// Deletes the dispatch that sent us to the room of the only call.
+    pub async fn delete_dispatch(&self, rig: &Rig) {
+        let url = rig.livekit_url.replacen("ws", "http", 1);
+        let client = AgentDispatchClient::with_api_key(&url, &rig.api_key, &rig.api_secret);
+        let room = self.only_room().await;
+        let dispatches = client.list_dispatch(&room).await.expect("listed");
+        let [dispatch] = dispatches.as_slice() else { panic!("one dispatch, not {}", dispatches.len()) };
+        client.delete_dispatch(&dispatch.id, &room).await.expect("deleted");
+    }
+
+    async fn only_room(&self) -> String {
+        let rooms = self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms");
+        let [room] = rooms.as_slice() else { panic!("one call up has one room, not {}", rooms.len()) };
+        room.name.clone()
     }
 
     pub async fn rooms(&self) -> usize {

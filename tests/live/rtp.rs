@@ -19,8 +19,18 @@ const MOST_PACKETS: usize = 30_000;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Say {
     Silence(Duration),
-    Tone { hz: u32, length: Duration },
+    Tone {
+        hz: u32,
+        length: Duration,
+    },
+    /// A key held for 100 ms, by its event code (RFC 4733); no audio is sent meanwhile.
+    Key(u8),
 }
+
+/// The payload type of keys, as the phone offers it.
+const TELEPHONE_EVENT: u8 = 101;
+/// Packets of one key; the last three say that it is released.
+const KEY_PACKETS: u16 = 8;
 
 /// How loud the phone speaks, in dBFS.
 pub const LEVEL: f64 = -12.0;
@@ -181,46 +191,87 @@ struct Speaker {
 impl Speaker {
     fn run(&self) {
         let (mut sequence, mut timestamp) = (1u16, 0u32);
-        let mut speech: Vec<(Say, Vec<i16>)> = Vec::new();
+        let mut speech: Vec<Part> = Vec::new();
         let mut due = Instant::now();
         while !self.shared.stop.load(Ordering::Relaxed) {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             due += FRAME;
             if let Some(plan) = self.plans.try_iter().last() {
-                speech = plan.into_iter().rev().map(|say| (say, samples(say))).collect();
+                speech = plan.into_iter().rev().map(Part::new).collect();
             }
             let Some(target) = *lock(&self.shared.target) else { continue };
-            let frame = self.frame(&mut speech);
-            let mut packet = vec![0x80, self.law as u8];
+            let (payload_type, since, payload) = self.payload(&mut speech);
+            let mut packet = vec![0x80, payload_type];
             packet.extend(sequence.to_be_bytes());
-            packet.extend(timestamp.to_be_bytes());
+            packet.extend(timestamp.wrapping_sub(since).to_be_bytes());
             packet.extend(0x0D1A_1B1Au32.to_be_bytes());
-            packet.extend(frame.iter().map(|sample| self.law.encode(*sample)));
+            packet.extend(payload);
             // The far end may be gone already; what matters is what was heard.
             let _sent = self.socket.send_to(&packet, target);
             (sequence, timestamp) = (sequence.wrapping_add(1), timestamp.wrapping_add(FRAME_SAMPLES as u32));
         }
     }
 
-    /// The next 20 ms. Every part of a plan begins on a packet; its last one is filled up with silence.
-    fn frame(&self, speech: &mut Vec<(Say, Vec<i16>)>) -> Vec<i16> {
-        let Some((say, left)) = speech.last_mut() else { return vec![0; FRAME_SAMPLES] };
-        if left.len() == samples(*say).len() {
-            lock(&self.shared.said).push((Instant::now(), *say));
+    /// The payload type of the next 20 ms, how many ticks ago it began, and the payload. Every part of a plan begins on a
+    /// packet; its last one is filled up with silence.
+    fn payload(&self, speech: &mut Vec<Part>) -> (u8, u32, Vec<u8>) {
+        let silence = || vec![self.law.encode(0); FRAME_SAMPLES];
+        let Some(part) = speech.last_mut() else { return (self.law as u8, 0, silence()) };
+        if part.sent == 0 {
+            lock(&self.shared.said).push((Instant::now(), part.say));
         }
-        let mut frame: Vec<i16> = left.drain(..left.len().min(FRAME_SAMPLES)).collect();
-        frame.resize(FRAME_SAMPLES, 0);
-        if left.is_empty() {
+        let sent = part.sent;
+        part.sent += 1;
+        let (is_over, payload) = match part.say {
+            Say::Key(code) => {
+                let is_first = if sent == 0 { 0x80 } else { 0 };
+                let payload = key(code, sent);
+                (
+                    sent + 1 == KEY_PACKETS,
+                    (TELEPHONE_EVENT | is_first, u32::from(sent) * FRAME_SAMPLES as u32, payload),
+                )
+            }
+            Say::Silence(_) | Say::Tone { .. } => {
+                let left = &mut part.left;
+                let mut frame: Vec<i16> = left.drain(..left.len().min(FRAME_SAMPLES)).collect();
+                frame.resize(FRAME_SAMPLES, 0);
+                let payload = frame.iter().map(|sample| self.law.encode(*sample)).collect();
+                (left.is_empty(), (self.law as u8, 0, payload))
+            }
+        };
+        if is_over {
             speech.pop();
         }
-        frame
+        payload
     }
+}
+
+/// One part of a plan, as far as it is sent.
+struct Part {
+    say: Say,
+    sent: u16,
+    left: Vec<i16>,
+}
+
+impl Part {
+    fn new(say: Say) -> Self {
+        Self { say, sent: 0, left: samples(say) }
+    }
+}
+
+/// The payload of a key's packet: code, released, volume, and how long it is held by then.
+fn key(code: u8, sent: u16) -> Vec<u8> {
+    let held = KEY_PACKETS - 3;
+    let released = if sent >= held { 0x80 } else { 0 };
+    let duration = (sent.min(held - 1) + 1) * FRAME_SAMPLES as u16;
+    [&[code, released | 10], &duration.to_be_bytes()[..]].concat()
 }
 
 fn samples(say: Say) -> Vec<i16> {
     match say {
         Say::Silence(length) => vec![0; (length.as_secs_f64() * RATE as f64) as usize],
         Say::Tone { hz, length } => ear::tone(hz, length, LEVEL),
+        Say::Key(_) => Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::signal::Signal;
 use crate::ingress::leg::Frame;
 use crate::livekit::socket::{ConnectError, Dialer, SocketError};
 use crate::livekit::wire::data::FromPeer;
-use crate::livekit::wire::signal::{Departure, FromRoom, Participant, ToRoom};
+use crate::livekit::wire::signal::{Departure, FromRoom, Joined, Participant, ToRoom};
 use crate::media::packet::Packet;
 use crate::media::quality::Report;
 use crate::pii::Redacted;
@@ -34,13 +34,15 @@ pub struct Room {
 #[derive(Debug, Clone, PartialEq)]
 pub enum RoomEvent {
     /// We are in, with those who were here before us.
-    Joined(Vec<Participant>),
+    Joined(Joined),
     /// These joined, changed or left.
     Changed(Vec<Participant>),
     /// Media flows.
     Connected,
     /// Someone subscribed to our track.
     Subscribed,
+    /// A newer token to come back with.
+    Token(Redacted<String>),
     /// The server sent us away.
     Left(Departure),
     /// A packet of the caller's, as it arrived.
@@ -171,9 +173,10 @@ impl Room {
 
     fn read(&mut self, message: FromRoom) -> Result<RoomEvent, RoomLost> {
         Ok(match message {
-            FromRoom::Joined(joined) => RoomEvent::Joined(joined.participants),
+            FromRoom::Joined(joined) => RoomEvent::Joined(joined),
             FromRoom::Participants(participants) => RoomEvent::Changed(participants),
             FromRoom::Subscribed => RoomEvent::Subscribed,
+            FromRoom::Token(token) => RoomEvent::Token(token),
             FromRoom::Left(departure) => RoomEvent::Left(departure),
             FromRoom::Answer(answer) => {
                 self.peer.accept_answer(answer)?;

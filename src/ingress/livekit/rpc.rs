@@ -63,7 +63,10 @@ impl Request {
     pub fn outcome<'a>(&self, packet: &'a FromPeer) -> Option<&'a RpcOutcome> {
         match packet {
             FromPeer::RpcAnswered { id, outcome } if *id == self.id => Some(outcome),
-            FromPeer::RpcAnswered { .. } | FromPeer::RpcAcknowledged { .. } | FromPeer::Other => None,
+            FromPeer::RpcAnswered { .. }
+            | FromPeer::RpcAcknowledged { .. }
+            | FromPeer::Digit { .. }
+            | FromPeer::Other => None,
         }
     }
 }

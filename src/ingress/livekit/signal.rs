@@ -150,6 +150,7 @@ mod tests {
         let mut keepalive = Keepalive::new(start);
         let joined = Joined {
             participants: Vec::new(),
+            node: String::new(),
             ping_interval: Duration::from_secs(2),
             ping_timeout: Duration::from_secs(3),
         };

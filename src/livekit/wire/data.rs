@@ -1,4 +1,4 @@
-//! Packets on a room's reliable data channel: remote procedure calls (version 1).
+//! Packets on a room's reliable data channel: remote procedure calls (version 1), and keys of a telephone.
 
 use livekit_protocol::data_packet::Value;
 use livekit_protocol::rpc_response;
@@ -28,6 +28,11 @@ pub enum FromPeer {
     RpcAnswered {
         id: String,
         outcome: RpcOutcome,
+    },
+    /// A key was pressed, by its event code (RFC 4733).
+    Digit {
+        sender: Redacted<String>,
+        code: u32,
     },
     /// A packet that a telephone leg has no use for.
     Other,
@@ -61,7 +66,8 @@ impl Sent for Rpc {
 
 impl Received for FromPeer {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        Some(match DataPacket::decode(bytes).ok()?.value {
+        let packet = DataPacket::decode(bytes).ok()?;
+        Some(match packet.value {
             Some(Value::RpcAck(ack)) => Self::RpcAcknowledged { id: ack.request_id },
             Some(Value::RpcResponse(response)) => {
                 let outcome = match response.value {
@@ -70,6 +76,9 @@ impl Received for FromPeer {
                     Some(_) | None => RpcOutcome::Done(Redacted::default()),
                 };
                 Self::RpcAnswered { id: response.request_id, outcome }
+            }
+            Some(Value::SipDtmf(key)) => {
+                Self::Digit { sender: packet.participant_identity.into(), code: key.code }
             }
             Some(_) | None => Self::Other,
         })

@@ -57,6 +57,8 @@ pub enum FromRoom {
     SectionsWanted(u32),
     /// Someone subscribed to our track.
     Subscribed,
+    /// A token that opens the room for longer than the one we came with.
+    Token(Redacted<String>),
     /// The server wants us gone.
     Left(Departure),
     /// A pong, or a message that a telephone leg has no use for.
@@ -67,6 +69,8 @@ pub enum FromRoom {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Joined {
     pub participants: Vec<Participant>,
+    /// The server's process, `ND_...`: another one after a restart.
+    pub node: String,
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
 }
@@ -87,10 +91,24 @@ pub struct Participant {
     pub name: Redacted<String>,
     /// Whether livekit-sip put it there. A web participant can set the same attributes, but not this.
     pub is_sip: bool,
-    pub disconnected: bool,
+    /// Whether it came to do a job, as we do.
+    pub is_agent: bool,
+    pub presence: Presence,
     pub attributes: BTreeMap<String, Redacted<String>>,
     /// Ids of its tracks, `TR_...`.
     pub tracks: Vec<String>,
+}
+
+/// Whether a participant is in the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Here,
+    /// It has left.
+    Left,
+    /// It was made to leave, by the server's API.
+    Removed,
+    /// Its connection is lost or replaced, and it may come back.
+    Dropped,
 }
 
 /// Why the server sent us away.
@@ -167,6 +185,7 @@ impl Received for FromRoom {
             }
             Some(In::MediaSectionsRequirement(wanted)) => Self::SectionsWanted(wanted.num_audios),
             Some(In::TrackSubscribed(_)) => Self::Subscribed,
+            Some(In::RefreshToken(token)) => Self::Token(token.into()),
             Some(In::Leave(leave)) => Self::Left(departure(&leave)),
             Some(_) | None => Self::Other,
         })
@@ -177,6 +196,7 @@ impl From<JoinResponse> for Joined {
     fn from(joined: JoinResponse) -> Self {
         Self {
             participants: joined.other_participants.into_iter().map(Participant::from).collect(),
+            node: joined.server_info.map(|server| server.node_id).unwrap_or_default(),
             ping_interval: seconds(joined.ping_interval, 5),
             ping_timeout: seconds(joined.ping_timeout, 15),
         }
@@ -185,14 +205,36 @@ impl From<JoinResponse> for Joined {
 
 impl From<ParticipantInfo> for Participant {
     fn from(info: ParticipantInfo) -> Self {
+        let presence = presence(&info);
         Self {
             identity: info.identity.into(),
             name: info.name.into(),
             is_sip: info.kind == Kind::Sip as i32,
-            disconnected: info.state == State::Disconnected as i32,
+            is_agent: info.kind == Kind::Agent as i32,
+            presence,
             attributes: info.attributes.into_iter().map(|(key, value)| (key, value.into())).collect(),
             tracks: info.tracks.into_iter().map(|track| track.sid).collect(),
         }
+    }
+}
+
+fn presence(info: &ParticipantInfo) -> Presence {
+    if info.state != State::Disconnected as i32 {
+        return Presence::Here;
+    }
+    match info.disconnect_reason() {
+        DisconnectReason::DuplicateIdentity
+        | DisconnectReason::StateMismatch
+        | DisconnectReason::JoinFailure
+        | DisconnectReason::Migration
+        | DisconnectReason::SignalClose
+        | DisconnectReason::ConnectionTimeout
+        | DisconnectReason::MediaFailure => Presence::Dropped,
+        DisconnectReason::ParticipantRemoved
+        | DisconnectReason::RoomDeleted
+        | DisconnectReason::RoomClosed
+        | DisconnectReason::ServerShutdown => Presence::Removed,
+        _ => Presence::Left,
     }
 }
 

@@ -184,7 +184,8 @@ async fn answer(stream: &mut TcpStream) -> ApiRequest {
 
 /// The answer to a join: a caller on a known trunk is there.
 fn joined() -> Vec<u8> {
-    let attributes = [("sip.callStatus", "ringing"), ("sip.trunkID", "ST_1")];
+    let from = ("sip.h.from", "<sip:+15551230001@carrier>");
+    let attributes = [("sip.callStatus", "ringing"), ("sip.trunkID", "ST_1"), from];
     let caller = ParticipantInfo {
         identity: "sip_caller".to_owned(),
         kind: participant_info::Kind::Sip as i32,

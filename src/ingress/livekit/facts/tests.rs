@@ -2,13 +2,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::call::{Caller, Country, E164, Number, NumberingPlan};
+use crate::livekit::wire::signal::Presence;
 
 fn participant(attributes: &[(&str, &str)]) -> Participant {
     Participant {
         identity: "sip_+15551230001".into(),
         name: "Phone +15551230001".into(),
         is_sip: true,
-        disconnected: false,
+        is_agent: false,
+        presence: Presence::Here,
         attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect(),
         tracks: Vec::new(),
     }

@@ -4,8 +4,11 @@
 //! Arriving -> Asking -> Ringing -> Published -> Subscribed -> Active -> Transferring
 //!     └──────────┴─────────┴───────────┴────────────┴──────────┴──> HangingUp -> Ended -> (left)
 //! ```
+//!
+//! Beside it goes the connection to the room (`link`).
 
 mod exchange;
+mod link;
 mod parting;
 mod transfer;
 
@@ -14,18 +17,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use self::exchange::{Action, Input};
+use self::link::Link;
 use self::parting::{Goal, Step};
 
-use crate::call::{CallId, Fault};
+use crate::call::{CallId, Digit, Fault};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::livekit::facts::{self, CallStatus, Context, Plan};
 use crate::ingress::livekit::rpc::Told;
-use crate::livekit::wire::signal::{Departure, Participant};
+use crate::livekit::wire::signal::{Departure, Participant, Presence};
+use crate::pii::Redacted;
 
 /// For the SIP participant to be there, and for its essential attributes. LiveKit gives us the job when the room is
 /// made, which is before the caller has joined it, so an empty room is no proof yet that nobody comes.
 const ARRIVAL: Duration = Duration::from_secs(3);
-/// For the SIP headers that the caller's participant does not bring along, once media flows.
+/// For the SIP headers that the caller's participant does not bring along, once they are asked for.
 pub const HEADERS: Duration = Duration::from_millis(300);
 /// Published but not subscribed: publish once more, then give up.
 const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
@@ -46,6 +51,7 @@ pub type Plans = Box<dyn Fn(&str) -> Plan + Send>;
 pub struct Machine {
     context: Context,
     plan: Plans,
+    link: Link,
     joined: bool,
     /// Somebody who is on no telephone was there when we came; the room is theirs as well.
     has_company: bool,
@@ -99,6 +105,7 @@ impl Machine {
         Self {
             context,
             plan,
+            link: Link::default(),
             joined: false,
             has_company: false,
             caller: None,
@@ -108,17 +115,23 @@ impl Machine {
     }
 
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
+        if matches!(self.stage, Stage::Left) {
+            return Vec::new();
+        }
         match input {
-            Input::Joined(participants) => self.joined(&participants, now),
+            Input::Start => self.join(now),
+            Input::Joined { participants, node } => self.joined(&participants, node, now),
+            Input::Connected => self.connected(now),
             Input::Changed(participants) => self.changed(&participants, now),
+            Input::Asked => self.asked(now),
             Input::Headers(told) => self.told(&told),
+            Input::Digit { sender, digit } => self.pressed(&sender, digit),
             Input::Subscribed => self.subscribed(now),
-            Input::Left(_) | Input::Lost if self.is_alone() => self.gone(LegEnd::Caller, now),
+            Input::CutOff | Input::Left(Departure::Rejoin) => self.cut_off(now),
+            Input::Left(_) if self.is_alone() => self.gone(LegEnd::Caller, now),
             Input::Left(Departure::RoomClosed) => self.gone(LegEnd::Failed(Fault::Room), now),
-            Input::Left(Departure::Dismissed | Departure::Rejoin) | Input::Lost => {
-                self.lost(Fault::Room, now)
-            }
-            Input::NotJoined => self.lost(Fault::Join, now),
+            Input::Left(Departure::Dismissed) => self.lost(Fault::Room, now),
+            Input::Terminated => self.terminated(now),
             Input::Command(command) => self.command(&command, now),
             Input::SessionGone => self.leave(Some(Fault::Internal), now),
             Input::StepFailed => self.next_step(now),
@@ -131,26 +144,23 @@ impl Machine {
 
     /// When to handle [`Input::Timeout`].
     pub fn deadline(&self) -> Option<Instant> {
+        [self.link.deadline(), self.stage_deadline()].into_iter().flatten().min()
+    }
+
+    /// What livekit-sip has some time for takes as much longer as the connection is missing.
+    fn stage_deadline(&self) -> Option<Instant> {
+        let connected = |deadline| self.link.is_whole().then_some(deadline);
         match self.stage {
             Stage::Arriving { until } => until,
             Stage::Transferring { gone } => gone,
-            Stage::Asking { until } => Some(until),
-            Stage::Published { since, again: false } => Some(since + SUBSCRIBED_OR_REPUBLISH),
-            Stage::Published { since, again: true } => Some(since + SUBSCRIBED_OR_END),
-            Stage::Subscribed { since } => Some(since + ACTIVE_ANYWAY),
-            Stage::Answered { since } => Some(since + SUBSCRIBED_AFTER_ACTIVE),
+            Stage::Asking { until } => connected(until),
+            Stage::Published { since, again: false } => connected(since + SUBSCRIBED_OR_REPUBLISH),
+            Stage::Published { since, again: true } => connected(since + SUBSCRIBED_OR_END),
+            Stage::Subscribed { since } => connected(since + ACTIVE_ANYWAY),
+            Stage::Answered { since } => connected(since + SUBSCRIBED_AFTER_ACTIVE),
             Stage::HangingUp { until, .. } | Stage::Ended { until, .. } => Some(until),
             Stage::Ringing | Stage::Active | Stage::Left => None,
         }
-    }
-
-    /// Whether joining anew would still serve the call: it has not been answered.
-    pub fn may_join(&self) -> bool {
-        let unanswered = matches!(
-            self.stage,
-            Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing | Stage::Published { .. }
-        );
-        unanswered && !self.is_alone()
     }
 
     /// We were in the room and no caller is: livekit-sip has left it again, so it is about to close, and joining anew
@@ -159,17 +169,14 @@ impl Machine {
         self.caller.is_none() && matches!(self.stage, Stage::Arriving { until: Some(_) })
     }
 
-    pub const fn has_joined(&self) -> bool {
-        self.joined
-    }
-
     pub const fn call(&self) -> CallId {
         self.context.id
     }
 
-    fn joined(&mut self, participants: &[Participant], now: Instant) {
+    fn joined(&mut self, participants: &[Participant], node: String, now: Instant) {
         self.joined = true;
         self.has_company = participants.iter().any(|participant| !participant.is_sip);
+        self.returned(node, participants, now);
         match self.stage {
             Stage::Arriving { until: None } => {
                 self.stage = Stage::Arriving { until: Some(now + ARRIVAL) };
@@ -185,9 +192,14 @@ impl Machine {
     fn changed(&mut self, participants: &[Participant], now: Instant) {
         let Some(caller) = participants.iter().find(|p| self.is_caller(p)) else { return };
         self.caller = Some(caller.clone());
-        if caller.disconnected || facts::status(caller) == Some(CallStatus::HungUp) {
-            self.gone(LegEnd::Caller, now);
-            return;
+        match caller.presence {
+            Presence::Dropped => return self.dropped(now),
+            Presence::Left => return self.gone(LegEnd::Caller, now),
+            Presence::Removed => return self.gone(LegEnd::Failed(Fault::Room), now),
+            Presence::Here if facts::status(caller) == Some(CallStatus::HungUp) => {
+                return self.gone(LegEnd::Caller, now);
+            }
+            Presence::Here => self.seen(now),
         }
         if !caller.tracks.is_empty() {
             self.actions.push(Action::HearOnly(caller.tracks.clone()));
@@ -226,6 +238,13 @@ impl Machine {
         self.actions.extend(caller.map(|caller| Action::AskHeaders { caller }));
     }
 
+    /// The question is on its way.
+    fn asked(&mut self, now: Instant) {
+        if let Stage::Asking { until } = &mut self.stage {
+            *until = now + HEADERS;
+        }
+    }
+
     fn told(&mut self, told: &Told) {
         if matches!(self.stage, Stage::Asking { .. })
             && let Some(caller) = self.caller.take()
@@ -242,6 +261,7 @@ impl Machine {
     }
 
     fn subscribed(&mut self, now: Instant) {
+        self.back(now);
         match self.stage {
             Stage::Published { .. } => {
                 self.stage = Stage::Subscribed { since: now };
@@ -263,6 +283,16 @@ impl Machine {
         }
     }
 
+    /// A key counts once the call is answered, and only the caller's.
+    fn pressed(&mut self, sender: &Redacted<String>, digit: Digit) {
+        let is_caller = self.caller.as_ref().is_some_and(|caller| caller.identity == *sender);
+        let is_answered =
+            matches!(self.stage, Stage::Subscribed { .. } | Stage::Active | Stage::Transferring { .. });
+        if is_caller && is_answered {
+            self.emit(LegEvent::Digit(digit));
+        }
+    }
+
     fn command(&mut self, command: &LegCommand, now: Instant) {
         match command {
             LegCommand::Answer => {
@@ -278,49 +308,12 @@ impl Machine {
         }
     }
 
-    /// The session wants no more of the call; a caller who is still there is let go first.
-    fn leave(&mut self, failed: Option<Fault>, now: Instant) {
-        match self.stage {
-            Stage::Ended { .. } => self.left(failed),
-            Stage::HangingUp { step, until, .. } => {
-                self.stage = Stage::HangingUp { step, until, goal: Goal::Leave { failed } };
-            }
-            Stage::Left => {}
-            _ => self.hang_up(Step::EndCall, Goal::Leave { failed }, now),
-        }
-    }
-
-    /// Without the room the caller hears nothing; only the server API can still let them go.
-    fn lost(&mut self, fault: Fault, now: Instant) {
-        match self.stage {
-            Stage::HangingUp { step: Step::EndCall, .. } => self.next_step(now),
-            Stage::HangingUp { .. } => {}
-            _ => self.hang_up(Step::RemoveParticipant, Goal::Tell(LegEnd::Failed(fault)), now),
-        }
-    }
-
-    /// The caller is no longer there. `end` is why, unless we were hanging up already.
-    fn gone(&mut self, end: LegEnd, now: Instant) {
-        if self.may_be_transferred(end, now) {
-            return;
-        }
-        let end = match self.stage {
-            Stage::Ended { .. } | Stage::Left => return,
-            Stage::HangingUp { goal: Goal::Leave { failed }, .. } => return self.left(failed),
-            Stage::HangingUp { goal: Goal::Tell(end), .. } => end,
-            _ => end,
-        };
-        self.stage = Stage::Ended { end, until: now + GOODBYE };
-        self.emit(LegEvent::Ended(end));
-    }
-
-    fn left(&mut self, failed: Option<Fault>) {
-        self.stage = Stage::Left;
-        self.actions.push(Action::Leave { failed });
-    }
-
     fn timeout(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| now >= deadline);
+        if is_due(self.link.deadline()) {
+            self.link_timeout(now);
+        }
+        if !is_due(self.stage_deadline()) {
             return;
         }
         match self.stage {

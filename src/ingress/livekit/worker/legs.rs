@@ -20,7 +20,8 @@ use crate::ingress::livekit::facts::Context;
 use crate::ingress::livekit::leg::{self, Task};
 use crate::ingress::livekit::reports::Reports;
 use crate::livekit::api::ApiError;
-use crate::livekit::wire::worker::{Assignment, JobId};
+use crate::livekit::wire::worker::{Assignment, JobId, JobState};
+use crate::pii::Redacted;
 
 /// The pauses before each attempt to delete the room of a leg that panicked. An attempt takes a second at most.
 const RESCUES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(500)];
@@ -30,7 +31,12 @@ pub struct Legs {
     reports: Reports,
     tasks: JoinSet<Outcome>,
     jobs: HashMap<Id, JobId>,
-    stops: HashMap<JobId, CancellationToken>,
+    running: HashMap<JobId, Running>,
+}
+
+struct Running {
+    room: Redacted<String>,
+    stop: CancellationToken,
 }
 
 /// How a leg's task ended.
@@ -49,7 +55,7 @@ pub struct Over {
 
 impl Legs {
     pub fn new(site: Arc<Site>, reports: Reports) -> Self {
-        Self { site, reports, tasks: JoinSet::new(), jobs: HashMap::new(), stops: HashMap::new() }
+        Self { site, reports, tasks: JoinSet::new(), jobs: HashMap::new(), running: HashMap::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -63,6 +69,9 @@ impl Legs {
     /// Starts the leg of a job and announces the call. There is a place for it (see [`Site::calls`]) unless the router
     /// has ended; then the leg finds its session gone, and lets the caller go.
     pub fn start(&mut self, assignment: Assignment, slot: Slot, offered: Instant) {
+        if self.running.values().any(|running| running.room == assignment.room) {
+            return self.decline(assignment.job);
+        }
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
         let id = CallId::fresh();
@@ -86,9 +95,10 @@ impl Legs {
             commands,
             events,
         };
+        let running = Running { room: task.assignment.room.clone(), stop: terminated };
         let handle = self.tasks.spawn(run(task));
         self.jobs.insert(handle.id(), job.clone());
-        self.stops.insert(job, terminated);
+        self.running.insert(job, running);
 
         let leg = Leg { commands: command_sender, events: event_receiver };
         if self.site.calls.try_send(Incoming { id, offered, offered_at, leg, slot }).is_err() {
@@ -96,10 +106,22 @@ impl Legs {
         }
     }
 
+    /// A livekit-server that started anew sends an agent to every room that it gets back. Ours is in that room, or on its
+    /// way back, and has the call.
+    fn decline(&mut self, job: JobId) {
+        tracing::info!(%job, "job declined: its room has a call of ours");
+        let (reports, declined) = (self.reports.clone(), job.clone());
+        let handle = self.tasks.spawn(async move {
+            reports.send(declined, JobState::Succeeded).await;
+            Outcome::Done
+        });
+        self.jobs.insert(handle.id(), job);
+    }
+
     /// LiveKit took the job back.
     pub fn stop(&self, job: &JobId) {
-        if let Some(stop) = self.stops.get(job) {
-            stop.cancel();
+        if let Some(running) = self.running.get(job) {
+            running.stop.cancel();
         }
     }
 
@@ -112,7 +134,7 @@ impl Legs {
         };
         let job = self.jobs.remove(&id);
         if let Some(job) = &job {
-            self.stops.remove(job);
+            self.running.remove(job);
         }
         Over { job, panicked }
     }

@@ -36,6 +36,37 @@ fn only_livekit_sip_makes_a_sip_participant() {
 }
 
 #[test]
+fn a_participant_that_left_and_one_that_was_cut_off_differ() {
+    use DisconnectReason as Reason;
+    for (state, reason, expected) in [
+        (State::Active, Reason::UnknownReason, Presence::Here),
+        (State::Disconnected, Reason::UnknownReason, Presence::Left),
+        (State::Disconnected, Reason::ClientInitiated, Presence::Left),
+        (State::Disconnected, Reason::ParticipantRemoved, Presence::Removed),
+        (State::Disconnected, Reason::RoomDeleted, Presence::Removed),
+        (State::Disconnected, Reason::DuplicateIdentity, Presence::Dropped),
+        (State::Disconnected, Reason::ConnectionTimeout, Presence::Dropped),
+        (State::Disconnected, Reason::SignalClose, Presence::Dropped),
+    ] {
+        let info = ParticipantInfo {
+            state: state as i32,
+            disconnect_reason: reason as i32,
+            ..ParticipantInfo::default()
+        };
+        assert_eq!(Participant::from(info).presence, expected, "{state:?} {reason:?}");
+    }
+}
+
+#[test]
+fn the_servers_process_and_its_newest_token_are_told() {
+    let server = livekit_protocol::ServerInfo { node_id: "ND_1".to_owned(), ..Default::default() };
+    let join = JoinResponse { server_info: Some(server), ..JoinResponse::default() };
+    let FromRoom::Joined(joined) = received(In::Join(join)) else { panic!("a join response") };
+    assert_eq!(joined.node, "ND_1");
+    assert_eq!(received(In::RefreshToken("newer".to_owned())), FromRoom::Token("newer".into()));
+}
+
+#[test]
 fn a_candidate_is_read_out_of_its_json_and_nonsense_is_passed_over() {
     let line = "candidate:1 1 udp 2130706431 127.0.0.1 7882 typ host";
     for (init, expected) in [

@@ -1,6 +1,8 @@
 //! What goes into a leg's machine and what comes out.
 
-use crate::call::{Destination, Fault};
+use std::time::Duration;
+
+use crate::call::{Destination, Digit, Fault};
 use crate::ingress::leg::{LegCommand, LegEvent};
 use crate::ingress::livekit::rpc::Told;
 use crate::livekit::wire::signal::{Departure, Participant};
@@ -9,17 +11,32 @@ use crate::pii::Redacted;
 /// What happens to a leg.
 #[derive(Debug)]
 pub enum Input {
+    /// The leg begins.
+    Start,
     /// We joined, again perhaps, and these are there.
-    Joined(Vec<Participant>),
+    Joined {
+        participants: Vec<Participant>,
+        /// The server's process.
+        node: String,
+    },
+    /// Media flows.
+    Connected,
     Changed(Vec<Participant>),
+    /// The question for the headers has left.
+    Asked,
     /// What the bridge tells of the SIP headers; nothing, when it can't.
     Headers(Told),
+    /// Someone in the room pressed a key.
+    Digit {
+        sender: Redacted<String>,
+        digit: Digit,
+    },
     Subscribed,
+    /// The room could not be joined, or is lost.
+    CutOff,
     Left(Departure),
-    /// The room cannot be joined.
-    NotJoined,
-    /// The room is lost, or the job was taken from us.
-    Lost,
+    /// LiveKit has ended the job.
+    Terminated,
     Command(LegCommand),
     /// The session is gone without a word.
     SessionGone,
@@ -37,6 +54,12 @@ pub enum Input {
 #[derive(Debug)]
 pub enum Action {
     Emit(LegEvent),
+    /// Join the room after about so long, in place of the connection there was.
+    Join {
+        pause: Duration,
+    },
+    /// The connection there was, or was to be, is of no more use.
+    Disconnect,
     Publish,
     /// Ask the bridge for the caller's SIP headers, as soon as it can be asked; [`Input::Headers`] follows.
     AskHeaders {

@@ -2,9 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::{Action, HANG_UP_STEP, Machine, Stage};
+use super::{Action, GOODBYE, HANG_UP_STEP, Machine, Stage};
 use crate::call::Fault;
-use crate::ingress::leg::LegEnd;
+use crate::ingress::leg::{LegEnd, LegEvent};
 
 /// Each is tried when the one before has not worked.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,51 @@ impl Machine {
             (Step::RemoveParticipant, Some(caller)) => (step, Action::RemoveParticipant { caller }),
             (_, _) => (Step::DeleteRoom, Action::DeleteRoom),
         };
+        self.link.rest();
         self.actions.push(action);
         self.stage = Stage::HangingUp { step, until: now + HANG_UP_STEP, goal };
+    }
+
+    /// The session wants no more of the call; a caller who is still there is let go first.
+    pub(super) fn leave(&mut self, failed: Option<Fault>, now: Instant) {
+        match self.stage {
+            Stage::Ended { .. } => self.left(failed),
+            Stage::HangingUp { step, until, .. } => {
+                self.stage = Stage::HangingUp { step, until, goal: Goal::Leave { failed } };
+            }
+            Stage::Left => {}
+            _ => self.hang_up(Step::EndCall, Goal::Leave { failed }, now),
+        }
+    }
+
+    /// Without the room the caller hears nothing; only the server API can still let them go.
+    pub(super) fn lost(&mut self, fault: Fault, now: Instant) {
+        match self.stage {
+            Stage::HangingUp { step: Step::EndCall, .. } => self.next_step(now),
+            Stage::HangingUp { .. } => {}
+            _ => self.hang_up(Step::RemoveParticipant, Goal::Tell(LegEnd::Failed(fault)), now),
+        }
+    }
+
+    /// The caller is no longer there. `end` is why, unless we were hanging up already.
+    pub(super) fn gone(&mut self, end: LegEnd, now: Instant) {
+        if self.may_be_transferred(end, now) {
+            return;
+        }
+        let end = match self.stage {
+            Stage::Ended { .. } | Stage::Left => return,
+            Stage::HangingUp { goal: Goal::Leave { failed }, .. } => return self.left(failed),
+            Stage::HangingUp { goal: Goal::Tell(end), .. } => end,
+            _ => end,
+        };
+        self.link.rest();
+        self.stage = Stage::Ended { end, until: now + GOODBYE };
+        self.emit(LegEvent::Ended(end));
+    }
+
+    pub(super) fn left(&mut self, failed: Option<Fault>) {
+        self.link.rest();
+        self.stage = Stage::Left;
+        self.actions.push(Action::Leave { failed });
     }
 }

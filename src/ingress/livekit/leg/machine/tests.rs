@@ -1,3 +1,6 @@
+mod link;
+mod random;
+
 use jiff::Timestamp;
 
 use super::*;
@@ -19,7 +22,8 @@ fn caller(status: &str) -> Participant {
         identity: "sip_+15551230001".into(),
         name: "Phone".into(),
         is_sip: true,
-        disconnected: false,
+        is_agent: false,
+        presence: Presence::Here,
         attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect(),
         tracks: Vec::new(),
     }
@@ -38,13 +42,16 @@ impl Rig {
             room: "room".into(),
             received_at: Timestamp::UNIX_EPOCH,
         };
-        Self { machine: Machine::new(context, Box::new(|_| Plan::default())), now: Instant::now() }
+        let machine = Machine::new(context, Box::new(|_| Plan::default()));
+        let mut rig = Self { machine, now: Instant::now() };
+        assert_eq!(rig.on(Input::Start), ["join in 0"]);
+        rig
     }
 
     /// In the room with a ringing caller.
     fn ringing() -> Self {
         let mut rig = Self::new();
-        assert_eq!(rig.on(Input::Joined(vec![caller("ringing")])), ["arrived"]);
+        assert_eq!(rig.join(vec![caller("ringing")]), ["arrived"]);
         rig
     }
 
@@ -61,6 +68,13 @@ impl Rig {
         rig
     }
 
+    /// In the room with these, and media flows.
+    fn join(&mut self, participants: Vec<Participant>) -> Vec<String> {
+        let mut actions = self.on(joined(participants));
+        actions.extend(self.on(Input::Connected));
+        actions
+    }
+
     fn on(&mut self, input: Input) -> Vec<String> {
         self.machine.handle(input, self.now).iter().map(name).collect()
     }
@@ -72,6 +86,10 @@ impl Rig {
         self.now = deadline;
         (waited.as_millis(), self.on(Input::Timeout))
     }
+}
+
+fn joined(participants: Vec<Participant>) -> Input {
+    Input::Joined { participants, node: "ND_1".to_owned() }
 }
 
 fn name(action: &Action) -> String {
@@ -87,6 +105,8 @@ fn name(action: &Action) -> String {
         Action::Emit(LegEvent::Transferred) => "transferred".to_owned(),
         Action::Emit(LegEvent::NotTransferred) => "not transferred".to_owned(),
         Action::Emit(LegEvent::Ended(end)) => format!("ended {end:?}"),
+        Action::Join { pause } => format!("join in {}", pause.as_millis()),
+        Action::Disconnect => "disconnect".to_owned(),
         Action::Publish => "publish".to_owned(),
         Action::AskHeaders { .. } => "ask headers".to_owned(),
         Action::HearOnly(tracks) => format!("hear {}", tracks.join(",")),
@@ -112,7 +132,7 @@ fn an_answered_call_goes_its_way_until_the_caller_hangs_up() {
     let mut rig = Rig::active();
     assert_eq!(rig.machine.deadline(), None);
     assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["ended Caller"]);
-    let gone = Participant { disconnected: true, ..caller("hangup") };
+    let gone = Participant { presence: Presence::Left, ..caller("hangup") };
     assert!(rig.on(Input::Changed(vec![gone])).is_empty(), "once is enough");
     assert_eq!(rig.on(leave(None)), ["leave"]);
 }
@@ -160,11 +180,11 @@ fn a_transfer_ends_with_the_caller_gone_or_with_a_word_to_the_session() {
 #[test]
 fn a_call_cancelled_while_it_rings_ends_by_the_caller() {
     let mut rig = Rig::ringing();
-    let gone = Participant { disconnected: true, ..caller("ringing") };
+    let gone = Participant { presence: Presence::Left, ..caller("ringing") };
     assert_eq!(rig.on(Input::Changed(vec![gone.clone()])), ["ended Caller"]);
 
     let mut rig = Rig::new();
-    rig.on(Input::Joined(Vec::new()));
+    rig.join(Vec::new());
     assert_eq!(rig.on(Input::Changed(vec![gone])), ["ended Caller"], "seen only as they left");
 }
 
@@ -172,12 +192,11 @@ fn a_call_cancelled_while_it_rings_ends_by_the_caller() {
 fn the_caller_is_waited_for_three_seconds_and_only_a_sip_participant_will_do() {
     let mut rig = Rig::new();
     let web = Participant { is_sip: false, identity: "web".into(), ..caller("ringing") };
-    assert!(rig.on(Input::Joined(vec![web])).is_empty());
+    assert!(rig.join(vec![web]).is_empty());
     assert_eq!(rig.wait(), (3000, vec!["ended Failed(Join)".to_owned()]), "and nobody else is sent away");
 
     let mut rig = Rig::new();
-    assert_eq!(rig.machine.deadline(), None, "joining has its own time");
-    assert!(rig.on(Input::Joined(Vec::new())).is_empty());
+    assert!(rig.join(Vec::new()).is_empty());
     assert_eq!(rig.wait(), (3000, vec!["delete room".to_owned()]));
     assert_eq!(rig.on(Input::StepDone), ["ended Caller"]);
     assert_eq!(rig.on(leave(None)), ["leave"]);
@@ -185,23 +204,26 @@ fn the_caller_is_waited_for_three_seconds_and_only_a_sip_participant_will_do() {
 
 #[test]
 fn a_room_that_closes_on_us_alone_was_given_up_by_its_caller() {
-    for input in [Input::Left(Departure::RoomClosed), Input::Left(Departure::Rejoin), Input::Lost] {
+    for (input, expected) in [
+        (Input::Left(Departure::RoomClosed), vec!["ended Caller"]),
+        (Input::Left(Departure::Dismissed), vec!["ended Caller"]),
+        (Input::Left(Departure::Rejoin), vec!["disconnect", "ended Caller"]),
+        (Input::CutOff, vec!["disconnect", "ended Caller"]),
+    ] {
         let mut rig = Rig::new();
-        assert!(rig.machine.may_join());
-        rig.on(Input::Joined(Vec::new()));
-        assert!(!rig.machine.may_join(), "that would make the room anew");
-        assert_eq!(rig.on(input), ["ended Caller"]);
+        rig.join(Vec::new());
+        assert_eq!(rig.on(input), expected, "to join anew would make the room anew");
     }
 }
 
 #[test]
 fn facts_that_come_late_are_waited_for_but_not_for_ever() {
     let mut rig = Rig::new();
-    assert!(rig.on(Input::Joined(vec![bare_caller()])).is_empty());
+    assert!(rig.join(vec![bare_caller()]).is_empty());
     assert_eq!(rig.on(Input::Changed(vec![caller("ringing")])), ["arrived"]);
 
     let mut rig = Rig::new();
-    assert!(rig.on(Input::Joined(vec![bare_caller()])).is_empty());
+    assert!(rig.join(vec![bare_caller()]).is_empty());
     assert_eq!(rig.wait(), (3000, vec!["ask headers".to_owned()]));
     assert_eq!(rig.wait(), (300, vec!["arrived".to_owned()]));
 }
@@ -224,17 +246,16 @@ fn headers_that_did_not_come_along_are_asked_for_and_waited_for_300_ms() {
         (Input::Changed(vec![caller("ringing")]), vec!["arrived"]),
         (Input::Changed(vec![caller_without_headers()]), vec![]),
         (Input::Changed(vec![caller("hangup")]), vec!["ended Caller"]),
-        (Input::Joined(vec![caller_without_headers()]), vec!["ask headers"]),
+        (joined(vec![caller_without_headers()]), vec!["ask headers"]),
         (hang_up(), vec!["end call"]),
     ] {
         let mut rig = Rig::new();
-        assert_eq!(rig.on(Input::Joined(vec![caller_without_headers()])), ["ask headers"]);
-        assert!(rig.machine.may_join(), "nobody has answered yet");
+        assert_eq!(rig.join(vec![caller_without_headers()]), ["ask headers"]);
         let shown = format!("{input:?}");
         assert_eq!(rig.on(input), expected, "{shown}");
     }
     let mut rig = Rig::new();
-    rig.on(Input::Joined(vec![caller_without_headers()]));
+    rig.join(vec![caller_without_headers()]);
     assert_eq!(rig.wait(), (300, vec!["arrived".to_owned()]));
     assert!(rig.on(Input::Headers(Vec::new())).is_empty(), "too late");
 }
@@ -242,7 +263,7 @@ fn headers_that_did_not_come_along_are_asked_for_and_waited_for_300_ms() {
 #[test]
 fn what_the_bridge_tells_is_part_of_the_facts() {
     let mut rig = Rig::new();
-    rig.on(Input::Joined(vec![caller_without_headers()]));
+    rig.join(vec![caller_without_headers()]);
     let told = vec![("Diversion".to_owned(), "<sip:+15556001234@carrier>".into())];
     let actions = rig.machine.handle(Input::Headers(told), rig.now);
     let [Action::Emit(LegEvent::Arrived(call))] = actions.as_slice() else { panic!("{actions:?}") };
@@ -250,9 +271,15 @@ fn what_the_bridge_tells_is_part_of_the_facts() {
 }
 
 #[test]
+fn a_caller_who_is_removed_has_not_hung_up() {
+    let removed = Participant { presence: Presence::Removed, ..caller("active") };
+    assert_eq!(Rig::active().on(Input::Changed(vec![removed])), ["ended Failed(Room)"]);
+}
+
+#[test]
 fn a_second_phone_in_the_room_is_not_the_caller() {
     let mut rig = Rig::active();
-    let other = Participant { identity: "sip_other".into(), disconnected: true, ..caller("hangup") };
+    let other = Participant { identity: "sip_other".into(), presence: Presence::Left, ..caller("hangup") };
     assert!(rig.on(Input::Changed(vec![other])).is_empty());
 }
 
@@ -260,7 +287,7 @@ fn a_second_phone_in_the_room_is_not_the_caller() {
 fn only_the_callers_tracks_are_heard() {
     let mut rig = Rig::new();
     let with_track = Participant { tracks: vec!["TR_1".to_owned()], ..caller("ringing") };
-    assert_eq!(rig.on(Input::Joined(vec![with_track])), ["hear TR_1", "arrived"]);
+    assert_eq!(rig.join(vec![with_track]), ["hear TR_1", "arrived"]);
 }
 
 #[test]
@@ -284,7 +311,7 @@ fn a_track_nobody_subscribes_to_is_published_again_and_then_given_up() {
     let mut rig = Rig::published();
     assert_eq!(rig.wait(), (2000, vec!["publish".to_owned()]));
     assert_eq!(rig.wait(), (2000, vec!["end call".to_owned()]));
-    let gone = Participant { disconnected: true, ..caller("ringing") };
+    let gone = Participant { presence: Presence::Left, ..caller("ringing") };
     assert_eq!(rig.on(Input::Changed(vec![gone])), ["ended Failed(NotAnswered)"]);
 }
 
@@ -315,31 +342,11 @@ fn the_caller_going_ends_the_hang_up_at_any_step() {
 }
 
 #[test]
-fn a_caller_nobody_saw_is_let_go_through_the_room() {
-    let mut rig = Rig::new();
-    assert_eq!(rig.on(Input::NotJoined), ["delete room"]);
-    assert_eq!(rig.on(Input::StepDone), ["ended Failed(Join)"]);
-}
-
-#[test]
-fn a_lost_room_lets_the_caller_go_from_outside() {
-    for (input, expected) in
-        [(Input::Lost, "remove"), (Input::Left(Departure::Dismissed), "remove"), (Input::NotJoined, "remove")]
-    {
-        assert_eq!(Rig::active().on(input), [expected]);
-    }
-    let mut rig = Rig::active();
-    rig.on(Input::Lost);
-    assert_eq!(rig.on(Input::StepDone), ["ended Failed(Room)"]);
-    assert_eq!(Rig::active().on(Input::Left(Departure::RoomClosed)), ["ended Failed(Room)"]);
-}
-
-#[test]
 fn losing_the_room_while_hanging_up_goes_on_from_outside() {
     let mut rig = Rig::active();
     rig.on(hang_up());
-    assert_eq!(rig.on(Input::Lost), ["remove"]);
-    assert!(rig.on(Input::Lost).is_empty());
+    assert_eq!(rig.on(Input::CutOff), ["disconnect", "remove"]);
+    assert_eq!(rig.on(Input::CutOff), ["disconnect"]);
     assert_eq!(rig.on(Input::Left(Departure::RoomClosed)), ["ended HungUp"]);
 }
 
@@ -370,13 +377,4 @@ fn a_session_that_never_says_goodbye_is_not_waited_for() {
         assert!(rig.on(leave(None)).is_empty());
         assert!(rig.on(Input::SessionGone).is_empty());
     }
-}
-
-#[test]
-fn joining_anew_publishes_again_and_serves_only_unanswered_calls() {
-    let mut rig = Rig::published();
-    assert!(rig.machine.may_join());
-    assert_eq!(rig.on(Input::Joined(vec![caller("ringing")])), ["publish"]);
-    assert!(!Rig::active().machine.may_join());
-    assert!(Rig::new().machine.may_join());
 }

@@ -19,6 +19,7 @@ impl Machine {
                 self.actions.push(Action::Transfer { caller, to: to.clone() });
                 self.stage = Stage::Transferring { gone: None };
             }
+            (_, Stage::Ended { .. } | Stage::Left) => {}
             _ => self.emit(LegEvent::NotTransferred),
         }
     }

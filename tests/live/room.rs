@@ -1,0 +1,264 @@
+//! What LiveKit does to an answered call: what the caller heard and when, how it ended, and its record.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dialplane::kit::model::script::Behaviour;
+use livekit_protocol::{DisconnectReason, LeaveRequest, SignalResponse, leave_request, signal_response};
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use crate::ear::{Heard, Sound, gaps, segments, total};
+use crate::phone::{Call, Dial};
+use crate::rig::until;
+use crate::rtp::Say;
+use crate::signalling::Signalling;
+use crate::world::{ACME, ADA, BERLIN, CALLER, Plan, SOON, World, hears, hears_first, pitch};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn plan() -> Plan {
+    let behaviour = Behaviour { greeting: LONG, reply: Duration::from_secs(2), ..Behaviour::default() };
+    Plan::new(behaviour, &json!({"voice": "marin", "systemPrompt": "You stay on the line whatever happens."}))
+}
+
+/// A world whose router reaches livekit-server only through a relay, and a call in the middle of its greeting.
+async fn relayed() -> (World, Signalling, Call) {
+    let (world, relay) = World::start_with(plan(), async |rig, _| {
+        let url = url::Url::parse(&rig.livekit_url).unwrap();
+        let relay = Signalling::through_to(url.socket_addrs(|| None).unwrap()[0]).await;
+        let through = format!("ws://127.0.0.1:{}", relay.port);
+        ([("LIVEKIT_URL".to_owned(), through)].into(), relay)
+    })
+    .await;
+    let call = greeted(&world, ACME).await;
+    (world, relay, call)
+}
+
+async fn greeted(world: &World, called: &str) -> Call {
+    let call = world.call(called);
+    call.answered(SOON).await;
+    hears_first(&call, pitch("marin")).await;
+    call
+}
+
+fn server(action: &str) {
+    let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/server");
+    assert!(Command::new(server).args([action, "livekit-server"]).status().unwrap().success());
+}
+
+fn signal_server(world: &World, signal: &str) {
+    let pid = std::fs::read_to_string(world.rig.dir.join("livekit-server.pid")).unwrap();
+    assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
+}
+
+/// Waits until, a while after that moment, our voice is heard for a second without a break; the longest silence since.
+async fn goes_on_after(call: &Call, moment: Instant) -> Duration {
+    let voice = pitch("marin");
+    hears(call, "our voice is heard again", &[voice], |_| {
+        let timeline = call.endpoint.timeline()?;
+        let since = usize::try_from(timeline.at(moment).as_millis()).unwrap() * 8;
+        let after = segments(timeline.samples.get(since..)?, &[voice]);
+        let last = after.last().filter(|last| last.sound == Sound::Tone(voice))?;
+        let is_back = last.length() > Duration::from_secs(1) && last.end > Duration::from_millis(2500);
+        let silences = after.iter().filter(|heard| heard.sound == Sound::Silence).map(Heard::length);
+        is_back.then(|| silences.max().unwrap_or_default())
+    })
+    .await
+}
+
+/// The caller says something, the model hears all of it, and its whole answer is heard.
+async fn converses(world: &World, call: &Call, session: usize) {
+    let said = call.endpoint.said().len();
+    call.endpoint.say(vec![Say::Tone { hz: CALLER, length: Duration::from_millis(1200) }]);
+    let (spoke, _) = until("the caller speaks", SOON, || call.endpoint.said().get(said).copied()).await;
+    let voice = pitch("marin");
+    hears(call, "the model's answer", &[voice], |_| {
+        let timeline = call.endpoint.timeline()?;
+        // Our greeting is silent by then, and the caller has spoken for 1.2 s.
+        let since = usize::try_from(timeline.at(spoke).as_millis()).unwrap() * 8 + 8 * 1200;
+        let after = segments(timeline.samples.get(since..)?, &[voice]);
+        (total(&after, voice) > Duration::from_millis(1900)).then_some(())
+    })
+    .await;
+    let heard =
+        world.model.sessions()[session].utterances.last().cloned().expect("the model hears the caller");
+    assert!((heard.tone_hz.unwrap() - CALLER as f32).abs() < 5.0, "{heard:?}");
+    assert!(heard.voiced.abs_diff(Duration::from_millis(1200)) <= Duration::from_millis(150), "{heard:?}");
+}
+
+async fn hang_up(call: &mut Call) {
+    call.hang_up();
+    let (times, status) = call.over(SOON).await;
+    assert!(status.success() && times.let_go.is_none(), "{times:?}");
+}
+
+fn ending(record: &Value) -> (&str, &str) {
+    let text = |field: &str| record["ending"][field].as_str().unwrap_or_default();
+    (text("how"), text("detail"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn three_calls_go_on_when_livekit_server_is_killed_and_starts_anew() {
+    let world = World::start(plan()).await;
+    let mut calls = Vec::new();
+    for caller in [ADA, "+15551230002", "+15551230003"] {
+        let call = Call::place(&world.rig, &Dial::new(ACME, caller));
+        call.answered(SOON).await;
+        hears_first(&call, pitch("marin")).await;
+        calls.push(call);
+    }
+    let killed = Instant::now();
+    server("restart");
+    for (at, call) in calls.iter().enumerate() {
+        let silence = goes_on_after(call, killed).await;
+        println!("call {at}: silence of {silence:?}, talking again after {:?}", killed.elapsed());
+        assert!(silence < SOON, "call {at} was silent for {silence:?}");
+    }
+    for (at, call) in calls.iter().enumerate() {
+        converses(&world, call, at).await;
+    }
+    let mut next = greeted(&world, BERLIN).await;
+    hang_up(&mut next).await;
+    for call in &mut calls {
+        hang_up(call).await;
+    }
+    assert_eq!(world.model.sessions().len(), 4, "each call kept its session, and nobody was called twice");
+    let records = world.end(4).await;
+    assert!(records.iter().all(|record| ending(record).0 == "caller-hung-up"), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_caller_who_hangs_up_while_livekit_server_is_down_leaves_nothing_behind() {
+    let world = World::start(plan()).await;
+    let mut call = greeted(&world, ACME).await;
+    server("kill");
+    hang_up(&mut call).await;
+    server("start");
+    world.livekit.wait_until_alone().await;
+    let records = world.end(1).await;
+    println!("{} after {} s", records[0]["ending"], records[0]["duration_seconds"]);
+    // livekit-sip may come back for long enough to leave; else nobody tells us of the hang-up.
+    assert!(["caller-hung-up", "failed"].contains(&ending(&records[0]).0), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_call_goes_on_when_its_signalling_is_cut() {
+    let (world, relay, mut call) = relayed().await;
+    let cut = Instant::now();
+    relay.cut("/rtc");
+    let silence = goes_on_after(&call, cut).await;
+    println!("signalling cut: silence of {silence:?}");
+    assert!(silence < Duration::from_secs(2), "{silence:?}");
+    // A second time, with the token that came meanwhile.
+    let cut = Instant::now();
+    relay.cut("/rtc");
+    goes_on_after(&call, cut).await;
+    converses(&world, &call, 0).await;
+    hang_up(&mut call).await;
+    assert_eq!(world.model.sessions().len(), 1);
+    let records = world.end(1).await;
+    assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_call_goes_on_when_the_server_asks_us_to_reconnect() {
+    let (world, relay, mut call) = relayed().await;
+    for action in [leave_request::Action::Reconnect, leave_request::Action::Resume] {
+        let leave = LeaveRequest {
+            action: action as i32,
+            reason: DisconnectReason::ServerShutdown as i32,
+            ..LeaveRequest::default()
+        };
+        let message = SignalResponse { message: Some(signal_response::Message::Leave(leave)) };
+        let asked = Instant::now();
+        relay.say("/rtc", &message.encode_to_vec());
+        let silence = goes_on_after(&call, asked).await;
+        println!("{action:?}: silence of {silence:?}");
+        assert!(silence < Duration::from_secs(2), "{action:?}: {silence:?}");
+    }
+    converses(&world, &call, 0).await;
+    hang_up(&mut call).await;
+    let records = world.end(1).await;
+    assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_worker_that_is_cut_off_keeps_its_calls_and_takes_new_ones_once_it_is_back() {
+    let (world, relay, mut call) = relayed().await;
+    let before = call.endpoint.delivery();
+    relay.cut("/agent");
+    relay.wait_for("/agent", 0).await;
+    relay.wait_for("/agent", 1).await;
+    let mut next = greeted(&world, BERLIN).await;
+    let timeline = call.endpoint.timeline().unwrap();
+    let voice = pitch("marin");
+    let gaps = gaps(&segments(&timeline.samples, &[voice]), voice);
+    assert!(gaps.is_empty(), "the call that was up heard of nothing: {before:?} {gaps:?}");
+    hang_up(&mut next).await;
+    hang_up(&mut call).await;
+    let records = world.end(2).await;
+    assert!(records.iter().all(|record| ending(record).0 == "caller-hung-up"), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_call_waits_out_a_server_that_stands_still_for_a_while() {
+    let world = World::start(plan()).await;
+    let mut call = greeted(&world, ACME).await;
+    let stopped = Instant::now();
+    signal_server(&world, "-STOP");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    signal_server(&world, "-CONT");
+    let silence = goes_on_after(&call, stopped).await;
+    println!("stopped for 4 s: silence of {silence:?}");
+    assert!(silence < Duration::from_secs(6), "{silence:?}");
+    converses(&world, &call, 0).await;
+    hang_up(&mut call).await;
+    let records = world.end(1).await;
+    assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_caller_is_let_go_when_the_room_or_the_job_is_taken_from_us() {
+    for what in ["room deleted", "job terminated", "agent removed"] {
+        let world = World::start(plan()).await;
+        let mut call = greeted(&world, ACME).await;
+        let taken = Instant::now();
+        match what {
+            "room deleted" => world.livekit.delete_room().await,
+            "job terminated" => world.livekit.delete_dispatch(&world.rig).await,
+            _ => world.livekit.remove_agent().await,
+        }
+        let (times, status) = call.over(SOON).await;
+        assert!(status.success() && times.hung_up.is_none(), "{what}: {times:?}");
+        let waited = times.let_go.expect("we hung up") - taken;
+        println!("{what}: let go after {waited:?}");
+        // livekit-server 1.13.5 ends no job in its first 5 s.
+        assert!(waited < Duration::from_secs(8), "{what}: {waited:?}");
+        let records = world.end(1).await;
+        assert_eq!(ending(&records[0]), ("failed", "room"), "{what}: {records:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_caller_who_sends_no_audio_at_all_is_greeted_all_the_same() {
+    let world = World::start(plan()).await;
+    let mut call = world.call(ACME);
+    let answered = call.wait("the call is answered", SOON, |times| times.answered).await;
+    let greeted = hears_first(&call, pitch("marin")).await - answered;
+    println!("without any RTP of the caller's: greeted {greeted:?} after the answer");
+    // livekit-sip lets our audio through after a second at most.
+    assert!(greeted < Duration::from_secs(3), "{greeted:?}");
+    hang_up(&mut call).await;
+    let records = world.end(1).await;
+    assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
+}
