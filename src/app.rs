@@ -24,6 +24,8 @@ use crate::ingress::leg::Incoming;
 use crate::lookup::{self, Lookup};
 use crate::media::lateness::Lateness;
 use crate::realtime::connect::Dialer;
+use crate::session::failover::Server;
+use crate::session::health::Health;
 use crate::session::run::{Shared, run as converse};
 use crate::session::sounds::Sounds;
 use crate::session::timings::Timings;
@@ -105,11 +107,15 @@ impl App {
             budget,
             cache: settings.cache,
         };
-        let provider = settings.providers.into_iter().next().ok_or(StartError::NoProvider)?;
+        let servers: Arc<[Server]> = settings.providers.into_iter().map(Server::from).collect();
+        if servers.is_empty() {
+            return Err(StartError::NoProvider);
+        }
         let shared = Arc::new(Shared {
             dialplan: dialplans.watch(),
             lookup: Lookup::new(clients, policy, metrics.clone()),
-            provider: Arc::new(provider),
+            servers,
+            health: Health::default(),
             dialer: Dialer::new(&tls),
             journal,
             metrics: metrics.clone(),

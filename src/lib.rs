@@ -45,16 +45,17 @@
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
 //! | `media` | frames, opus, framer, pacer, the caller's clock, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
+//! | `fleet` | circuit breakers | - | |
 //! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, call, media, tenant | notify |
 //! | `admission` | router slots | call, tenant | |
-//! | `lookup` | call-config webhook, what is kept of it, the answer ladder | call, media, tenant, http, dialplan | moka |
+//! | `lookup` | call-config webhook, what is kept of it, the answer ladder | fleet, call, media, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
-//! | `session` | setup, floor, farewell, machine, run | call, media, tenant, dialplan, admission, lookup, realtime, record, store, ingress::leg | |
+//! | `session` | setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics` | telemetry | axum |
 //! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit | |
@@ -69,6 +70,7 @@ pub mod cli;
 pub mod config;
 pub mod dialplan;
 pub mod document;
+pub mod fleet;
 pub mod http;
 pub mod ingress;
 pub mod kit;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::call::{Call, CallId, Ending, Fault};
 use crate::lookup::Report;
 use crate::media::quality::Quality;
-use crate::realtime::{Closed, ModelEvent, ResponseOutcome, Usage};
+use crate::realtime::{Closed, Limits, ModelEvent, ResponseOutcome, Usage};
 use crate::tenant::TenantId;
 
 /// One call, from the offer to its end.
@@ -86,30 +86,58 @@ pub struct RouteTaken {
     pub matched: &'static str,
 }
 
-/// The model session of the call.
+/// The model sessions of the call, and what they cost together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelUse {
+    /// In the order in which they were opened, at most [`ModelUse::MAX_SESSIONS`].
+    pub sessions: Vec<ModelSession>,
+    /// How many of them were opened because another one failed.
+    pub failovers: u32,
+    /// False when the configuration names a temperature and the dialect has none.
+    pub temperature_applied: Option<bool>,
+    pub responses: u32,
+    pub usage: Usage,
+    /// What was left of the account's rate limits, as the server said it last.
+    pub limits: Option<Limits>,
+    /// Codes of recoverable errors, at most [`ModelUse::MAX_WARNINGS`].
+    pub warnings: Vec<String>,
+}
+
+/// One model session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModelSession {
+    /// The call's own number of it.
+    pub number: u32,
     pub provider: Arc<str>,
     pub model: String,
     /// What was asked for; `None` is the server's default.
     pub voice: Option<String>,
     /// The server's session id.
-    pub session: Option<String>,
-    /// False when the configuration names a temperature and the dialect has none.
-    pub temperature_applied: Option<bool>,
-    pub responses: u32,
-    pub usage: Usage,
-    /// Codes of recoverable errors, at most [`ModelUse::MAX_WARNINGS`].
-    pub warnings: Vec<String>,
+    pub id: Option<String>,
+    /// It was heard, or listened.
+    pub served: bool,
+    /// Why it ended: by a name of ours; `None` when it lasted as long as the call.
+    pub ended: Option<&'static str>,
 }
 
 impl ModelUse {
     pub const MAX_WARNINGS: usize = 16;
+    pub const MAX_SESSIONS: usize = 32;
+
+    pub fn opened(&mut self, session: ModelSession) {
+        if self.sessions.len() < Self::MAX_SESSIONS {
+            self.sessions.push(session);
+        }
+    }
 
     /// Keeps what the record wants of an event.
-    pub fn note(&mut self, event: &ModelEvent) {
+    pub fn note(&mut self, number: u32, event: &ModelEvent) {
         match event {
-            ModelEvent::Ready { session, .. } => self.session = Some(session.clone()),
+            ModelEvent::Ready { session, .. } => {
+                if let Some(of) = self.session(number) {
+                    of.id = Some(session.clone());
+                }
+            }
             ModelEvent::AgentDone { usage, outcome, .. } => {
                 self.responses += 1;
                 self.usage += *usage;
@@ -117,11 +145,33 @@ impl ModelUse {
                     self.warn(code);
                 }
             }
+            ModelEvent::Limits(limits) => self.limits = Some(*limits),
             ModelEvent::Warning { code }
             | ModelEvent::Closed(Closed::Refused { code } | Closed::Busy { code, .. }) => self.warn(code),
             ModelEvent::Closed(Closed::Lost { reason }) => self.warn(reason),
             _ => {}
         }
+    }
+
+    pub fn served(&mut self, number: u32) {
+        if let Some(of) = self.session(number) {
+            of.served = true;
+        }
+    }
+
+    pub fn ended(&mut self, number: u32, why: &'static str) {
+        if let Some(of) = self.session(number) {
+            of.ended = Some(why);
+        }
+    }
+
+    /// The last that served, or else the last that was tried.
+    pub fn last(&self) -> Option<&ModelSession> {
+        self.sessions.iter().rev().find(|session| session.served).or(self.sessions.last())
+    }
+
+    fn session(&mut self, number: u32) -> Option<&mut ModelSession> {
+        self.sessions.iter_mut().rev().find(|session| session.number == number)
     }
 
     fn warn(&mut self, code: &str) {

@@ -7,14 +7,20 @@
 //! ```
 //!
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
-//! [`setup`] the way to the answer, [`errand`] what is done instead of a conversation, [`floor`] who speaks and what was heard, [`limits`] how long a call may
-//! last, [`farewell`] the one ending. [`run`] is the shell that feeds it and carries out what it asks.
+//! [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and [`earshot`] for what the next
+//! one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and what was heard, [`limits`]
+//! how long a call may last, [`farewell`] the one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
+pub mod earshot;
 pub mod errand;
+pub mod failover;
 pub mod farewell;
 pub mod floor;
+pub mod health;
+pub mod history;
 pub mod limits;
 pub mod machine;
+pub mod models;
 pub mod phrases;
 pub mod run;
 pub mod setup;
@@ -22,23 +28,57 @@ pub mod sounds;
 pub mod timings;
 pub mod voice;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::call::Call;
 use crate::dialplan::Routed;
 use crate::ingress::leg::{Frame, LegCommand, LegEvent};
 use crate::lookup::Answer;
-use crate::realtime::{ItemId, ModelCommand, ModelEvent, Opening};
+use crate::realtime::{ItemId, ModelCommand, ModelEvent, Opening, Provider};
 use crate::record::CallRecord;
+use crate::tenant::TenantId;
+
+/// A call's model sessions are numbered from one on, and none is ever taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SessionNo(u32);
+
+impl SessionNo {
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// How a model provider did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    Served,
+    Failed,
+    /// It has no room for this tenant's calls, and says for how long.
+    Busy(Option<Duration>),
+}
 
 /// What happens to a call.
 #[derive(Debug, Clone)]
 pub enum Event {
     Leg(LegEvent),
-    /// The lookup answered.
-    Looked(Box<Answer>),
-    /// Anything of the model but its audio, which arrives as `Speech`.
-    Model(ModelEvent),
-    /// 20 ms of the model's speech, encoded for the leg.
+    /// The lookup answered. `shut` are the model providers that this tenant's calls had better leave alone.
+    Looked {
+        answer: Box<Answer>,
+        shut: Vec<Arc<str>>,
+    },
+    /// Anything of a model session but its audio, which arrives as `Speech`.
+    Model {
+        session: SessionNo,
+        event: ModelEvent,
+    },
+    /// 20 ms of a model's speech, encoded for the leg.
     Speech {
+        session: SessionNo,
         item: ItemId,
         frame: Frame,
     },
@@ -55,9 +95,23 @@ pub enum Action {
         call: Box<Call>,
         routed: Option<Box<Routed>>,
     },
-    OpenModel(Opening),
+    /// Its events carry its number.
+    OpenModel {
+        session: SessionNo,
+        provider: Arc<Provider>,
+        opening: Box<Opening>,
+    },
     Leg(LegCommand),
-    Model(ModelCommand),
+    Model {
+        session: SessionNo,
+        command: ModelCommand,
+    },
+    /// A provider served this tenant, or did not.
+    Judge {
+        tenant: Option<TenantId>,
+        provider: Arc<str>,
+        judgement: Judgement,
+    },
     /// The last action of a call.
     Record(Box<CallRecord>),
 }

@@ -6,8 +6,9 @@ use super::Action;
 use super::action::Actions;
 use crate::document::{Keys, Table};
 
-pub(super) const LIMITS_KEYS: Keys = Keys::only(&["max_duration", "calls", "calls_per_second", "when_full"]);
-const WHEN_FULL_KEYS: Keys = Keys::only(&["reject", "transfer", "play"]);
+pub(super) const LIMITS_KEYS: Keys =
+    Keys::only(&["max_duration", "calls", "calls_per_second", "when_full", "when_model_down"]);
+const INSTEAD_KEYS: Keys = Keys::only(&["reject", "transfer", "play"]);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -20,6 +21,8 @@ pub struct Limits {
     pub calls_per_second: Option<f64>,
     /// What becomes of a call beyond them; never [`Action::Answer`].
     pub when_full: Option<Action>,
+    /// What becomes of a call that no model serves; never [`Action::Answer`].
+    pub when_model_down: Option<Action>,
 }
 
 /// Reads `[limits]`, opened with [`LIMITS_KEYS`]. Only `max_duration` has an effect so far; the others say so.
@@ -42,20 +45,23 @@ pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limit
             Some(cap as u32)
         });
     let calls_per_second = cap("calls_per_second", "a number of calls, from 0.01 to 1000000", 0.01);
-    let when_full = read_when_full(table, actions);
-    Limits { max_duration, calls, calls_per_second: calls_per_second.map(|(cap, _)| cap), when_full }
+    let when_full = read_instead("when_full", table, actions);
+    if let (Some(_), Some(value)) = (&when_full, table.get("when_full")) {
+        value.warn("when_full is read, and not enforced in this version");
+    }
+    let when_model_down = read_instead("when_model_down", table, actions);
+    let calls_per_second = calls_per_second.map(|(cap, _)| cap);
+    Limits { max_duration, calls, calls_per_second, when_full, when_model_down }
 }
 
-fn read_when_full(table: &Table<'_>, actions: &mut Actions<'_>) -> Option<Action> {
-    let value = table.get("when_full")?;
-    let said = value.table(WHEN_FULL_KEYS)?;
-    let said: Vec<_> =
-        WHEN_FULL_KEYS.accepted.iter().filter_map(|key| Some((*key, said.get(key)?))).collect();
+/// What is done with a call instead of answering it as the route says.
+fn read_instead(key: &str, table: &Table<'_>, actions: &mut Actions<'_>) -> Option<Action> {
+    let value = table.get(key)?;
+    let said = value.table(INSTEAD_KEYS)?;
+    let said: Vec<_> = INSTEAD_KEYS.accepted.iter().filter_map(|key| Some((*key, said.get(key)?))).collect();
     let [(key, what)] = said.as_slice() else {
         value.report_found(&format!("{} of its keys", said.len()), "one of reject, transfer and play");
         return None;
     };
-    let action = actions.read(key, what)?;
-    value.warn("when_full is read, and not enforced in this version");
-    Some(action)
+    actions.read(key, what)
 }

@@ -3,38 +3,17 @@
 //! There is one per (backend, tenant), and one per backend that only failed connections open: one tenant's bad answers
 //! must not cost another tenant of the same backend its own.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use tokio::time::Instant;
 
+use crate::fleet::breaker::{self, State};
 use crate::tenant::TenantId;
-
-/// Failures in a row that open a breaker.
-const FAILURES: u32 = 5;
-/// From there to the first request that is let through.
-const FIRST_TRIAL: Duration = Duration::from_secs(10);
-/// From one such request to the next.
-const NEXT_TRIAL: Duration = Duration::from_secs(30);
-/// Breakers that are kept at once. Only backends that fail have one.
-const MOST: usize = 4096;
-/// A breaker without a failure for so long is forgotten when room is needed.
-const FORGOTTEN: Duration = Duration::from_secs(300);
 
 /// Whose breaker: the backend's print, and the tenant; `None` is the whole backend's.
 type Circuit = (u64, Option<Option<TenantId>>);
 
 /// All breakers of a router.
 #[derive(Debug, Default)]
-pub(super) struct Breakers(HashMap<Circuit, Breaker>);
-
-#[derive(Debug, Clone, Copy)]
-struct Breaker {
-    failures: u32,
-    last: Instant,
-    /// Open: when the next request may go through.
-    trial: Option<Instant>,
-}
+pub(super) struct Breakers(breaker::Breakers<Circuit>);
 
 /// Whether a request may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,19 +36,12 @@ pub(super) enum Outcome {
 impl Breakers {
     pub(super) fn admit(&mut self, backend: u64, tenant: Option<&TenantId>, now: Instant) -> Admission {
         let circuits = circuits(backend, tenant);
-        let is_shut = |circuit| {
-            let trial = self.0.get(circuit).and_then(|breaker| breaker.trial);
-            trial.map(|trial| now < trial)
-        };
-        let [own, whole] = [is_shut(&circuits[0]), is_shut(&circuits[1])];
-        match (own, whole) {
-            (None, None) => Admission::Closed,
-            (Some(true), _) | (_, Some(true)) => Admission::Open,
-            (Some(false), _) | (_, Some(false)) => {
+        match circuits.each_ref().map(|circuit| self.0.state(circuit, now)) {
+            [State::Closed, State::Closed] => Admission::Closed,
+            [State::Open, _] | [_, State::Open] => Admission::Open,
+            [State::TrialDue, _] | [_, State::TrialDue] => {
                 for circuit in &circuits {
-                    if let Some(trial) = self.0.get_mut(circuit).and_then(|breaker| breaker.trial.as_mut()) {
-                        *trial = now + NEXT_TRIAL;
-                    }
+                    self.0.try_now(circuit, now);
                 }
                 Admission::Trial
             }
@@ -80,38 +52,23 @@ impl Breakers {
         let [own, whole] = circuits(backend, tenant);
         match outcome {
             Outcome::Answered => {
-                self.0.remove(&own);
-                self.0.remove(&whole);
+                self.0.succeeded(&own);
+                self.0.succeeded(&whole);
             }
             Outcome::Failed => {
-                self.failed(own, now);
-                self.0.remove(&whole);
+                self.0.failed(own, now);
+                self.0.succeeded(&whole);
             }
             Outcome::NoConnection => {
-                self.failed(own, now);
-                self.failed(whole, now);
+                self.0.failed(own, now);
+                self.0.failed(whole, now);
             }
         }
     }
 
     /// How many are open.
     pub(super) fn open(&self) -> usize {
-        self.0.values().filter(|breaker| breaker.trial.is_some()).count()
-    }
-
-    fn failed(&mut self, circuit: Circuit, now: Instant) {
-        if self.0.len() >= MOST && !self.0.contains_key(&circuit) {
-            self.0.retain(|_, breaker| now.saturating_duration_since(breaker.last) < FORGOTTEN);
-            if self.0.len() >= MOST {
-                return;
-            }
-        }
-        let breaker = self.0.entry(circuit).or_insert(Breaker { failures: 0, last: now, trial: None });
-        breaker.failures = breaker.failures.saturating_add(1);
-        breaker.last = now;
-        if breaker.failures >= FAILURES && breaker.trial.is_none() {
-            breaker.trial = Some(now + FIRST_TRIAL);
-        }
+        self.0.open()
     }
 }
 
@@ -122,6 +79,8 @@ fn circuits(backend: u64, tenant: Option<&TenantId>) -> [Circuit; 2] {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -190,16 +149,5 @@ mod tests {
         breakers.note(1, None, Outcome::Answered, start + 10 * SECOND);
         assert_eq!(breakers.admit(1, Some(&other), start + 10 * SECOND), Admission::Closed);
         assert_eq!(breakers.open(), 1, "its own is open still");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn their_number_is_bounded() {
-        let (mut breakers, [acme, _], start) = (Breakers::default(), tenants(), Instant::now());
-        for backend in 0..10_000 {
-            breakers.note(backend, Some(&acme), Outcome::Failed, start);
-        }
-        assert_eq!(breakers.0.len(), MOST);
-        breakers.note(20_000, Some(&acme), Outcome::Failed, start + FORGOTTEN);
-        assert_eq!(breakers.0.len(), 1, "the old ones made room");
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CallRecord, ModelUse, Opening, RouteTaken, Timing};
+use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing};
 use crate::call::{Call, Ending, Number};
 use crate::lookup::{ConfigSource, Report};
 use crate::media::quality::{Quality, Way};
@@ -19,7 +19,7 @@ pub fn line(record: &CallRecord) -> String {
         ended_at: Some(time(record.ended_at)),
         config_source: record.config.as_ref().map(|report| report.source).map(ConfigSource::name),
         config: record.config.as_ref().map(config),
-        model: record.model.as_ref().map(model),
+        model: record.model.as_ref().and_then(model),
         timing_ms: timing(&record.timing),
         barge_ins: record.barge_ins,
         media: record.media.as_ref().map(media),
@@ -116,10 +116,30 @@ struct ModelLine<'a> {
     model: &'a str,
     voice: Option<&'a str>,
     session: Option<&'a str>,
+    failovers: u32,
+    sessions: Vec<SessionLine<'a>>,
     temperature_applied: Option<bool>,
     responses: u32,
     usage: UsageLine,
+    rate_limits: Option<LimitsLine>,
     warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct SessionLine<'a> {
+    provider: &'a str,
+    model: &'a str,
+    voice: Option<&'a str>,
+    session: Option<&'a str>,
+    served: bool,
+    ended: Option<&'static str>,
+}
+
+/// Percent that are left.
+#[derive(Serialize)]
+struct LimitsLine {
+    requests: Option<u8>,
+    tokens: Option<u8>,
 }
 
 /// Tokens.
@@ -221,13 +241,15 @@ fn config(report: &Report) -> ConfigLine<'_> {
     }
 }
 
-fn model(model: &ModelUse) -> ModelLine<'_> {
-    let usage = model.usage;
-    ModelLine {
-        provider: &model.provider,
-        model: &model.model,
-        voice: model.voice.as_deref(),
-        session: model.session.as_deref(),
+fn model(model: &ModelUse) -> Option<ModelLine<'_>> {
+    let (usage, last) = (model.usage, session(model.last()?));
+    Some(ModelLine {
+        provider: last.provider,
+        model: last.model,
+        voice: last.voice,
+        session: last.session,
+        failovers: model.failovers,
+        sessions: model.sessions.iter().map(session).collect(),
         temperature_applied: model.temperature_applied,
         responses: model.responses,
         usage: UsageLine {
@@ -237,7 +259,19 @@ fn model(model: &ModelUse) -> ModelLine<'_> {
             output_text: usage.output_text,
             output_audio: usage.output_audio,
         },
+        rate_limits: model.limits.map(|left| LimitsLine { requests: left.requests, tokens: left.tokens }),
         warnings: &model.warnings,
+    })
+}
+
+fn session(session: &ModelSession) -> SessionLine<'_> {
+    SessionLine {
+        provider: &session.provider,
+        model: &session.model,
+        voice: session.voice.as_deref(),
+        session: session.id.as_deref(),
+        served: session.served,
+        ended: session.ended,
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,79 +7,98 @@ use tokio::time::Instant;
 use super::Action;
 use super::floor::Floor;
 use super::timings::Timings;
-use crate::call::{Destination, Ending, Fault};
+use crate::call::{Destination, Ending};
 use crate::ingress::leg::LegCommand;
 use crate::media::clip::Clip;
 
 /// After a recording's last frame, until the caller has heard it: the bridge and the carrier hold some of it back.
 const TAIL: Duration = Duration::from_millis(300);
 
-/// What is done with an answered call instead of a conversation.
+/// One thing that is done with an answered call instead of a conversation.
 #[derive(Debug, Clone)]
 pub enum Task {
     Play(Arc<Clip>),
+    /// If it succeeds, what was to follow does not.
     Transfer(Destination),
 }
 
+/// What is done with an answered call instead of a conversation, one task after the other.
+#[derive(Debug)]
+pub struct Errand {
+    tasks: VecDeque<Task>,
+    doing: Doing,
+    /// When all is done.
+    ending: Ending,
+}
+
 /// How far it is done.
-#[derive(Debug, Default)]
-pub enum Errand {
-    /// There is none: the call is a conversation.
-    #[default]
-    None,
+#[derive(Debug)]
+enum Doing {
     /// Until the caller hears us.
-    Waiting(Task),
+    Waiting,
     Playing,
     Transferring {
         until: Instant,
     },
 }
 
+/// What follows.
+#[derive(Debug)]
+pub enum Next {
+    Do(Vec<Action>),
+    End(Ending),
+}
+
 impl Errand {
-    pub const fn is_there(&self) -> bool {
-        !matches!(self, Self::None)
+    pub fn new(tasks: impl IntoIterator<Item = Task>, ending: Ending) -> Self {
+        Self { tasks: tasks.into_iter().collect(), doing: Doing::Waiting, ending }
     }
 
-    /// The caller hears us, so it begins. Who waits to be transferred hears the comfort sound.
-    pub fn start(&mut self, floor: &mut Floor, now: Instant, timings: &Timings) -> Vec<Action> {
-        match std::mem::take(self) {
-            Self::Waiting(Task::Play(clip)) => {
+    /// The caller hears us, or the last task is done. Who waits to be transferred hears the comfort sound.
+    pub fn go_on(&mut self, floor: &mut Floor, now: Instant, timings: &Timings) -> Next {
+        match self.tasks.pop_front() {
+            Some(Task::Play(clip)) => {
                 floor.play(&clip);
-                *self = Self::Playing;
-                Vec::new()
+                self.doing = Doing::Playing;
+                Next::Do(Vec::new())
             }
-            Self::Waiting(Task::Transfer(to)) => {
+            Some(Task::Transfer(to)) => {
                 floor.hold(now);
-                *self = Self::Transferring { until: now + timings.transfer };
-                vec![Action::Leg(LegCommand::Transfer(to))]
+                self.doing = Doing::Transferring { until: now + timings.transfer };
+                Next::Do(vec![Action::Leg(LegCommand::Transfer(to))])
             }
-            begun => {
-                *self = begun;
-                Vec::new()
-            }
+            None => Next::End(self.ending),
         }
     }
 
     /// The leg says what became of the transfer.
-    pub fn transferred(&self, done: bool) -> Option<Ending> {
-        let ending = if done { Ending::Transferred } else { Ending::Failed(Fault::Transfer) };
-        matches!(self, Self::Transferring { .. }).then_some(ending)
+    pub fn transferred(&mut self, done: bool, floor: &mut Floor, now: Instant, timings: &Timings) -> Next {
+        match self.doing {
+            Doing::Transferring { .. } if done => Next::End(Ending::Transferred),
+            Doing::Transferring { .. } => self.not_transferred(floor, now, timings),
+            Doing::Waiting | Doing::Playing => Next::Do(Vec::new()),
+        }
     }
 
-    pub fn on_time(&self, floor: &Floor, now: Instant) -> Option<Ending> {
-        let ending = match self {
-            Self::Playing => Ending::Played,
-            Self::Transferring { .. } => Ending::Failed(Fault::Transfer),
-            Self::None | Self::Waiting(_) => return None,
-        };
-        self.deadline(floor).filter(|deadline| now >= *deadline).map(|_| ending)
+    pub fn on_time(&mut self, floor: &mut Floor, now: Instant, timings: &Timings) -> Next {
+        let late = self.deadline(floor).is_some_and(|deadline| now >= deadline);
+        match self.doing {
+            Doing::Playing if late => self.go_on(floor, now, timings),
+            Doing::Transferring { .. } if late => self.not_transferred(floor, now, timings),
+            Doing::Waiting | Doing::Playing | Doing::Transferring { .. } => Next::Do(Vec::new()),
+        }
     }
 
     pub fn deadline(&self, floor: &Floor) -> Option<Instant> {
-        match self {
-            Self::Playing => floor.quiet_since().map(|since| since + TAIL),
-            Self::Transferring { until } => Some(*until),
-            Self::None | Self::Waiting(_) => None,
+        match self.doing {
+            Doing::Playing => floor.quiet_since().map(|since| since + TAIL),
+            Doing::Transferring { until } => Some(until),
+            Doing::Waiting => None,
         }
+    }
+
+    fn not_transferred(&mut self, floor: &mut Floor, now: Instant, timings: &Timings) -> Next {
+        floor.take();
+        self.go_on(floor, now, timings)
     }
 }

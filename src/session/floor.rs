@@ -1,14 +1,16 @@
 //! Who speaks: the model's speech on its way to the caller, frame by frame, and how much of it was heard.
 
+mod handover;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Action;
 use super::sounds::Sounds;
 use super::timings::Timings;
+use super::{Action, SessionNo};
 use crate::ingress::leg::{Frame, LegCommand};
 use crate::media::FRAME;
 use crate::media::clip::Clip;
@@ -25,13 +27,19 @@ const BRIDGE: Duration = Duration::from_millis(100);
 const CUT_LIMIT: usize = 16;
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub struct Floor {
     sounds: Sounds,
+    /// The model session that speaks and is told what was heard.
+    speaker: SessionNo,
+    spoken: bool,
     queue: VecDeque<Queued>,
     /// Runs from the answer on: the bridge wants a frame every 20 ms, speech or silence.
     pacer: Option<Pacer>,
     /// The caller hears us; until then speech waits.
     open: bool,
+    /// The way to the caller is lost: speech waits, and no frame leaves.
+    away: bool,
     playing: Option<Playing>,
     /// The model has begun to answer, or to greet.
     begun: bool,
@@ -42,6 +50,10 @@ pub struct Floor {
     payer: Option<(ResponseId, bool)>,
     /// Between the start and the end of the caller's turn nobody waits for us.
     caller_speaks: bool,
+    /// The last speaker was gone before the turn was over; nobody knows when it is.
+    unfinished: bool,
+    /// The speaker is told once more of a turn that was over: it is still owed its answer.
+    retold: bool,
     /// When the caller last heard anything of ours.
     sounded: Option<Instant>,
     /// When the model last showed a sign of life.
@@ -56,8 +68,19 @@ enum Queued {
     Speech(ItemId, Frame),
     /// All of the item has been queued.
     End(ItemId),
+    /// Of a speaker that is gone.
+    Left(Frame),
     Comfort(Frame),
     Clip(Frame),
+}
+
+/// An item that the caller broke into.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    pub item: ItemId,
+    pub heard: Duration,
+    /// How long it is, as far as it had been made.
+    pub whole: Duration,
 }
 
 #[derive(Debug)]
@@ -70,15 +93,20 @@ impl Floor {
     pub fn new(sounds: Sounds) -> Self {
         Self {
             sounds,
+            speaker: SessionNo::default(),
+            spoken: false,
             queue: VecDeque::new(),
             pacer: None,
             open: false,
+            away: false,
             playing: None,
             begun: false,
             cut: VecDeque::new(),
             owed: None,
             payer: None,
             caller_speaks: false,
+            unfinished: false,
+            retold: false,
             sounded: None,
             heard_of_model: None,
             first_speech: None,
@@ -102,6 +130,25 @@ impl Floor {
         if greeting && !self.begun {
             self.owe(now);
         }
+    }
+
+    pub const fn caller_speaks(&self) -> bool {
+        self.caller_speaks
+    }
+
+    /// Whether the speaker has said anything.
+    pub const fn has_spoken(&self) -> bool {
+        self.spoken
+    }
+
+    /// Whether the caller waits for speech.
+    pub const fn is_owing(&self) -> bool {
+        self.owed.is_some()
+    }
+
+    /// Nobody speaks, and nobody waits for speech.
+    pub fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && self.owed.is_none() && self.payer.is_none() && !self.caller_speaks
     }
 
     /// A recording for a caller who hears us.
@@ -128,13 +175,16 @@ impl Floor {
         if self.cut.contains(&item) {
             return Vec::new();
         }
+        if !std::mem::replace(&mut self.spoken, true) {
+            self.queue.retain(|queued| !matches!(queued, Queued::Left(_)));
+        }
         if self.queue.len() >= QUEUE_LIMIT {
             let heard = FRAME * self.frames_of(&item);
             self.owed = None;
             self.cut(item.clone());
             return vec![
-                Action::Model(ModelCommand::StopSpeaking),
-                Action::Model(ModelCommand::Heard { item, heard }),
+                self.tell(ModelCommand::StopSpeaking),
+                self.tell(ModelCommand::Heard { item, heard }),
             ];
         }
         // Comfort is queued only while there is no speech, so it stands in front.
@@ -159,9 +209,9 @@ impl Floor {
     }
 
     /// A response is over. What it owed is paid if it said what it wanted; one that failed, or was cut off before a
-    /// word, leaves the debt standing. A late word on an older response changes nothing.
-    pub fn agent_done(&mut self, response: &ResponseId, outcome: &ResponseOutcome) {
-        let Some((_, spoke)) = self.payer.take_if(|(payer, _)| payer == response) else { return };
+    /// word, leaves the debt standing. A late word on an older response changes nothing. True when it is paid.
+    pub fn agent_done(&mut self, response: &ResponseId, outcome: &ResponseOutcome) -> bool {
+        let Some((_, spoke)) = self.payer.take_if(|(payer, _)| payer == response) else { return false };
         let paid = match outcome {
             ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
             ResponseOutcome::Incomplete { .. } => spoke,
@@ -170,6 +220,7 @@ impl Floor {
         if paid {
             self.owed = None;
         }
+        paid
     }
 
     /// The caller has finished a turn: the model owes an answer.
@@ -178,54 +229,49 @@ impl Floor {
         self.owe(now);
     }
 
-    /// The caller speaks: whatever we were saying stops now, and the model is told what was heard of it.
-    pub fn caller_started(&mut self) -> Vec<Action> {
+    /// The caller speaks: whatever we were saying stops now. What was heard of it, item by item.
+    pub fn caller_started(&mut self) -> Vec<Interrupted> {
         self.caller_speaks = true;
-        self.owed = None;
+        if !std::mem::take(&mut self.retold) {
+            self.owed = None;
+        }
         let playing = self.playing.take();
-        let queued = std::mem::take(&mut self.queue);
-        let mut unheard: Vec<ItemId> = Vec::new();
-        for queued in queued {
-            if let Queued::Speech(item, _) = queued
-                && !unheard.contains(&item)
-            {
-                unheard.push(item);
+        let left = self.queue.iter().any(|queued| matches!(queued, Queued::Left(_)));
+        let mut interrupted: Vec<Interrupted> = Vec::new();
+        if let Some(Playing { item, sent }) = playing {
+            let heard = (FRAME * sent).saturating_sub(BRIDGE);
+            interrupted.push(Interrupted { item, heard, whole: FRAME * sent });
+        }
+        for queued in self.queue.drain(..) {
+            let Queued::Speech(item, _) = queued else { continue };
+            match interrupted.iter_mut().find(|known| known.item == item) {
+                Some(known) => known.whole += FRAME,
+                None => interrupted.push(Interrupted { item, heard: Duration::ZERO, whole: FRAME }),
             }
         }
-        let interrupted = playing.is_some() || !unheard.is_empty();
-        if !interrupted {
-            return Vec::new();
+        self.barge_ins += u32::from(left || !interrupted.is_empty());
+        for Interrupted { item, .. } in &interrupted {
+            self.cut(item.clone());
         }
-        self.barge_ins += 1;
-        let mut told = Vec::new();
-        if let Some(Playing { item, sent }) = playing {
-            unheard.retain(|other| *other != item);
-            told.push((item, (FRAME * sent).saturating_sub(BRIDGE)));
-        }
-        told.extend(unheard.into_iter().map(|item| (item, Duration::ZERO)));
-        told.into_iter()
-            .map(|(item, heard)| {
-                self.cut(item.clone());
-                Action::Model(ModelCommand::Heard { item, heard })
-            })
-            .collect()
+        interrupted
     }
 
     /// The frames that are due: speech where there is any and the caller hears it, else silence.
     pub fn on_time(&mut self, now: Instant, timings: &Timings) -> Vec<Action> {
         self.comfort_if_owed(now, timings);
         let due = self.pacer.as_mut().map_or(0, |pacer| pacer.due(now));
+        let due = if self.away { 0 } else { due };
         (0..due).map(|_| Action::Leg(LegCommand::Frame(self.next_frame(now)))).collect()
     }
 
     /// The model owes the caller speech and has shown no sign of life for too long.
-    pub fn is_abandoned(&self, now: Instant, timings: &Timings) -> bool {
-        self.patience_ends(timings).is_some_and(|end| now >= end)
+    pub fn is_abandoned(&self, now: Instant, patience: Duration) -> bool {
+        self.patience_ends(patience).is_some_and(|end| now >= end)
     }
 
-    pub fn deadline(&self, timings: &Timings) -> Option<Instant> {
+    pub fn deadline(&self, patience: Option<Duration>) -> Option<Instant> {
         let frame = self.pacer.as_ref().map(Pacer::deadline);
-        [frame, self.patience_ends(timings)].into_iter().flatten().min()
+        [frame, patience.and_then(|patience| self.patience_ends(patience))].into_iter().flatten().min()
     }
 
     pub const fn barge_ins(&self) -> u32 {
@@ -236,6 +282,10 @@ impl Floor {
         self.first_speech
     }
 
+    const fn tell(&self, command: ModelCommand) -> Action {
+        Action::Model { session: self.speaker, command }
+    }
+
     fn owe(&mut self, now: Instant) {
         if self.owed.is_none() && !self.caller_speaks {
             self.owed = Some(now);
@@ -243,15 +293,19 @@ impl Floor {
         self.heard_of_model = Some(now);
     }
 
-    fn patience_ends(&self, timings: &Timings) -> Option<Instant> {
-        let waiting = self.open && self.owed.is_some() && !self.has_speech();
+    const fn is_open(&self) -> bool {
+        self.open && !self.away
+    }
+
+    fn patience_ends(&self, patience: Duration) -> Option<Instant> {
+        let waiting = self.is_open() && self.owed.is_some() && !self.has_speech();
         // Comfort is no sign of the model, so it doesn't count here.
         let since = self.heard_of_model.max(self.last_speech);
-        since.filter(|_| waiting).map(|since| since + timings.reply)
+        since.filter(|_| waiting).map(|since| since + patience)
     }
 
     fn comfort_if_owed(&mut self, now: Instant, timings: &Timings) {
-        let (true, Some(owed)) = (self.open && self.queue.is_empty(), self.owed) else { return };
+        let (true, Some(owed)) = (self.is_open() && self.queue.is_empty(), self.owed) else { return };
         let quiet_since = self.sounded.map_or(owed, |sounded| sounded.max(owed));
         if now >= quiet_since + timings.comfort {
             self.queue.extend(self.sounds.comfort.iter().cloned().map(Queued::Comfort));
@@ -269,6 +323,11 @@ impl Floor {
                     self.first_speech.get_or_insert(now);
                     self.last_speech = Some(now);
                     self.count(item);
+                    return frame;
+                }
+                Some(Queued::Left(frame)) => {
+                    self.sounded = Some(now);
+                    self.first_speech.get_or_insert(now);
                     return frame;
                 }
                 Some(Queued::Clip(frame)) => {

@@ -1,35 +1,38 @@
 //! The pure machine of one call. It routes events between its parts and keeps the record; the decisions are
 //! theirs.
 
+mod model;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::earshot::Earshot;
 use super::errand::Errand;
+use super::failover::{Failover, Server};
 use super::farewell::Farewell;
 use super::floor::Floor;
+use super::history::History;
 use super::limits::Limits;
 use super::setup::{Setup, Step};
 use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event};
 use crate::call::{Call, CallId, Ending, Fault, Refusal};
-use crate::dialplan::{Dialplan, Routed};
+use crate::dialplan::{Action as RouteAction, Dialplan, Routed};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::lookup::Answer;
-use crate::media::Pcm;
-use crate::realtime::{Capabilities, ModelCommand, ModelEvent, Opening, Provider};
-use crate::record::{CallRecord, ModelUse, RouteTaken, Timing};
-use crate::tenant::{CallConfig, Greeting};
+use crate::record::{CallRecord, RouteTaken, Timing};
+use crate::tenant::CallConfig;
 
 /// What a call needs to know of the router it runs in; all of it immutable while the call lasts.
 #[derive(Debug, Clone)]
 pub struct Context {
     pub dialplan: Arc<Dialplan>,
-    pub provider: Arc<Provider>,
-    pub capabilities: Capabilities,
+    /// The model servers, in order of preference.
+    pub servers: Arc<[Server]>,
     pub timings: Timings,
     pub sounds: Sounds,
     /// Where in the 20 ms this call's frames leave, so that calls don't all wake at once.
@@ -42,13 +45,22 @@ pub struct Machine {
     offered: Instant,
     offered_at: Timestamp,
     setup: Setup,
-    errand: Errand,
+    /// What is done instead of a conversation.
+    errand: Option<Errand>,
+    failover: Failover,
     floor: Floor,
+    history: History,
+    earshot: Earshot,
     limits: Limits,
     farewell: Farewell,
     leg_is_gone: bool,
-    model_is_open: bool,
-    greeting: bool,
+    /// No session has greeted the caller yet, and they have not spoken.
+    greeting_is_owed: bool,
+    /// Providers that this tenant's calls had better leave alone.
+    shut: Vec<Arc<str>>,
+    /// What the tenant wants done where no model serves.
+    when_model_down: Option<RouteAction>,
+    config: Option<CallConfig>,
     record: CallRecord,
 }
 
@@ -57,15 +69,20 @@ impl Machine {
     pub fn new(id: CallId, offered_at: Timestamp, now: Instant, context: Context) -> Self {
         Self {
             setup: Setup::new(now, &context.timings),
-            errand: Errand::default(),
+            errand: None,
+            failover: Failover::default(),
             floor: Floor::new(context.sounds.clone()),
+            history: History::default(),
+            earshot: Earshot::default(),
             limits: Limits::default(),
             farewell: Farewell::default(),
             offered: now,
             offered_at,
             leg_is_gone: false,
-            model_is_open: false,
-            greeting: false,
+            greeting_is_owed: false,
+            shut: Vec::new(),
+            when_model_down: None,
+            config: None,
             record: CallRecord::begun(id, offered_at),
             context,
         }
@@ -77,16 +94,15 @@ impl Machine {
         }
         match event {
             Event::Leg(event) => self.leg(event, now),
-            Event::Looked(answer) => self.looked(*answer, now),
+            Event::Looked { answer, shut } => self.looked(*answer, shut, now),
             // Nobody but the errand has a say.
-            Event::Model(_) | Event::Speech { .. } if self.errand.is_there() => Vec::new(),
-            Event::Model(event) => self.model(event, now),
-            Event::Speech { item, frame } => {
-                let mut actions = self.floor.speech(item, frame, now);
-                let step = self.setup.speech(now, &self.context.timings);
-                actions.extend(self.take(step, now));
-                actions
+            Event::Model { session, event } if self.errand.is_some() => {
+                self.note_model(session, &event, now);
+                Vec::new()
             }
+            Event::Speech { .. } if self.errand.is_some() => Vec::new(),
+            Event::Model { session, event } => self.model(session, &event, now),
+            Event::Speech { session, item, frame } => self.speech(session, item, frame, now),
             Event::Drain => self.end(Ending::Drained, now),
         }
     }
@@ -105,10 +121,13 @@ impl Machine {
         actions.extend(self.floor.on_time(now, &self.context.timings));
         if self.limits.is_over(now) {
             actions.extend(self.end(Ending::TimeLimit, now));
-        } else if self.floor.is_abandoned(now, &self.context.timings) {
-            actions.extend(self.end(Ending::Failed(Fault::ModelLost), now));
-        } else if let Some(ending) = self.errand.on_time(&self.floor, now) {
-            actions.extend(self.end(ending, now));
+            return actions;
+        }
+        let next =
+            self.errand.as_mut().map(|errand| errand.on_time(&mut self.floor, now, &self.context.timings));
+        actions.extend(self.next_of_errand(next, now));
+        if self.errand.is_none() && !self.farewell.has_begun() {
+            actions.extend(self.model_on_time(now));
         }
         actions
     }
@@ -118,9 +137,11 @@ impl Machine {
         if self.farewell.has_begun() {
             return self.farewell.deadline();
         }
-        let floor = self.floor.deadline(&self.context.timings);
-        let errand = self.errand.deadline(&self.floor);
-        [self.setup.deadline(), floor, self.limits.deadline(), errand].into_iter().flatten().min()
+        let timings = &self.context.timings;
+        let floor = self.floor.deadline(self.failover.patience(timings));
+        let errand = self.errand.as_ref().and_then(|errand| errand.deadline(&self.floor));
+        let failover = self.failover.deadline(self.is_quiet());
+        [self.setup.deadline(), floor, failover, self.limits.deadline(), errand].into_iter().flatten().min()
     }
 
     /// The record is out; nothing more will be asked.
@@ -144,7 +165,15 @@ impl Machine {
                 self.record.media = Some(quality);
                 Vec::new()
             }
-            LegEvent::Digit(_) | LegEvent::Away | LegEvent::Back => Vec::new(),
+            LegEvent::Away => {
+                self.floor.away();
+                Vec::new()
+            }
+            LegEvent::Back => {
+                self.floor.back(now);
+                Vec::new()
+            }
+            LegEvent::Digit(_) => Vec::new(),
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(end) => {
@@ -155,7 +184,11 @@ impl Machine {
     }
 
     fn transferred(&mut self, done: bool, now: Instant) -> Vec<Action> {
-        self.errand.transferred(done).map_or(Vec::new(), |ending| self.end(ending, now))
+        let next = self
+            .errand
+            .as_mut()
+            .map(|errand| errand.transferred(done, &mut self.floor, now, &self.context.timings));
+        self.next_of_errand(next, now)
     }
 
     fn arrived(&mut self, call: Box<Call>, now: Instant) -> Vec<Action> {
@@ -174,82 +207,38 @@ impl Machine {
     fn note_route(&mut self, routed: Option<&Routed>) {
         let Some(routed) = routed else { return };
         self.record.tenant = Some(routed.tenant.id.clone());
+        self.when_model_down.clone_from(&routed.tenant.limits.when_model_down);
         self.record.route =
             Some(RouteTaken { id: Arc::clone(&routed.route), matched: routed.matched.name() });
     }
 
-    fn looked(&mut self, answer: Answer, now: Instant) -> Vec<Action> {
+    fn looked(&mut self, answer: Answer, shut: Vec<Arc<str>>, now: Instant) -> Vec<Action> {
         self.record.timing.configured = Some(self.since_offer(now));
         self.record.tenant = answer.tenant.clone().or_else(|| self.record.tenant.clone());
         self.record.config = Some(answer.report.clone());
-        let paced = self.context.capabilities.paced_output;
-        let step = self.setup.looked(answer, paced, now, &self.context.timings);
+        self.shut = shut;
+        let step = self.setup.looked(answer, now, &self.context.timings);
         self.take(step, now)
-    }
-
-    fn model(&mut self, event: ModelEvent, now: Instant) -> Vec<Action> {
-        self.note_model(&event, now);
-        let step = self.setup.model(&event, now, &self.context.timings);
-        let mut actions = self.take(step, now);
-        match event {
-            ModelEvent::CallerStarted => actions.extend(self.barge_in()),
-            ModelEvent::CallerStopped => self.floor.caller_stopped(now),
-            ModelEvent::AgentStarted { response } => self.floor.agent_started(response, now),
-            ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item),
-            ModelEvent::AgentDone { response, outcome, .. } => self.floor.agent_done(&response, &outcome),
-            ModelEvent::Closed(_) => actions.extend(self.end(Ending::Failed(Fault::ModelLost), now)),
-            // Audio arrives as `Event::Speech`; the rest is only noted.
-            ModelEvent::AgentAudio { .. }
-            | ModelEvent::Saying { .. }
-            | ModelEvent::Limits(_)
-            | ModelEvent::CallerText { .. }
-            | ModelEvent::AgentText { .. }
-            | ModelEvent::ToolCalled { .. }
-            | ModelEvent::Ready { .. }
-            | ModelEvent::Configured
-            | ModelEvent::Warning { .. } => {}
-        }
-        actions
-    }
-
-    fn note_model(&mut self, event: &ModelEvent, now: Instant) {
-        let ready = self.since_offer(now);
-        match event {
-            ModelEvent::Configured => self.record.timing.model_ready = Some(ready),
-            ModelEvent::Closed(_) => self.model_is_open = false,
-            _ => {}
-        }
-        if let Some(model) = &mut self.record.model {
-            model.note(event);
-        }
-    }
-
-    fn barge_in(&mut self) -> Vec<Action> {
-        let told = self.floor.caller_started();
-        if self.context.capabilities.truncate { told } else { Vec::new() }
-    }
-
-    /// The caller's voice reaches the model once the caller hears ours: what a carrier sends before the answer, noise
-    /// or ringback, would only talk the greeting down.
-    fn audio(&self, pcm: Pcm) -> Vec<Action> {
-        let heard = self.setup.is_up() && self.model_is_open;
-        heard.then_some(Action::Model(ModelCommand::Audio(pcm))).into_iter().collect()
     }
 
     fn take(&mut self, step: Option<Step>, now: Instant) -> Vec<Action> {
         match step {
             None => Vec::new(),
-            Some(Step::OpenModel(config)) => self.open_model(*config),
-            Some(Step::Errand(task)) => {
-                self.errand = Errand::Waiting(task);
+            Some(Step::OpenModel(config)) => self.start_model(*config, now),
+            Some(Step::ModelDown) => {
+                let moves = self.failover.exhausted();
+                self.follow(moves, None, now)
+            }
+            Some(Step::Errand(errand)) => {
+                self.errand = Some(errand);
                 self.answer(now)
             }
             Some(Step::Answer) => self.answer(now),
             Some(Step::Up) => {
                 self.record.timing.active = Some(self.since_offer(now));
                 self.limits.start(now);
-                self.floor.open(self.greeting, now);
-                self.errand.start(&mut self.floor, now, &self.context.timings)
+                self.floor.open(self.greeting_is_owed && self.errand.is_none(), now);
+                self.begin_errand(now)
             }
             Some(Step::End(ending)) => self.end(ending, now),
         }
@@ -259,35 +248,6 @@ impl Machine {
         self.record.timing.gate = Some(self.since_offer(now));
         self.floor.start(now + self.context.phase);
         vec![Action::Leg(LegCommand::Answer)]
-    }
-
-    fn open_model(&mut self, config: CallConfig) -> Vec<Action> {
-        let provider = &self.context.provider;
-        let model = config.model.unwrap_or_else(|| provider.model.clone());
-        self.record.model = Some(ModelUse {
-            provider: Arc::clone(&provider.name),
-            model: model.clone(),
-            voice: config.voice.clone(),
-            temperature_applied: config.temperature.map(|_| self.context.capabilities.temperature),
-            ..ModelUse::default()
-        });
-        self.record.metadata = config.metadata;
-        self.limits.configure(config.max_duration);
-        self.greeting = config.greeting != Greeting::None;
-        self.model_is_open = true;
-        vec![Action::OpenModel(Opening {
-            model,
-            voice: config.voice,
-            instructions: config.prompt,
-            temperature: config.temperature,
-            greeting: config.greeting,
-            language: config.language,
-            max_output_tokens: Opening::MAX_OUTPUT_TOKENS,
-            turn_detection: config.turn_detection,
-            interruptible: true,
-            tools: Vec::new(),
-            history: Vec::new(),
-        })]
     }
 
     fn ending_of(&self, end: LegEnd) -> Ending {
@@ -304,10 +264,7 @@ impl Machine {
         if !self.farewell.decide(ending, now, &self.context.timings) {
             return Vec::new();
         }
-        let mut actions = Vec::new();
-        if std::mem::take(&mut self.model_is_open) {
-            actions.push(Action::Model(ModelCommand::Close));
-        }
+        let mut actions = self.close_models();
         if self.leg_is_gone {
             actions.extend(self.finish(now));
         } else if ending != Ending::Transferred {
@@ -322,6 +279,7 @@ impl Machine {
         match ending {
             _ if self.setup.is_answered() => None,
             Ending::Refused(refusal) => Some(refusal),
+            Ending::Failed(Fault::ModelUnavailable) => Some(self.refusal_without_model()),
             _ => Some(Refusal::Unavailable),
         }
     }
@@ -329,8 +287,8 @@ impl Machine {
     fn handle_leaving(&mut self, event: &Event, now: Instant) -> Vec<Action> {
         match event {
             // Responses already on their way still count into the usage.
-            Event::Model(event) => {
-                self.note_model(event, now);
+            Event::Model { session, event } => {
+                self.note_model(*session, event, now);
                 Vec::new()
             }
             Event::Leg(LegEvent::Ended(_)) => self.finish(now),
@@ -338,7 +296,7 @@ impl Machine {
                 self.record.media = Some(*quality);
                 Vec::new()
             }
-            Event::Leg(_) | Event::Looked(_) | Event::Speech { .. } | Event::Drain => Vec::new(),
+            Event::Leg(_) | Event::Looked { .. } | Event::Speech { .. } | Event::Drain => Vec::new(),
         }
     }
 

@@ -12,19 +12,20 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::failover::Server;
+use super::health::Health;
 use super::machine::{Context, Machine};
+use super::models::Models;
 use super::sounds::Sounds;
 use super::timings::Timings;
-use super::voice::Voice;
-use super::{Action, Event};
+use super::{Action, Event, SessionNo};
 use crate::call::Fault;
 use crate::dialplan::Dialplan;
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
 use crate::media::lateness::Lateness;
+use crate::realtime::ModelEvent;
 use crate::realtime::connect::Dialer;
-use crate::realtime::session::ModelSession;
-use crate::realtime::{Closed, ModelCommand, ModelEvent, Provider};
 use crate::record::CallRecord;
 use crate::store::journal::Journal;
 use crate::telemetry::{Metrics, call_span};
@@ -33,14 +34,14 @@ use crate::telemetry::{Metrics, call_span};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest wait for a model to close: its own goodbye, and a little.
 const CLOSE: Duration = Duration::from_millis(2500);
-/// Places in a model's command queue that audio leaves free.
-const RESERVED: usize = 8;
 
 /// What every call of this router shares.
 pub struct Shared {
     pub dialplan: watch::Receiver<Arc<Dialplan>>,
     pub lookup: Lookup,
-    pub provider: Arc<Provider>,
+    /// The model servers, in order of preference.
+    pub servers: Arc<[Server]>,
+    pub health: Health,
     pub dialer: Dialer,
     pub journal: Journal,
     pub metrics: Metrics,
@@ -83,6 +84,9 @@ async fn close(record: &CallRecord, shared: &Shared) {
         shared.metrics.greeting_started(first_speech);
     }
     shared.metrics.barge_ins(record.barge_ins);
+    for ended in record.model.iter().flat_map(|model| &model.sessions).filter_map(|session| session.ended) {
+        shared.metrics.model_given_up(ended);
+    }
     // The journal logs and counts its failures itself, and none of them is the caller's.
     let _ = shared.journal.record(record).await;
 }
@@ -98,8 +102,7 @@ fn panicked(known: CallRecord) -> CallRecord {
 fn context(shared: &Shared) -> Context {
     Context {
         dialplan: Arc::clone(&shared.dialplan.borrow()),
-        provider: Arc::clone(&shared.provider),
-        capabilities: shared.provider.dialect.capabilities(),
+        servers: Arc::clone(&shared.servers),
         timings: shared.timings,
         sounds: shared.sounds.clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
@@ -113,8 +116,7 @@ struct Shell<'call> {
     machine: Machine,
     leg: Leg,
     leg_is_open: bool,
-    model: Option<ModelSession>,
-    voice: Voice,
+    models: Models,
     lookups: JoinSet<Answer>,
     marks: JoinSet<()>,
     record: Option<Box<CallRecord>>,
@@ -124,7 +126,8 @@ struct Shell<'call> {
 enum Wake {
     Time,
     Event(Event),
-    Model(ModelEvent),
+    Looked(Box<Answer>),
+    Model(SessionNo, ModelEvent),
 }
 
 impl<'call> Shell<'call> {
@@ -140,8 +143,7 @@ impl<'call> Shell<'call> {
             machine,
             leg,
             leg_is_open: true,
-            model: None,
-            voice: Voice::default(),
+            models: Models::default(),
             lookups: JoinSet::new(),
             marks: JoinSet::new(),
             record: None,
@@ -173,7 +175,7 @@ impl<'call> Shell<'call> {
             event = self.leg.events.recv(), if self.leg_is_open => {
                 Wake::Event(Event::Leg(self.leg_event(event)))
             }
-            event = next_of(&mut self.model) => Wake::Model(event),
+            (session, event) = self.models.next() => Wake::Model(session, event),
             Some(answer) = self.lookups.join_next() => looked(answer),
             () = drain.cancelled(), if !draining => Wake::Event(Event::Drain),
         }
@@ -198,26 +200,15 @@ impl<'call> Shell<'call> {
         match wake {
             Wake::Time => self.machine.on_time(now),
             Wake::Event(event) => self.machine.handle(event, now),
-            Wake::Model(event) => {
+            Wake::Looked(answer) => {
+                let shut = self.shared.health.shut(answer.tenant.as_ref(), &self.shared.servers, now);
+                self.machine.handle(Event::Looked { answer, shut }, now)
+            }
+            Wake::Model(session, event) => {
                 count_closed(&self.shared.metrics, &event);
-                let events = self.voiced(event);
+                let events = self.models.voiced(session, event);
                 events.into_iter().flat_map(|event| self.machine.handle(event, now)).collect()
             }
-        }
-    }
-
-    /// Audio becomes encoded frames; everything else passes.
-    fn voiced(&mut self, event: ModelEvent) -> Vec<Event> {
-        match event {
-            ModelEvent::AgentAudio { item, pcm, .. } => {
-                let frames = self.voice.push(&item, &pcm);
-                frames.into_iter().map(|frame| Event::Speech { item: item.clone(), frame }).collect()
-            }
-            ModelEvent::AgentAudioDone { item } => {
-                let rest = self.voice.finish(&item).map(|frame| Event::Speech { item: item.clone(), frame });
-                rest.into_iter().chain([Event::Model(ModelEvent::AgentAudioDone { item })]).collect()
-            }
-            event => vec![Event::Model(event)],
         }
     }
 
@@ -230,8 +221,8 @@ impl<'call> Shell<'call> {
                     async move { shared.lookup.resolve(&call, routed.as_deref(), Timestamp::now()).await };
                 self.lookups.spawn(lookup.in_current_span());
             }
-            Action::OpenModel(opening) => {
-                self.model = Some(self.shared.dialer.open(&self.shared.provider, opening));
+            Action::OpenModel { session, provider, opening } => {
+                self.models.add(session, self.shared.dialer.open(&provider, *opening));
             }
             // A frame is due now or never.
             Action::Leg(LegCommand::Frame(frame)) => {
@@ -243,7 +234,11 @@ impl<'call> Shell<'call> {
                 }
                 let _ = timeout(PATIENCE, self.leg.commands.send(command)).await;
             }
-            Action::Model(command) => self.tell_model(command),
+            Action::Model { session, command } => self.models.tell(session, command),
+            Action::Judge { tenant, provider, judgement } => {
+                let open = self.shared.health.judge(tenant, provider, judgement, Instant::now());
+                self.shared.metrics.model_breakers(open);
+            }
             Action::Record(record) => self.record = Some(record),
         }
     }
@@ -264,27 +259,17 @@ impl<'call> Shell<'call> {
         while self.marks.join_next().await.is_some() {}
     }
 
-    /// The run loop never waits for a model. One that does not keep up misses some of the caller's audio, and what it
-    /// must know has places that audio leaves free.
-    fn tell_model(&self, command: ModelCommand) {
-        let Some(model) = &self.model else { return };
-        let is_audio = matches!(command, ModelCommand::Audio(_));
-        if !is_audio || model.commands.capacity() > RESERVED {
-            let _ = model.commands.try_send(command);
-        }
-    }
-
-    /// The mark stands before its record, and the model's session gets a moment to close properly: it may still tell
-    /// what the last response cost.
+    /// The mark stands before its record, and model sessions get a moment to close properly: they may still tell
+    /// what the last responses cost.
     async fn finish(mut self, mut record: CallRecord) -> CallRecord {
         self.marked().await;
-        let Self { shared, model, .. } = self;
-        let Some(mut model) = model else { return record };
+        let Self { shared, mut models, .. } = self;
         let told = async {
-            while let Some(event) = model.events.recv().await {
+            while !models.is_empty() {
+                let (session, event) = models.next().await;
                 count_closed(&shared.metrics, &event);
-                if let Some(usage) = &mut record.model {
-                    usage.note(&event);
+                if let Some(model) = &mut record.model {
+                    model.note(session.get(), &event);
                 }
             }
         };
@@ -302,7 +287,7 @@ fn count_closed(metrics: &Metrics, event: &ModelEvent) {
 /// A lookup that panicked is a bug; the machine's own deadline ends the call.
 fn looked(answer: Result<Answer, JoinError>) -> Wake {
     match answer {
-        Ok(answer) => Wake::Event(Event::Looked(Box::new(answer))),
+        Ok(answer) => Wake::Looked(Box::new(answer)),
         Err(_) => {
             tracing::error!("the lookup panicked");
             Wake::Time
@@ -314,17 +299,5 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The model's next event. A session that ends without a word was lost.
-async fn next_of(model: &mut Option<ModelSession>) -> ModelEvent {
-    let Some(session) = model else { return std::future::pending().await };
-    match session.events.recv().await {
-        Some(event) => event,
-        None => {
-            *model = None;
-            ModelEvent::Closed(Closed::Lost { reason: "session task ended" })
-        }
     }
 }

@@ -3,15 +3,11 @@
 
 use tokio::time::Instant;
 
-use super::errand::Task;
+use super::errand::{Errand, Task};
 use super::timings::Timings;
 use crate::call::{Ending, Fault};
 use crate::lookup::{Answer, Decision};
-use crate::realtime::ModelEvent;
-use crate::tenant::{CallConfig, Greeting};
-
-/// Speech that must be here before the answer, for a model that speaks faster than real time: 200 ms.
-const GREETING_FRAMES: u32 = 10;
+use crate::tenant::CallConfig;
 
 /// Where a call is on its way to the answer.
 #[derive(Debug)]
@@ -20,9 +16,6 @@ pub struct Setup {
     until: Instant,
     /// The limit of the whole way, from the facts on.
     gate: Option<Instant>,
-    /// Whether the answer waits for the greeting's first audio.
-    greeting: bool,
-    frames: u32,
 }
 
 /// In the order of a call: a later stage compares greater.
@@ -30,9 +23,8 @@ pub struct Setup {
 enum Stage {
     Arriving,
     Looking,
-    Opening,
-    Configuring,
-    Greeting,
+    /// Until a model serves; the failover keeps shorter times.
+    Connecting,
     /// Our track is published; the bridge has not subscribed.
     Publishing,
     /// The INVITE is being answered.
@@ -44,8 +36,10 @@ enum Stage {
 #[derive(Debug)]
 pub enum Step {
     OpenModel(Box<CallConfig>),
+    /// No model is there in time.
+    ModelDown,
     /// Open the gate for this, without a model.
-    Errand(Task),
+    Errand(Errand),
     /// Open the gate: publish our track.
     Answer,
     /// The caller hears us.
@@ -56,7 +50,7 @@ pub enum Step {
 impl Setup {
     pub fn new(now: Instant, timings: &Timings) -> Self {
         let until = now + timings.arrival;
-        Self { stage: Stage::Arriving, until, gate: None, greeting: true, frames: 0 }
+        Self { stage: Stage::Arriving, until, gate: None }
     }
 
     pub fn arrived(&mut self, now: Instant, timings: &Timings) {
@@ -64,48 +58,35 @@ impl Setup {
         self.enter(Stage::Looking, now + timings.lookup);
     }
 
-    /// `paced`: the model speaks in real time, so waiting for its audio would only be dead air.
-    pub fn looked(&mut self, answer: Answer, paced: bool, now: Instant, timings: &Timings) -> Option<Step> {
+    pub fn looked(&mut self, answer: Answer, now: Instant, timings: &Timings) -> Option<Step> {
         if self.stage != Stage::Looking {
             return None;
         }
         match answer.decision {
             Decision::Refuse(refusal) => Some(Step::End(Ending::Refused(refusal))),
-            Decision::Play(clip) => Some(self.set_out(Task::Play(clip), now, timings)),
-            Decision::Transfer(to) => Some(self.set_out(Task::Transfer(to), now, timings)),
+            Decision::Play(clip) => {
+                Some(self.set_out(Errand::new([Task::Play(clip)], Ending::Played), now, timings))
+            }
+            Decision::Transfer(to) => {
+                let failed = Ending::Failed(Fault::Transfer);
+                Some(self.set_out(Errand::new([Task::Transfer(to)], failed), now, timings))
+            }
             Decision::Answer(config) => {
-                self.greeting = config.greeting != Greeting::None && !paced;
-                self.enter(Stage::Opening, now + timings.model_open);
+                self.enter(Stage::Connecting, now + timings.gate);
                 Some(Step::OpenModel(config))
             }
         }
     }
 
-    pub fn model(&mut self, event: &ModelEvent, now: Instant, timings: &Timings) -> Option<Step> {
-        match (self.stage, event) {
-            (Stage::Opening, ModelEvent::Ready { .. }) => {
-                self.enter(Stage::Configuring, now + timings.model_configured);
-                None
-            }
-            (Stage::Opening | Stage::Configuring, ModelEvent::Configured) => {
-                self.enter(Stage::Greeting, now + timings.greeting);
-                self.open_gate_if_ready(now, timings)
-            }
-            // A greeting shorter than the gate's 200 ms is ready when it is whole.
-            (Stage::Greeting, ModelEvent::AgentAudioDone { .. }) if self.frames > 0 => {
-                Some(self.publish(now, timings))
-            }
-            // The greeting came to nothing, whatever the model calls it: a caller would hear nothing.
-            (Stage::Greeting, ModelEvent::AgentDone { .. }) if self.frames == 0 => Some(MODEL_UNAVAILABLE),
-            (stage, ModelEvent::Closed(_)) if stage < Stage::Up => Some(MODEL_UNAVAILABLE),
-            _ => None,
-        }
+    /// A model serves.
+    pub fn serve(&mut self, now: Instant, timings: &Timings) -> Option<Step> {
+        (self.stage == Stage::Connecting).then(|| self.publish(now, timings))
     }
 
-    /// One frame of the greeting is ready.
-    pub fn speech(&mut self, now: Instant, timings: &Timings) -> Option<Step> {
-        self.frames = self.frames.saturating_add(1);
-        self.open_gate_if_ready(now, timings)
+    /// Opens the gate for this, without a model.
+    pub fn set_out(&mut self, errand: Errand, now: Instant, timings: &Timings) -> Step {
+        self.publish(now, timings);
+        Step::Errand(errand)
     }
 
     pub fn subscribed(&mut self, now: Instant, timings: &Timings) {
@@ -147,26 +128,16 @@ impl Setup {
             Stage::Arriving => Step::End(Ending::Failed(Fault::Join)),
             // The lookup keeps a shorter budget of its own and always answers.
             Stage::Looking => Step::End(Ending::Failed(Fault::Internal)),
-            Stage::Opening | Stage::Configuring | Stage::Greeting => MODEL_UNAVAILABLE,
+            Stage::Connecting => Step::ModelDown,
             Stage::Publishing => Step::End(Ending::Failed(Fault::NotAnswered)),
             // A leg that does not say so in time is taken to be up: the caller may be listening.
             Stage::Answering | Stage::Up => self.go_up(),
         })
     }
 
-    fn open_gate_if_ready(&mut self, now: Instant, timings: &Timings) -> Option<Step> {
-        let ready = !self.greeting || self.frames >= GREETING_FRAMES;
-        (self.stage == Stage::Greeting && ready).then(|| self.publish(now, timings))
-    }
-
     fn publish(&mut self, now: Instant, timings: &Timings) -> Step {
         self.enter(Stage::Publishing, now + timings.subscribed);
         Step::Answer
-    }
-
-    fn set_out(&mut self, task: Task, now: Instant, timings: &Timings) -> Step {
-        self.publish(now, timings);
-        Step::Errand(task)
     }
 
     fn go_up(&mut self) -> Step {
@@ -179,5 +150,3 @@ impl Setup {
         self.until = until;
     }
 }
-
-const MODEL_UNAVAILABLE: Step = Step::End(Ending::Failed(Fault::ModelUnavailable));

@@ -23,6 +23,10 @@ pub struct Timings {
     pub comfort: Duration,
     /// No sign of the model while it owes us speech, before the session counts as lost.
     pub reply: Duration,
+    /// The same where another model can serve the call.
+    pub reply_elsewhere: Duration,
+    /// From the loss of a session in an answered call until another one must serve.
+    pub failover: Duration,
     /// From the transfer of a caller to its outcome; the leg, which asks for it, gives up earlier.
     pub transfer: Duration,
     /// From our hang-up until the leg must be gone: three steps of a second and a little.
@@ -42,6 +46,8 @@ impl Default for Timings {
             active: Duration::from_secs(2),
             comfort: Duration::from_millis(1500),
             reply: Duration::from_secs(8),
+            reply_elsewhere: Duration::from_secs(4),
+            failover: Duration::from_secs(10),
             transfer: Duration::from_secs(35),
             hang_up: Duration::from_millis(3500),
         }

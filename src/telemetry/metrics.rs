@@ -40,6 +40,8 @@ struct Inner {
     greeting_seconds: Histogram,
     barge_ins: Counter,
     model_closed: Family<Reason, Counter>,
+    model_given_up: Family<Reason, Counter>,
+    model_breakers_open: Gauge,
     journal_errors: Family<Write, Counter>,
     journal_syncs: Counter,
     registered: Family<Project, Gauge>,
@@ -80,6 +82,8 @@ impl Metrics {
             greeting_seconds: Histogram::new(CALL_BUCKETS),
             barge_ins: Counter::default(),
             model_closed: Family::default(),
+            model_given_up: Family::default(),
+            model_breakers_open: Gauge::default(),
             journal_errors: Family::default(),
             journal_syncs: Counter::default(),
             registered: Family::default(),
@@ -164,9 +168,18 @@ impl Metrics {
         self.0.barge_ins.inc_by(u64::from(count));
     }
 
-    /// `asked`, `lost`, `refused`.
+    /// `asked`, `lost`, `busy`, `refused`.
     pub fn model_closed(&self, reason: &'static str) {
         self.0.model_closed.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A session that did not last as long as its call, by why.
+    pub fn model_given_up(&self, reason: &'static str) {
+        self.0.model_given_up.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub fn model_breakers(&self, open: usize) {
+        self.0.model_breakers_open.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     pub fn journal_failed(&self, what: JournalWrite) {
@@ -259,6 +272,10 @@ impl Inner {
     fn register_router(&mut self) {
         let r = &mut self.registry;
         r.register("model_sessions_closed", "Model sessions by why they closed", self.model_closed.clone());
+        let help = "Model sessions that did not last as long as their call, by why";
+        r.register("model_sessions_given_up", help, self.model_given_up.clone());
+        let help = "Model providers that the calls of a tenant leave alone";
+        r.register("model_breakers_open", help, self.model_breakers_open.clone());
         r.register("journal_errors", "Writes to the journal that failed", self.journal_errors.clone());
         r.register("journal_syncs", "Times the journal waited for the disk", self.journal_syncs.clone());
         r.register("worker_registered", "Whether a project's LiveKit sends calls", self.registered.clone());

@@ -3,7 +3,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::*;
-use crate::call::Destination;
+use crate::call::{Destination, Refusal};
 use crate::media::clip::Clip;
 use crate::media::clip::samples::{SPEC, wav};
 use crate::tenant::{Choice, ToolName};
@@ -60,6 +60,20 @@ fn a_route_plays_a_recording_or_transfers() {
         assert_eq!(action_of(&transfers), Action::Transfer(to));
         let told = transfers.dialplan.explain(&call_to("+15557770001"), NOW).to_string();
         assert!(told.contains(": transfer, exact") && !told.contains("0099"), "{told}");
+    }
+}
+
+#[test]
+fn a_file_says_what_becomes_of_calls_that_no_model_serves() {
+    let to = Destination::parse("tel:+15557770099").expect("a destination");
+    for (written, expected) in [
+        ("{ transfer = '+1 555 777 0099' }", Action::Transfer(to)),
+        ("{ reject = 'busy' }", Action::Refuse(Refusal::Busy)),
+    ] {
+        let loaded = load(&file(&format!("[limits]\nwhen_model_down = {written}")), &Recordings::default());
+        assert_eq!(lines(&loaded), [""; 0]);
+        let routed = loaded.dialplan.resolve(&call_to("+15557770001"), NOW).expect("a route");
+        assert_eq!(routed.tenant.limits.when_model_down, Some(expected));
     }
 }
 

@@ -50,13 +50,9 @@ fn response(name: &str) -> ResponseId {
     ResponseId(name.into())
 }
 
-/// What the model is told, as item and milliseconds.
-fn told(actions: Vec<Action>) -> Vec<(String, u128)> {
-    let told = |action| match action {
-        Action::Model(ModelCommand::Heard { item, heard }) => (item.0, heard.as_millis()),
-        other => panic!("unexpected {other:?}"),
-    };
-    actions.into_iter().map(told).collect()
+/// What was heard of interrupted items, as item and milliseconds.
+fn heard(interrupted: Vec<Interrupted>) -> Vec<(String, u128)> {
+    interrupted.into_iter().map(|of| (of.item.0, of.heard.as_millis())).collect()
 }
 
 #[test]
@@ -66,8 +62,12 @@ fn barge_in_silences_us_at_once_and_tells_what_was_heard_of_each_item() {
     talk.floor.speech_done(item("first"));
     talk.speech("second", 50);
     assert_eq!(talk.run(30), [SPEECH; 30]);
-    let heard = told(talk.floor.caller_started());
-    assert_eq!(heard, [("first".into(), 500), ("second".into(), 0)], "30 frames less what the bridge holds");
+    let interrupted = heard(talk.floor.caller_started());
+    assert_eq!(
+        interrupted,
+        [("first".into(), 500), ("second".into(), 0)],
+        "30 frames less what the bridge holds"
+    );
     assert_eq!(talk.run(3), [SILENCE; 3]);
     talk.speech("first", 5);
     talk.speech("second", 5);
@@ -82,7 +82,7 @@ fn the_first_100_ms_may_not_have_been_heard_at_all() {
     let mut talk = Talk::new();
     talk.speech("greeting", 50);
     talk.run(3);
-    assert_eq!(told(talk.floor.caller_started()), [("greeting".into(), 0)]);
+    assert_eq!(heard(talk.floor.caller_started()), [("greeting".into(), 0)]);
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn a_model_that_lets_the_caller_wait_is_covered_by_comfort_and_then_given_up() {
     assert_eq!(quiet.iter().filter(|frame| **frame == COMFORT).count(), 1, "one after 1.5 s");
     assert_eq!(quiet.last(), Some(&COMFORT));
     talk.run(200);
-    assert!(!talk.floor.is_abandoned(talk.now, &talk.timings));
+    assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply));
     talk.run(125);
-    assert!(talk.floor.is_abandoned(talk.now, &talk.timings), "8 s without a sign of the model");
+    assert!(talk.floor.is_abandoned(talk.now, talk.timings.reply), "8 s without a sign of the model");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_caller_who_speaks_is_owed_nothing_meanwhile() {
     talk.floor.caller_started();
     talk.floor.agent_started(response("late"), talk.now);
     assert!(!talk.run(600).contains(&COMFORT), "12 s of the caller's own voice");
-    assert!(!talk.floor.is_abandoned(talk.now, &talk.timings));
+    assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply));
     talk.floor.caller_stopped(talk.now);
     assert!(talk.run(100).contains(&COMFORT));
 }
@@ -155,7 +155,7 @@ fn a_greeting_that_was_made_before_the_caller_hears_us_is_owed_no_more() {
     talk.floor.open(true, talk.now);
     assert!(!talk.run(100).contains(&COMFORT));
     talk.run(500);
-    assert!(!talk.floor.is_abandoned(talk.now, &talk.timings));
+    assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply));
 }
 
 #[test]
@@ -173,6 +173,9 @@ fn an_item_that_outgrows_the_queue_is_cut_short_and_the_model_told() {
     let mut talk = Talk::new();
     assert!(talk.speech("endless", QUEUE_LIMIT).is_empty());
     let mut actions = talk.speech("endless", 2);
-    assert!(matches!(actions.remove(0), Action::Model(ModelCommand::StopSpeaking)));
-    assert_eq!(told(actions), [("endless".into(), 240_000)], "all that was queued will be heard");
+    assert!(matches!(actions.remove(0), Action::Model { command: ModelCommand::StopSpeaking, .. }));
+    let Some(Action::Model { command: ModelCommand::Heard { heard, .. }, .. }) = actions.pop() else {
+        panic!("the model is told")
+    };
+    assert_eq!(heard.as_millis(), 240_000, "all that was queued will be heard");
 }

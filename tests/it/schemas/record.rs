@@ -6,8 +6,8 @@ use std::time::Duration;
 use dialplane::call::{CallId, Ending, Fault, Refusal};
 use dialplane::lookup::{ConfigSource, Report, Why};
 use dialplane::media::quality::{Quality, Way};
-use dialplane::realtime::Usage;
-use dialplane::record::{CallRecord, ModelUse, RouteTaken, Timing, wire};
+use dialplane::realtime::{Limits, Usage};
+use dialplane::record::{CallRecord, ModelSession, ModelUse, RouteTaken, Timing, wire};
 use dialplane::tenant::TenantId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -36,13 +36,31 @@ pub fn whole() -> CallRecord {
             warnings: vec!["voice: expected a string".into()],
         }),
         model: Some(ModelUse {
-            provider: "openai".into(),
-            model: "gpt-realtime-2.1".into(),
-            voice: Some("marin".into()),
-            session: Some("sess_1".into()),
+            sessions: vec![
+                ModelSession {
+                    number: 1,
+                    provider: "openai".into(),
+                    model: "gpt-realtime-2.1".into(),
+                    voice: Some("marin".into()),
+                    id: Some("sess_1".into()),
+                    served: true,
+                    ended: Some("lost"),
+                },
+                ModelSession {
+                    number: 2,
+                    provider: "other".into(),
+                    model: "gpt-realtime-2.1".into(),
+                    voice: Some("marin".into()),
+                    id: None,
+                    served: false,
+                    ended: Some("refused"),
+                },
+            ],
+            failovers: 1,
             temperature_applied: Some(false),
             responses: 2,
             usage: Usage { input_text: 1, input_audio: 2, cached: 3, output_text: 4, output_audio: 5 },
+            limits: Some(Limits { requests: Some(98), tokens: None }),
             warnings: vec!["unknown_parameter".into()],
         }),
         timing: Timing {

@@ -8,19 +8,85 @@ pub(super) enum Trouble {
     None,
     NeverArrives,
     BackendRefuses,
-    ModelNeverOpens,
-    ModelNeverConfigures,
-    ModelNeverGreets,
-    ModelCloses,
-    ModelFallsSilent,
+    /// Every other model session has a fault.
+    ModelsFail,
+    /// From some moment on no model serves.
+    Outage,
     /// Responses fail, are filtered, are cancelled, or say nothing.
     ModelStumbles,
+    /// A quiet caller, and sessions that get old.
+    Long,
     NeverSubscribed,
     NeverActive,
     LegHangsAtTheEnd,
+    /// The way to the caller is lost for a while.
+    Away,
     RoomFails,
     Drained,
     Noise,
+}
+
+pub(super) const TROUBLES: [Trouble; 19] = [
+    Trouble::None,
+    Trouble::ModelsFail,
+    Trouble::NeverArrives,
+    Trouble::BackendRefuses,
+    Trouble::ModelsFail,
+    Trouble::Outage,
+    Trouble::ModelStumbles,
+    Trouble::ModelsFail,
+    Trouble::NeverSubscribed,
+    Trouble::NeverActive,
+    Trouble::Outage,
+    Trouble::LegHangsAtTheEnd,
+    Trouble::ModelsFail,
+    Trouble::Away,
+    Trouble::RoomFails,
+    Trouble::Outage,
+    Trouble::Drained,
+    Trouble::Noise,
+    Trouble::ModelsFail,
+];
+
+/// What is wrong with one model session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    None,
+    NeverOpens,
+    NeverConfigures,
+    NeverGreets,
+    /// By the model's name, by its key, for want of room.
+    Refuses(&'static str),
+    Drops,
+    Expires,
+    /// It says nothing any more.
+    FallsSilent,
+}
+
+impl Fault {
+    pub(super) fn any(rng: &mut SmallRng) -> Self {
+        match rng.random_range(0..10) {
+            0 => Self::NeverOpens,
+            1 => Self::NeverConfigures,
+            2 => Self::NeverGreets,
+            3 => Self::Refuses("model_not_found"),
+            4 => Self::Refuses("http-401"),
+            5 => Self::Refuses("http-429"),
+            6 | 7 => Self::Drops,
+            8 => Self::Expires,
+            _ => Self::FallsSilent,
+        }
+    }
+
+    /// One that never serves.
+    pub(super) fn outage(rng: &mut SmallRng) -> Self {
+        match rng.random_range(0..4) {
+            0 => Self::NeverOpens,
+            1 => Self::NeverConfigures,
+            2 => Self::Refuses("http-429"),
+            _ => Self::Refuses("http-503"),
+        }
+    }
 }
 
 /// What the call's route does.
@@ -31,30 +97,44 @@ pub(super) enum Route {
     Transfers,
 }
 
-impl Route {
-    pub(super) fn of(seed: u64) -> Self {
-        match seed % 4 {
-            0 => Self::Plays(Arc::new(Clip::read(&wav(SPEC, 400.0, 0.4)).expect("a recording"))),
-            1 => Self::Transfers,
-            _ => Self::Answers,
+/// What all calls share.
+pub(super) struct Props {
+    pub(super) sounds: Sounds,
+    pub(super) clip: Arc<Clip>,
+}
+
+impl Default for Props {
+    fn default() -> Self {
+        Self {
+            sounds: Sounds {
+                silence: Arc::from([SILENCE]),
+                comfort: vec![Frame::from([COMFORT]); 10].into(),
+                phrases: Phrases::default(),
+            },
+            clip: Arc::new(Clip::read(&wav(SPEC, 400.0, 0.4)).expect("a recording")),
         }
     }
 }
 
-pub(super) const TROUBLES: [Trouble; 15] = [
-    Trouble::None,
-    Trouble::NeverArrives,
-    Trouble::BackendRefuses,
-    Trouble::ModelNeverOpens,
-    Trouble::ModelNeverConfigures,
-    Trouble::ModelNeverGreets,
-    Trouble::ModelCloses,
-    Trouble::ModelFallsSilent,
-    Trouble::ModelStumbles,
-    Trouble::NeverSubscribed,
-    Trouble::NeverActive,
-    Trouble::LegHangsAtTheEnd,
-    Trouble::RoomFails,
-    Trouble::Drained,
-    Trouble::Noise,
-];
+impl Props {
+    pub(super) fn route(&self, seed: u64) -> Route {
+        match seed % 8 {
+            0 => Route::Plays(Arc::clone(&self.clip)),
+            1 => Route::Transfers,
+            _ => Route::Answers,
+        }
+    }
+
+    pub(super) fn when_model_down(&self, rng: &mut SmallRng) -> Option<RouteAction> {
+        match rng.random_range(0..6) {
+            0 => Some(RouteAction::Play(Arc::clone(&self.clip))),
+            1 => Some(RouteAction::Transfer(destination())),
+            2 => Some(RouteAction::Refuse(Refusal::Busy)),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn destination() -> Destination {
+    Destination::parse("tel:+15557770099").expect("a destination")
+}

@@ -1,0 +1,3 @@
+//! What the calls of a router share beside its slots.
+
+pub mod breaker;

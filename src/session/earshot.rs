@@ -1,0 +1,90 @@
+use std::collections::VecDeque;
+
+use crate::media::Pcm;
+
+/// What is kept all the time, for a turn is noticed after it has begun: 500 ms.
+const BEFORE: usize = 25;
+/// What is kept of a turn: 8 s.
+const MOST: usize = 400;
+
+/// The caller's voice that no model has answered yet. A session that takes over is given it, so that nobody has to
+/// say a thing twice.
+#[derive(Debug, Default)]
+pub struct Earshot {
+    frames: VecDeque<Pcm>,
+    /// The caller speaks, or waits for the answer.
+    turn: bool,
+    /// No model listens.
+    deaf: bool,
+}
+
+impl Earshot {
+    /// 20 ms of the caller.
+    pub fn push(&mut self, pcm: Pcm) {
+        self.frames.push_back(pcm);
+        self.bound();
+    }
+
+    /// A turn is noticed.
+    pub fn turn_began(&mut self) {
+        self.turn = true;
+    }
+
+    /// No model listens until what is kept is taken.
+    pub fn deaf(&mut self) {
+        self.deaf = true;
+    }
+
+    /// What was said is answered or written down.
+    pub fn settle(&mut self) {
+        self.turn = false;
+        self.bound();
+    }
+
+    pub const fn has_turn(&self) -> bool {
+        self.turn
+    }
+
+    /// All of it, for the model that listens from now on.
+    pub fn take(&mut self) -> Pcm {
+        self.deaf = false;
+        self.turn = false;
+        self.frames.drain(..).flatten().collect()
+    }
+
+    fn bound(&mut self) {
+        let most = if self.turn || self.deaf { MOST } else { BEFORE };
+        let over = self.frames.len().saturating_sub(most);
+        self.frames.drain(..over);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(earshot: &mut Earshot) -> (usize, i16) {
+        let pcm = earshot.take();
+        (pcm.len(), pcm.first().copied().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_turn_is_kept_from_a_little_before_it_was_noticed_until_it_is_settled() {
+        let mut earshot = Earshot::default();
+        let hear = |earshot: &mut Earshot, frames: std::ops::Range<i16>| {
+            frames.for_each(|n| earshot.push(vec![n]));
+        };
+        hear(&mut earshot, 0..100);
+        earshot.turn_began();
+        hear(&mut earshot, 100..200);
+        assert_eq!(kept(&mut earshot), (125, 75));
+        assert_eq!(kept(&mut earshot), (0, 0), "once");
+        earshot.deaf();
+        hear(&mut earshot, 0..1_000);
+        assert_eq!(kept(&mut earshot), (MOST, 600), "the end of a long turn");
+        earshot.turn_began();
+        hear(&mut earshot, 0..100);
+        earshot.settle();
+        assert_eq!(kept(&mut earshot), (BEFORE, 75));
+    }
+}

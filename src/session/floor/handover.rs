@@ -1,0 +1,66 @@
+//! The floor between one speaker and the next, and while nobody can be heard.
+
+use tokio::time::Instant;
+
+use super::{Floor, Queued};
+use crate::session::SessionNo;
+
+impl Floor {
+    /// The way to the caller is lost. What they have not heard waits for them.
+    pub fn away(&mut self) {
+        self.away = true;
+    }
+
+    /// The caller hears us again, and has waited for nothing meanwhile.
+    pub fn back(&mut self, now: Instant) {
+        self.away = false;
+        self.sounded = self.sounded.map(|_| now);
+        self.heard_of_model = self.heard_of_model.map(|_| now);
+    }
+
+    /// Another model session speaks from now on. What the last one said is heard until this one begins; nothing of it
+    /// is told any more. What was not heard at all, and is said `again`, is forgotten.
+    pub fn hand_over(&mut self, to: SessionNo, again: bool, now: Instant) {
+        self.speaker = to;
+        self.spoken = false;
+        self.playing = None;
+        self.payer = None;
+        self.cut.clear();
+        self.retold = false;
+        if std::mem::take(&mut self.caller_speaks) {
+            self.unfinished = true;
+            self.owe(now);
+        }
+        let left = |queued| match queued {
+            Queued::Speech(_, frame) | Queued::Left(frame) => Some(Queued::Left(frame)),
+            Queued::Comfort(_) | Queued::Clip(_) => Some(queued),
+            Queued::End(_) => None,
+        };
+        self.queue = self.queue.drain(..).filter_map(left).collect();
+        if again && self.first_speech.is_none() {
+            self.queue.clear();
+            self.begun = false;
+        }
+    }
+
+    /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one.
+    pub fn tell_again(&mut self, now: Instant) {
+        self.retold = !std::mem::take(&mut self.unfinished);
+        self.owe(now);
+    }
+
+    /// The model speaks no more, and owes nothing: what follows is ours.
+    pub fn take(&mut self) {
+        self.queue.clear();
+        self.playing = None;
+        self.payer = None;
+        self.owed = None;
+        self.heard_of_model = None;
+        self.last_speech = None;
+    }
+
+    /// The speaker has been asked for what is owed.
+    pub fn expect(&mut self, now: Instant) {
+        self.heard_of_model = Some(now);
+    }
+}

@@ -1,0 +1,293 @@
+//! The model servers of a call, and what they hear of the caller.
+
+use std::collections::BTreeMap;
+
+use super::moods::{Fault, Trouble};
+use super::world::{Happening, Seen, World};
+use super::*;
+
+/// All sessions of a call by their number, and how far the caller's turn is.
+#[derive(Default)]
+pub(super) struct Models {
+    sessions: BTreeMap<SessionNo, Model>,
+    pub(super) greets: bool,
+    turn: Turn,
+    outage: bool,
+}
+
+struct Model {
+    fault: Fault,
+    configured: bool,
+    responses: u8,
+    /// It makes one response at a time.
+    busy_until: u64,
+    /// The last word of it.
+    closed_itself: bool,
+    closed_by_us: bool,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    #[default]
+    None,
+    /// The caller speaks.
+    Begun,
+    /// No response to it is whole.
+    Over,
+}
+
+impl Model {
+    const fn is_there(&self) -> bool {
+        !self.closed_itself && !self.closed_by_us
+    }
+}
+
+impl Models {
+    /// The one that the caller is served by: the oldest that is there.
+    pub(super) fn current(&self) -> Option<SessionNo> {
+        self.sessions.iter().find(|(_, model)| model.is_there()).map(|(number, _)| *number)
+    }
+
+    fn listening(&self) -> Option<SessionNo> {
+        self.current().filter(|number| self.sessions[number].configured)
+    }
+
+    /// Whether a session can still say this. One that was told to close may not have heard it yet.
+    pub(super) fn says(&mut self, event: &Event, rng: &mut SmallRng) -> bool {
+        let (Event::Model { session, .. } | Event::Speech { session, .. }) = event else { return true };
+        let Some(model) = self.sessions.get_mut(session) else { return true };
+        if model.closed_itself || (model.closed_by_us && rng.random_bool(0.5)) {
+            return false;
+        }
+        match event {
+            Event::Model { event: ModelEvent::Closed(_), .. } => model.closed_itself = !model.closed_by_us,
+            Event::Model { event: ModelEvent::Configured, .. } => model.configured = true,
+            _ => {}
+        }
+        true
+    }
+
+    pub(super) fn check(&self, context: &str) {
+        for (number, model) in &self.sessions {
+            assert!(!model.is_there(), "{context}: session {} was never closed", number.get());
+        }
+    }
+
+    pub(super) fn opened(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+impl Seen {
+    pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent, now: Instant) {
+        match event {
+            ModelEvent::CallerStarted => (self.caller_speaks, self.owed_since) = (true, None),
+            ModelEvent::CallerStopped => {
+                self.caller_speaks = false;
+                self.owed_since = self.up.then_some(now);
+            }
+            ModelEvent::AgentDone { response, outcome, .. } => {
+                let spoke = self.spoke.contains(&(session.get(), response.0.clone()));
+                let paid = match outcome {
+                    ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
+                    ResponseOutcome::Incomplete { .. } => spoke,
+                    ResponseOutcome::Failed { .. } => false,
+                };
+                self.greeted |= paid;
+                self.owed_since = self.owed_since.filter(|_| !paid);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World {
+    pub(super) fn open_model(&mut self, session: SessionNo, opening: &Opening) {
+        if session == SessionNo::new(1) {
+            self.models.greets = opening.greeting != Greeting::None;
+        }
+        let fault = match self.trouble {
+            _ if self.models.outage => Fault::outage(&mut self.rng),
+            Trouble::ModelsFail if self.rng.random_bool(0.5) => Fault::any(&mut self.rng),
+            _ => Fault::None,
+        };
+        let model = Model {
+            fault,
+            configured: false,
+            responses: 0,
+            busy_until: 0,
+            closed_itself: false,
+            closed_by_us: false,
+        };
+        assert!(self.models.sessions.insert(session, model).is_none(), "a number is used once");
+        let there = self.models.sessions.values().filter(|model| model.is_there()).count();
+        assert!(there <= 2, "one that serves and its successor");
+        let mut at = self.elapsed() + self.rng.random_range(10..1_400);
+        let model = |event| Event::Model { session, event };
+        match fault {
+            Fault::NeverOpens => return,
+            Fault::Refuses(code) => {
+                let closed = match code {
+                    "http-429" => Closed::Busy { code: code.into(), retry_after: None },
+                    "http-503" => Closed::Lost { reason: "server error at the handshake" },
+                    _ => Closed::Refused { code: code.into() },
+                };
+                return self.at(at, Happening::Event(model(ModelEvent::Closed(closed))));
+            }
+            Fault::Drops | Fault::Expires => {
+                let closed = match fault {
+                    Fault::Expires => Closed::Refused { code: "session_expired".into() },
+                    _ => Closed::Lost { reason: "test" },
+                };
+                self.later(100..12_000, model(ModelEvent::Closed(closed)));
+            }
+            Fault::None | Fault::NeverConfigures | Fault::NeverGreets | Fault::FallsSilent => {}
+        }
+        let age = self.rng.random_range(130_000..300_000);
+        let expires_at = (self.trouble == Trouble::Long).then(|| {
+            Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis((self.elapsed() + age) as i64)
+        });
+        self.at(at, Happening::Event(model(ModelEvent::Ready { session: "s".into(), expires_at })));
+        at += self.rng.random_range(10..900);
+        if fault == Fault::NeverConfigures {
+            return;
+        }
+        self.at(at, Happening::Event(model(ModelEvent::Configured)));
+        if opening.greeting != Greeting::None && fault != Fault::NeverGreets {
+            at += self.rng.random_range(10..2_000);
+            self.say(session, at);
+        }
+    }
+
+    pub(super) fn model(&mut self, session: SessionNo, command: ModelCommand) {
+        let at = self.elapsed();
+        let model = self.models.sessions.get_mut(&session).expect("it was opened");
+        assert!(model.is_there() || self.trouble == Trouble::Noise, "{command:?} to a closed session");
+        match command {
+            ModelCommand::Heard { item, heard } => {
+                let key = (session.get() as u8, item.0.parse().expect("a number"));
+                let (sent, told) = self.seen.sent.entry(key).or_default();
+                assert!(heard <= MS * 20 * *sent || self.trouble == Trouble::Noise, "{heard:?} of {sent}");
+                *told = true;
+            }
+            ModelCommand::Close => model.closed_by_us = true,
+            ModelCommand::Respond => self.respond(session, at),
+            // More than one frame: what the session missed of the caller.
+            ModelCommand::Audio(pcm) if pcm.len() > 480 => self.told_again(session),
+            ModelCommand::Audio(_)
+            | ModelCommand::StopSpeaking
+            | ModelCommand::LetInterrupt
+            | ModelCommand::Say(_)
+            | ModelCommand::Tell(_)
+            | ModelCommand::ToolResult { .. } => {}
+        }
+    }
+
+    /// The caller begins to speak, or has finished; who listens notices.
+    pub(super) fn turn(&mut self, starts: bool) {
+        let listening = self.models.listening().filter(|_| self.seen.up || self.seen.answers == 1);
+        if starts {
+            (0..3).for_each(|_| self.feed(Event::Leg(LegEvent::Audio(vec![0; 480]))));
+        }
+        self.models.turn = if starts { Turn::Begun } else { Turn::Over };
+        let Some(session) = listening else { return };
+        let event = if starts { ModelEvent::CallerStarted } else { ModelEvent::CallerStopped };
+        self.feed(Event::Model { session, event });
+        if !starts {
+            self.answer_turn(session);
+        }
+    }
+
+    fn told_again(&mut self, session: SessionNo) {
+        let at = self.elapsed() + self.rng.random_range(1..50);
+        let model = |event| Happening::Event(Event::Model { session, event });
+        if self.models.turn == Turn::None {
+            return;
+        }
+        self.at(at, model(ModelEvent::CallerStarted));
+        if self.models.turn == Turn::Over {
+            self.at(at + 1, model(ModelEvent::CallerStopped));
+            self.answer_turn(session);
+        }
+    }
+
+    fn answer_turn(&mut self, session: SessionNo) {
+        if self.rng.random_bool(0.5) {
+            let text = ModelEvent::CallerText { text: "when do you open".into() };
+            self.later(100..1_500, Event::Model { session, event: text });
+        }
+        let at = self.elapsed() + self.rng.random_range(100..3_000);
+        self.respond(session, at);
+    }
+
+    fn respond(&mut self, session: SessionNo, at: u64) {
+        if self.models.sessions[&session].fault != Fault::FallsSilent {
+            self.say(session, at);
+        }
+    }
+
+    /// A response from `at` on: up to 8 s of speech, several times faster than real time.
+    fn say(&mut self, session: SessionNo, at: u64) {
+        let model = self.models.sessions.get_mut(&session).expect("it was opened");
+        model.responses += 1;
+        let (number, at) = (model.responses, at.max(model.busy_until + 1));
+        let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string()));
+        let event = |event| Happening::Event(Event::Model { session, event });
+        self.at(at, event(ModelEvent::AgentStarted { response: response.clone() }));
+        let (frames, outcome) = match self.trouble {
+            Trouble::ModelStumbles => (self.rng.random_range(0..2) * 100, self.mishap()),
+            _ => (self.rng.random_range(1..400), ResponseOutcome::Completed),
+        };
+        for n in 0..frames {
+            let frame = Frame::from([SPEECH, session.get() as u8, number]);
+            self.at(at + 100 + n * 4, Happening::Event(Event::Speech { session, item: item.clone(), frame }));
+        }
+        let end = at + 100 + frames * 4;
+        self.models.sessions.get_mut(&session).expect("it was opened").busy_until = end;
+        if self.rng.random_bool(0.7) {
+            self.at(end, event(ModelEvent::AgentText { item: item.clone(), text: "we open at nine".into() }));
+        }
+        self.at(end, event(ModelEvent::AgentAudioDone { item }));
+        let usage = Usage::default();
+        self.at(end, event(ModelEvent::AgentDone { response, outcome, usage }));
+    }
+
+    fn mishap(&mut self) -> ResponseOutcome {
+        match self.rng.random_range(0..4) {
+            0 => ResponseOutcome::Completed,
+            1 => ResponseOutcome::Cancelled,
+            2 => ResponseOutcome::Failed { code: "server_error".into() },
+            _ => ResponseOutcome::Incomplete { reason: "content_filter".into() },
+        }
+    }
+
+    pub(super) fn outage(&mut self) {
+        self.models.outage = true;
+        let there: Vec<_> = self.models.sessions.iter().filter(|(_, model)| model.is_there()).collect();
+        for session in there.into_iter().map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.models.sessions.get_mut(&session).expect("it is there").closed_itself = true;
+            let event = ModelEvent::Closed(Closed::Lost { reason: "test" });
+            self.feed(Event::Model { session, event });
+        }
+    }
+}
+
+/// One to three, each with up to two models beside the call's own.
+pub(super) fn servers(rng: &mut SmallRng) -> Arc<[Server]> {
+    let server = |n: usize, rng: &mut SmallRng| {
+        let fallback = (0..rng.random_range(0..2)).map(|n| format!("fallback-{n}")).collect();
+        let capabilities =
+            Capabilities { truncate: true, paced_output: rng.random_bool(0.2), temperature: false };
+        let provider = Provider {
+            name: format!("server-{n}").into(),
+            dialect: Dialect::OpenAiRealtime,
+            url: "http://127.0.0.1/v1".parse().expect("a URL"),
+            api_key: "".into(),
+            model: "model".into(),
+            fallback,
+            transcription: None,
+        };
+        Server { provider: Arc::new(provider), capabilities }
+    };
+    (0..rng.random_range(1..=3)).map(|n| server(n, rng)).collect()
+}
