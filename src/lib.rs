@@ -55,7 +55,7 @@
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
-//! | `session` | setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, record, store, ingress::leg | |
+//! | `session` | setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics` | telemetry | axum |
 //! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit | |

@@ -9,13 +9,16 @@
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
 //! [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and [`earshot`] for what the next
 //! one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and what was heard, [`limits`]
-//! how long a call may last, [`farewell`] the one ending. [`run`] is the shell that feeds it and carries out what it asks.
+//! how long a call may last, [`handover`] a transfer that the model asks for, [`goodbye`] the last words, [`farewell`] the
+//! one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
 pub mod earshot;
 pub mod errand;
 pub mod failover;
 pub mod farewell;
 pub mod floor;
+pub mod goodbye;
+pub mod handover;
 pub mod health;
 pub mod history;
 pub mod limits;

@@ -13,6 +13,8 @@ pub enum Ending {
     Played,
     /// The caller was transferred.
     Transferred,
+    /// The model hung up, and its last words were heard.
+    AgentHungUp,
     /// The answered call reached the longest time its configuration allows.
     TimeLimit,
     /// The router is shutting down.
@@ -58,6 +60,7 @@ impl Ending {
             Self::Refused(_) => "refused",
             Self::Played => "played",
             Self::Transferred => "transferred",
+            Self::AgentHungUp => "agent-hung-up",
             Self::TimeLimit => "time-limit",
             Self::Drained => "drained",
             Self::Failed(_) => "failed",
@@ -73,6 +76,7 @@ impl Ending {
             | Self::CallerCancelled
             | Self::Played
             | Self::Transferred
+            | Self::AgentHungUp
             | Self::TimeLimit
             | Self::Drained => None,
         }
@@ -88,7 +92,7 @@ impl Ending {
             | Self::Drained
             | Self::Failed(Fault::Internal) => Side::Router,
             Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room | Fault::Transfer) => Side::LiveKit,
-            Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
+            Self::AgentHungUp | Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
         }
     }
 }

@@ -1,18 +1,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Action;
-use super::floor::Floor;
+use super::floor::{Floor, TAIL};
 use super::timings::Timings;
 use crate::call::{Destination, Ending};
 use crate::ingress::leg::LegCommand;
 use crate::media::clip::Clip;
-
-/// After a recording's last frame, until the caller has heard it: the bridge and the carrier hold some of it back.
-const TAIL: Duration = Duration::from_millis(300);
 
 /// One thing that is done with an answered call instead of a conversation.
 #[derive(Debug, Clone)]

@@ -119,6 +119,12 @@ impl Failover {
         known.find(|(known, _)| *known == session).and_then(|(_, at)| self.candidates.get(at))
     }
 
+    /// A session has closed, and none is to follow.
+    pub fn forget(&mut self, session: SessionNo) {
+        self.attempt.take_if(|attempt| attempt.session == session);
+        self.serving.take_if(|serving| serving.session == session);
+    }
+
     /// Sessions that are there, to be closed when the call ends.
     pub fn all(&mut self) -> Vec<SessionNo> {
         let attempt = self.attempt.take().map(|attempt| attempt.session);

@@ -1,12 +1,16 @@
 //! Who speaks: the model's speech on its way to the caller, frame by frame, and how much of it was heard.
 
 mod handover;
+mod queued;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub use queued::Interrupted;
+use queued::{Playing, Queued};
 
 use super::sounds::Sounds;
 use super::timings::Timings;
@@ -22,6 +26,9 @@ const QUEUE_LIMIT: usize = 12_000;
 
 /// What the bridge still holds of the frames we sent: its mixer and the carrier's jitter buffer.
 const BRIDGE: Duration = Duration::from_millis(100);
+
+/// After our last frame, until the caller has heard it: the bridge and the carrier hold some of it back.
+pub const TAIL: Duration = Duration::from_millis(300);
 
 /// Items whose late audio is still to be ignored.
 const CUT_LIMIT: usize = 16;
@@ -61,32 +68,6 @@ pub struct Floor {
     first_speech: Option<Instant>,
     last_speech: Option<Instant>,
     barge_ins: u32,
-}
-
-#[derive(Debug)]
-enum Queued {
-    Speech(ItemId, Frame),
-    /// All of the item has been queued.
-    End(ItemId),
-    /// Of a speaker that is gone.
-    Left(Frame),
-    Comfort(Frame),
-    Clip(Frame),
-}
-
-/// An item that the caller broke into.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Interrupted {
-    pub item: ItemId,
-    pub heard: Duration,
-    /// How long it is, as far as it had been made.
-    pub whole: Duration,
-}
-
-#[derive(Debug)]
-struct Playing {
-    item: ItemId,
-    sent: u32,
 }
 
 impl Floor {
@@ -158,7 +139,25 @@ impl Floor {
 
     /// The caller waits for something that no model says, with the comfort sound and without an end.
     pub fn hold(&mut self, now: Instant) {
-        self.owed = Some(now);
+        self.owed.get_or_insert(now);
+        // No model's silence is judged meanwhile.
+        (self.payer, self.heard_of_model, self.last_speech) = (None, None, None);
+    }
+
+    /// The wait was for nothing: the model owes the caller a word about it.
+    pub fn release(&mut self, now: Instant) {
+        self.caller_speaks = false;
+        self.owe(now);
+    }
+
+    /// Whether the model is making a response.
+    pub const fn is_answering(&self) -> bool {
+        self.payer.is_some()
+    }
+
+    /// How long what waits takes to be heard.
+    pub fn waiting(&self) -> Duration {
+        FRAME * u32::try_from(self.queue.len()).unwrap_or(u32::MAX)
     }
 
     /// Since when nothing is left to be heard.
@@ -229,14 +228,21 @@ impl Floor {
         self.owe(now);
     }
 
-    /// The caller speaks: whatever we were saying stops now. What was heard of it, item by item.
+    /// The caller speaks, so we don't. What was heard of what we were saying, item by item.
     pub fn caller_started(&mut self) -> Vec<Interrupted> {
         self.caller_speaks = true;
         if !std::mem::take(&mut self.retold) {
             self.owed = None;
         }
-        let playing = self.playing.take();
         let left = self.queue.iter().any(|queued| matches!(queued, Queued::Left(_)));
+        let interrupted = self.fall_silent();
+        self.barge_ins += u32::from(left || !interrupted.is_empty());
+        interrupted
+    }
+
+    /// Whatever we were saying stops now. What was heard of it, item by item.
+    pub fn fall_silent(&mut self) -> Vec<Interrupted> {
+        let playing = self.playing.take();
         let mut interrupted: Vec<Interrupted> = Vec::new();
         if let Some(Playing { item, sent }) = playing {
             let heard = (FRAME * sent).saturating_sub(BRIDGE);
@@ -249,7 +255,6 @@ impl Floor {
                 None => interrupted.push(Interrupted { item, heard: Duration::ZERO, whole: FRAME }),
             }
         }
-        self.barge_ins += u32::from(left || !interrupted.is_empty());
         for Interrupted { item, .. } in &interrupted {
             self.cut(item.clone());
         }
@@ -269,9 +274,16 @@ impl Floor {
         self.patience_ends(patience).is_some_and(|end| now >= end)
     }
 
+    /// When the next frame leaves.
+    pub fn frame_due(&self) -> Option<Instant> {
+        self.pacer.as_ref().map(Pacer::deadline)
+    }
+
     pub fn deadline(&self, patience: Option<Duration>) -> Option<Instant> {
-        let frame = self.pacer.as_ref().map(Pacer::deadline);
-        [frame, patience.and_then(|patience| self.patience_ends(patience))].into_iter().flatten().min()
+        [self.frame_due(), patience.and_then(|patience| self.patience_ends(patience))]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub const fn barge_ins(&self) -> u32 {

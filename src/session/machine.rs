@@ -1,7 +1,9 @@
 //! The pure machine of one call. It routes events between its parts and keeps the record; the decisions are
 //! theirs.
 
+mod acting;
 mod model;
+mod parting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use super::errand::Errand;
 use super::failover::{Failover, Server};
 use super::farewell::Farewell;
 use super::floor::Floor;
+use super::goodbye::Goodbye;
+use super::handover::Handover;
 use super::history::History;
 use super::limits::Limits;
 use super::setup::{Setup, Step};
@@ -26,6 +30,7 @@ use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::lookup::Answer;
 use crate::record::{CallRecord, RouteTaken, Timing};
 use crate::tenant::CallConfig;
+use crate::tools::Tools;
 
 /// What a call needs to know of the router it runs in; all of it immutable while the call lasts.
 #[derive(Debug, Clone)]
@@ -52,6 +57,9 @@ pub struct Machine {
     history: History,
     earshot: Earshot,
     limits: Limits,
+    tools: Tools,
+    handover: Option<Handover>,
+    goodbye: Option<Goodbye>,
     farewell: Farewell,
     leg_is_gone: bool,
     /// No session has greeted the caller yet, and they have not spoken.
@@ -75,6 +83,9 @@ impl Machine {
             history: History::default(),
             earshot: Earshot::default(),
             limits: Limits::default(),
+            tools: Tools::default(),
+            handover: None,
+            goodbye: None,
             farewell: Farewell::default(),
             offered: now,
             offered_at,
@@ -92,6 +103,9 @@ impl Machine {
         if self.farewell.has_begun() {
             return self.handle_leaving(&event, now);
         }
+        if self.goodbye.is_some() {
+            return self.handle_goodbye(event, now);
+        }
         match event {
             Event::Leg(event) => self.leg(event, now),
             Event::Looked { answer, shut } => self.looked(*answer, shut, now),
@@ -101,6 +115,10 @@ impl Machine {
                 Vec::new()
             }
             Event::Speech { .. } if self.errand.is_some() => Vec::new(),
+            Event::Model { session, event } if self.handover.is_some() => {
+                self.model_aside(session, &event, now)
+            }
+            Event::Speech { .. } if self.handover.as_ref().is_some_and(Handover::has_begun) => Vec::new(),
             Event::Model { session, event } => self.model(session, &event, now),
             Event::Speech { session, item, frame } => self.speech(session, item, frame, now),
             Event::Drain => self.end(Ending::Drained, now),
@@ -113,14 +131,21 @@ impl Machine {
             let late = self.farewell.deadline().is_some_and(|deadline| now >= deadline);
             return if late { self.finish(now) } else { Vec::new() };
         }
+        if self.goodbye.is_some() {
+            return self.on_time_in_goodbye(now);
+        }
         let step = self.setup.on_time(now);
         let mut actions = self.take(step, now);
         if self.farewell.has_begun() {
             return actions;
         }
         actions.extend(self.floor.on_time(now, &self.context.timings));
+        if self.handover.is_some() {
+            actions.extend(self.on_time_in_handover(now));
+            return actions;
+        }
         if self.limits.is_over(now) {
-            actions.extend(self.end(Ending::TimeLimit, now));
+            actions.extend(self.part(Ending::TimeLimit, now));
             return actions;
         }
         let next =
@@ -136,6 +161,12 @@ impl Machine {
     pub fn deadline(&self) -> Option<Instant> {
         if self.farewell.has_begun() {
             return self.farewell.deadline();
+        }
+        // Only a conversation waits for the model's word, and has an end.
+        let rest = self.goodbye.as_ref().and_then(|goodbye| goodbye.deadline(&self.floor));
+        let rest = rest.or_else(|| self.handover.as_ref().map(|handover| handover.deadline(&self.floor)));
+        if let Some(rest) = rest {
+            return self.floor.frame_due().into_iter().chain([rest]).min();
         }
         let timings = &self.context.timings;
         let floor = self.floor.deadline(self.failover.patience(timings));
@@ -184,6 +215,9 @@ impl Machine {
     }
 
     fn transferred(&mut self, done: bool, now: Instant) -> Vec<Action> {
+        if self.handover.is_some() {
+            return self.handed_over(done, now);
+        }
         let next = self
             .errand
             .as_mut()

@@ -22,9 +22,13 @@ struct Recording {
     phrase: Phrase,
     /// The primary subtag of BCP 47.
     language: &'static str,
+    file: &'static str,
     wav: &'static [u8],
     clip: OnceLock<Arc<Clip>>,
 }
+
+/// The words of every recording: its file, the voice's language, and the text.
+const WORDS: &str = include_str!("../../assets/phrases.txt");
 
 /// Stands in for every language that has no recordings.
 const ENGLISH: &str = "en";
@@ -34,6 +38,7 @@ macro_rules! recordings {
         [$($(Recording {
             phrase: Phrase::$phrase,
             language: $language,
+            file: concat!($file, ".", $language),
             wav: include_bytes!(concat!("../../assets/", $file, ".", $language, ".wav")),
             clip: OnceLock::new(),
         }),+),+]
@@ -53,12 +58,21 @@ impl Default for Phrases {
 impl Phrases {
     /// In the language of a BCP 47 tag, such as `de-AT`, or in English.
     pub fn get(&self, phrase: Phrase, language: Option<&str>) -> Arc<Clip> {
+        self.find(phrase, language).clip()
+    }
+
+    /// What the recording says, for a model to say.
+    pub fn words(&self, phrase: Phrase, language: Option<&str>) -> &'static str {
+        self.find(phrase, language).words()
+    }
+
+    fn find(&self, phrase: Phrase, language: Option<&str>) -> &Recording {
         let primary = language.and_then(|tag| tag.split('-').next()).unwrap_or(ENGLISH);
         let in_language = |language: &str| {
             self.0.iter().find(|of| of.phrase == phrase && of.language.eq_ignore_ascii_case(language))
         };
         let found = in_language(primary).or_else(|| in_language(ENGLISH));
-        found.expect("every phrase is recorded in English").clip()
+        found.expect("every phrase is recorded in English")
     }
 }
 
@@ -66,6 +80,11 @@ impl Recording {
     fn clip(&self) -> Arc<Clip> {
         let read = || Arc::new(Clip::read(self.wav).expect("a test reads every recording"));
         Arc::clone(self.clip.get_or_init(read))
+    }
+
+    fn words(&self) -> &'static str {
+        let text = |line: &'static str| line.strip_prefix(self.file)?.strip_prefix('|')?.split('|').nth(1);
+        WORDS.lines().find_map(text).expect("a test finds the words of every recording")
     }
 }
 
@@ -81,6 +100,7 @@ mod tests {
         for recording in Phrases::default().0.iter() {
             let (clip, mut decoder) = (recording.clip(), Decoder::new());
             let context = format!("{:?} in {}", recording.phrase, recording.language);
+            assert!((40..130).contains(&recording.words().len()), "{context}: {}", recording.words());
             assert!((3..9).contains(&clip.length().as_secs()), "{context}: {:?}", clip.length());
             let pcm: Vec<f64> = clip
                 .frames()
@@ -114,5 +134,6 @@ mod tests {
         }
         assert_ne!(english.length(), Duration::ZERO);
         assert_ne!(phrases.get(Phrase::Goodbye, None), english);
+        assert!(phrases.words(Phrase::Goodbye, Some("de-AT")).ends_with("Auf Wiederhören."));
     }
 }

@@ -29,6 +29,12 @@ pub struct Timings {
     pub failover: Duration,
     /// From the transfer of a caller to its outcome; the leg, which asks for it, gives up earlier.
     pub transfer: Duration,
+    /// From what the model did, until the words before it are heard and those that go with it are said.
+    pub last_words: Duration,
+    /// From our asking for a goodbye until the model says it, or we do.
+    pub goodbye_begins: Duration,
+    /// From there until the caller is let go, whatever is still to be said.
+    pub goodbye: Duration,
     /// From our hang-up until the leg must be gone: three steps of a second and a little.
     pub hang_up: Duration,
 }
@@ -49,6 +55,9 @@ impl Default for Timings {
             reply_elsewhere: Duration::from_secs(4),
             failover: Duration::from_secs(10),
             transfer: Duration::from_secs(35),
+            last_words: Duration::from_secs(30),
+            goodbye_begins: Duration::from_millis(1500),
+            goodbye: Duration::from_secs(12),
             hang_up: Duration::from_millis(3500),
         }
     }

@@ -18,12 +18,14 @@ use crate::session::floor::Interrupted;
 use crate::session::phrases::Phrase;
 use crate::session::{Action, Judgement, SessionNo};
 use crate::tenant::{CallConfig, Greeting};
+use crate::tools::Tools;
 
 impl Machine {
     pub(super) fn start_model(&mut self, config: CallConfig, now: Instant) -> Vec<Action> {
         self.record.model = Some(ModelUse::default());
         self.record.metadata = config.metadata.clone();
         self.limits.configure(config.max_duration);
+        self.tools = Tools::of(&config);
         self.greeting_is_owed = config.greeting != Greeting::None;
         let (servers, timings) = (&self.context.servers, &self.context.timings);
         let (own, greeting) = (config.model.as_deref(), self.greeting_is_owed);
@@ -49,6 +51,9 @@ impl Machine {
         let mut actions = self.follow(moves, closed, now);
         if is_heard && *event == ModelEvent::CallerStarted {
             actions.extend(self.barge_in(session));
+        }
+        if is_heard && let ModelEvent::ToolCalled { call, name, arguments } = event {
+            actions.extend(self.tool_called(session, call.clone(), name, arguments, now));
         }
         actions
     }
@@ -116,6 +121,8 @@ impl Machine {
         if !self.setup.is_up() || self.errand.is_some() {
             return Vec::new();
         }
+        // Who is being handed on is not listened to; silence ends a turn that they had begun.
+        let pcm = if self.handover.is_some() { vec![0; pcm.len()] } else { pcm };
         let heard_by = self.failover.heard().filter(|_| self.failover.is_serving());
         self.earshot.push(pcm.clone());
         let audio = |session| Action::Model { session, command: ModelCommand::Audio(pcm) };
@@ -162,7 +169,7 @@ impl Machine {
         actions
     }
 
-    fn give_up(
+    pub(super) fn give_up(
         &mut self,
         session: SessionNo,
         candidate: &Candidate,
@@ -218,7 +225,7 @@ impl Machine {
             max_output_tokens: Opening::MAX_OUTPUT_TOKENS,
             turn_detection: config.turn_detection,
             interruptible: true,
-            tools: Vec::new(),
+            tools: self.tools.offered(),
             history: self.history.said(),
         };
         if !renews {
@@ -269,6 +276,11 @@ impl Machine {
 
     fn barge_in(&mut self, session: SessionNo) -> Vec<Action> {
         let interrupted = self.floor.caller_started();
+        self.heard_only(session, interrupted)
+    }
+
+    /// The model, and who comes after it, are to know what was heard of it.
+    pub(super) fn heard_only(&mut self, session: SessionNo, interrupted: Vec<Interrupted>) -> Vec<Action> {
         for of in &interrupted {
             self.history.cut(&of.item, of.heard, of.whole);
         }

@@ -100,6 +100,7 @@ fn records_of_every_ending_are_valid() {
         Ending::CallerCancelled,
         Ending::Played,
         Ending::Transferred,
+        Ending::AgentHungUp,
         Ending::TimeLimit,
         Ending::Drained,
     ];

@@ -155,7 +155,7 @@ impl World {
         self.at(at, Happening::Event(model(ModelEvent::Configured)));
         if opening.greeting != Greeting::None && fault != Fault::NeverGreets {
             at += self.rng.random_range(10..2_000);
-            self.say(session, at);
+            _ = self.say(session, at);
         }
     }
 
@@ -171,15 +171,15 @@ impl World {
                 *told = true;
             }
             ModelCommand::Close => model.closed_by_us = true,
-            ModelCommand::Respond => self.respond(session, at),
+            ModelCommand::Respond => _ = self.respond(session, at),
+            ModelCommand::Say(_) => self.say_words(session),
+            ModelCommand::ToolResult { .. } => self.tool_result(session),
             // More than one frame: what the session missed of the caller.
             ModelCommand::Audio(pcm) if pcm.len() > 480 => self.told_again(session),
             ModelCommand::Audio(_)
             | ModelCommand::StopSpeaking
             | ModelCommand::LetInterrupt
-            | ModelCommand::Say(_)
-            | ModelCommand::Tell(_)
-            | ModelCommand::ToolResult { .. } => {}
+            | ModelCommand::Tell(_) => {}
         }
     }
 
@@ -217,17 +217,16 @@ impl World {
             self.later(100..1_500, Event::Model { session, event: text });
         }
         let at = self.elapsed() + self.rng.random_range(100..3_000);
-        self.respond(session, at);
+        _ = self.respond(session, at);
     }
 
-    fn respond(&mut self, session: SessionNo, at: u64) {
-        if self.models.sessions[&session].fault != Fault::FallsSilent {
-            self.say(session, at);
-        }
+    pub(super) fn respond(&mut self, session: SessionNo, at: u64) -> Option<(u64, ResponseId)> {
+        let silent = self.models.sessions[&session].fault == Fault::FallsSilent;
+        (!silent).then(|| self.say(session, at))
     }
 
-    /// A response from `at` on: up to 8 s of speech, several times faster than real time.
-    fn say(&mut self, session: SessionNo, at: u64) {
+    /// A response from `at` on: up to 8 s of speech, several times faster than real time. When it begins, and its name.
+    fn say(&mut self, session: SessionNo, at: u64) -> (u64, ResponseId) {
         let model = self.models.sessions.get_mut(&session).expect("it was opened");
         model.responses += 1;
         let (number, at) = (model.responses, at.max(model.busy_until + 1));
@@ -248,8 +247,10 @@ impl World {
             self.at(end, event(ModelEvent::AgentText { item: item.clone(), text: "we open at nine".into() }));
         }
         self.at(end, event(ModelEvent::AgentAudioDone { item }));
+        self.plan_tool(session, number, frames, end);
         let usage = Usage::default();
-        self.at(end, event(ModelEvent::AgentDone { response, outcome, usage }));
+        self.at(end, event(ModelEvent::AgentDone { response: response.clone(), outcome, usage }));
+        (at, response)
     }
 
     fn mishap(&mut self) -> ResponseOutcome {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::acts::{Acts, Wish, transfers};
 use super::models::Models;
 use super::moods::{Props, Route, Trouble, destination};
 use super::*;
@@ -18,6 +19,8 @@ pub(super) struct World {
     pub(super) trouble: Trouble,
     pub(super) route: Route,
     pub(super) models: Models,
+    pub(super) wish: Wish,
+    pub(super) acts: Acts,
     pub(super) seen: Seen,
 }
 
@@ -82,6 +85,8 @@ impl World {
             trouble,
             route: props.route(seed),
             models: Models::default(),
+            wish: Wish::of(seed),
+            acts: Acts::default(),
             seen: Seen::default(),
         };
         world.set_out();
@@ -162,6 +167,7 @@ impl World {
                 1 => Greeting::FromPrompt,
                 _ => Greeting::Say("Hello".into()),
             };
+            config.transfers = transfers();
             config.model = self.rng.random_bool(0.5).then(|| "own".to_owned());
             let limited = self.trouble != Trouble::Long && self.rng.random_bool(0.3);
             config.max_duration = limited.then(|| MS * self.rng.random_range(1..15_000));
@@ -205,6 +211,7 @@ impl World {
 
     pub(super) fn feed(&mut self, event: Event) {
         self.oracle(&event);
+        self.foresee(&event);
         let actions = self.machine.handle(event, self.now);
         self.carry_out(actions);
     }
@@ -299,6 +306,7 @@ impl World {
     /// It is done, in time or too late, is refused, or nothing is ever heard of it.
     fn transfer(&mut self) {
         self.seen.transfers += 1;
+        self.seen.owed_since.get_or_insert(self.now);
         let answered = self.elapsed() + self.rng.random_range(100..36_000);
         let leg = |event| Happening::Event(Event::Leg(event));
         match self.rng.random_range(0..4) {

@@ -1,0 +1,105 @@
+//! What the model does to the call by its tools.
+
+use tokio::time::Instant;
+
+use super::Machine;
+use super::parting::tool_result;
+use crate::call::Ending;
+use crate::ingress::leg::LegCommand;
+use crate::pii::Redacted;
+use crate::realtime::{ModelCommand, ModelEvent, ToolCallId};
+use crate::session::handover::{Handover, Next};
+use crate::session::{Action, SessionNo};
+use crate::tools::ToolAction;
+
+const NOT_YET: &str = "The caller is not on the line yet. Go on with the greeting.";
+const BEING_TRANSFERRED: &str = "The caller is being transferred. Wait for the outcome.";
+const NOT_TRANSFERRED: &str = "The transfer failed and the caller is still with you. Tell them, and offer something else or to try again.";
+
+impl Machine {
+    pub(super) fn tool_called(
+        &mut self,
+        session: SessionNo,
+        call: ToolCallId,
+        name: &str,
+        arguments: &Redacted<String>,
+        now: Instant,
+    ) -> Vec<Action> {
+        if !self.setup.is_up() {
+            return vec![tool_result(session, call, NOT_YET)];
+        }
+        match self.tools.read(name, arguments.reveal()) {
+            Ok(ToolAction::HangUp { farewell }) => self.hang_up_for_model(session, farewell, now),
+            Ok(ToolAction::Transfer(to)) => {
+                let timings = &self.context.timings;
+                self.handover = Some(Handover::new(to, (session, call), &self.floor, now, timings));
+                Vec::new()
+            }
+            Err(rejected) => vec![tool_result(session, call, &rejected.to_string())],
+        }
+    }
+
+    /// While the caller is handed on the model has no say; what it said before is heard. It may still be lost.
+    pub(super) fn model_aside(
+        &mut self,
+        session: SessionNo,
+        event: &ModelEvent,
+        now: Instant,
+    ) -> Vec<Action> {
+        let is_heard = self.failover.heard() == Some(session);
+        match event {
+            _ if !is_heard => self.model(session, event, now),
+            ModelEvent::AgentStarted { .. } => {
+                vec![Action::Model { session, command: ModelCommand::StopSpeaking }]
+            }
+            ModelEvent::ToolCalled { call, .. } => {
+                vec![tool_result(session, call.clone(), BEING_TRANSFERRED)]
+            }
+            ModelEvent::CallerStarted | ModelEvent::CallerStopped => Vec::new(),
+            _ => self.model(session, event, now),
+        }
+    }
+
+    /// The leg says what became of the model's transfer.
+    pub(super) fn handed_over(&mut self, done: bool, now: Instant) -> Vec<Action> {
+        match &self.handover {
+            Some(handover) if done && handover.has_begun() => self.end(Ending::Transferred, now),
+            Some(handover) if !done => {
+                let next = handover.failed();
+                self.hand_over_to(next, now)
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    pub(super) fn on_time_in_handover(&mut self, now: Instant) -> Vec<Action> {
+        let handover = self.handover.as_mut();
+        let next = handover.and_then(|handover| handover.on_time(&self.floor, now, &self.context.timings));
+        self.hand_over_to(next, now)
+    }
+
+    fn hand_over_to(&mut self, next: Option<Next>, now: Instant) -> Vec<Action> {
+        match next {
+            None => Vec::new(),
+            Some(Next::Transfer(to)) => {
+                self.floor.hold(now);
+                vec![Action::Leg(LegCommand::Transfer(to))]
+            }
+            Some(Next::Back { asked, call }) => {
+                self.handover = None;
+                self.floor.release(now);
+                let serving = self.failover.heard().filter(|_| self.failover.is_serving());
+                let told = |session| {
+                    if session == asked {
+                        return vec![tool_result(session, call, NOT_TRANSFERRED)];
+                    }
+                    // A successor knows nothing of the call of its tool.
+                    let tell = ModelCommand::Tell(NOT_TRANSFERRED.into());
+                    let commands = [tell, ModelCommand::Respond];
+                    commands.map(|command| Action::Model { session, command }).into()
+                };
+                serving.map(told).unwrap_or_default()
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a model does to a call beside speaking, and what we do at its end.
+
+use super::world::{Happening, World};
+use super::*;
+use crate::realtime::ToolCallId;
+use crate::tenant::Transfers;
+
+/// What this call's model does with its tools.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    Nothing,
+    HangUp,
+    /// With words that are yet to be said.
+    HangUpWith,
+    Transfer,
+    /// To nobody that it may.
+    Other,
+}
+
+/// What was seen of it.
+#[derive(Debug, Default)]
+pub(super) struct Acts {
+    /// Tool calls that wait for their result.
+    open: usize,
+    /// By session and response: frames that it has, made or not.
+    planned: HashMap<(u8, u8), u32>,
+    /// The responses that hung up, whose words must be heard whole.
+    last_words: Vec<(u8, u8)>,
+    pub(super) handed_on: bool,
+}
+
+impl Wish {
+    pub(super) fn of(seed: u64) -> Self {
+        match seed / 60 % 8 {
+            0 => Self::HangUp,
+            1 => Self::HangUpWith,
+            2 => Self::Transfer,
+            3 => Self::Other,
+            _ => Self::Nothing,
+        }
+    }
+
+    const fn call(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Nothing => None,
+            Self::HangUp => Some(("hang_up", "")),
+            Self::HangUpWith => Some(("hang_up", r#"{"farewell": "Goodbye"}"#)),
+            Self::Transfer => Some(("transfer_call", r#"{"destination": "billing"}"#)),
+            Self::Other => Some(("transfer_call", r#"{"destination": "mars"}"#)),
+        }
+    }
+}
+
+pub(super) fn transfers() -> Transfers {
+    Transfers::new([("billing".into(), Destination::parse("tel:+15557770098").expect("a destination"))])
+}
+
+impl World {
+    /// At the end of a response of so many frames the model may call its tool.
+    pub(super) fn plan_tool(&mut self, session: SessionNo, number: u8, frames: u64, end: u64) {
+        let key = (session.get() as u8, number);
+        self.acts.planned.insert(key, u32::try_from(frames).expect("few"));
+        let (Some((name, arguments)), true) = (self.wish.call(), self.rng.random_bool(0.3)) else { return };
+        let (call, name) = (ToolCallId(number.to_string()), name.to_owned());
+        let event = ModelEvent::ToolCalled { call, name, arguments: arguments.into() };
+        self.at(end, Happening::Event(Event::Model { session, event }));
+    }
+
+    /// Told before the machine is.
+    pub(super) fn foresee(&mut self, event: &Event) {
+        match event {
+            Event::Model { session, event: ModelEvent::ToolCalled { call, .. } } => {
+                self.acts.open += 1;
+                let heard = self.machine.failover.heard() == Some(*session);
+                if heard && self.machine.goodbye.is_none() && self.machine.setup.is_up() {
+                    let number = call.0.parse().expect("a number");
+                    self.acts.last_words.push((session.get() as u8, number));
+                }
+            }
+            Event::Leg(LegEvent::Transferred) if self.seen.transfers > 0 => {
+                self.acts.handed_on = true;
+                self.seen.owed_since = None;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn tool_result(&mut self, session: SessionNo) {
+        self.acts.open = self.acts.open.checked_sub(1).expect("a tool call has one result");
+        let at = self.elapsed() + self.rng.random_range(50..2_500);
+        self.respond(session, at);
+    }
+
+    /// The caller waits for these words.
+    pub(super) fn say_words(&mut self, session: SessionNo) {
+        self.seen.owed_since.get_or_insert(self.now);
+        let at = self.elapsed() + self.rng.random_range(50..2_500);
+        if let Some((at, response)) = self.respond(session, at) {
+            let event = ModelEvent::Saying { response };
+            self.at(at, Happening::Event(Event::Model { session, event }));
+        }
+    }
+
+    pub(super) fn check_acts(&self, record: &CallRecord, context: &str) {
+        if record.ending != Ending::AgentHungUp || self.trouble == Trouble::Noise {
+            return;
+        }
+        assert!(matches!(self.wish, Wish::HangUp | Wish::HangUpWith), "{context}: nobody asked for it");
+        let last = self.acts.last_words.last().expect("it was asked for");
+        let (sent, cut) = self.seen.sent.get(last).copied().unwrap_or_default();
+        let planned = self.acts.planned[last];
+        assert!(cut || sent == planned, "{context}: {sent} of {planned} frames were heard");
+    }
+}
