@@ -48,6 +48,8 @@ fn call(caller: usize) -> Call {
         sip_call_id: Some("SCL_abcdefghijkl".into()),
         sip_call_id_full: Some("a84b4c76e66710@pc33.atlanta.example".into()),
         headers: [("x-campaign".to_owned(), "spring".into())].into(),
+        answered: false,
+        resumed_from: None,
     }
 }
 

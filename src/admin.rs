@@ -1,19 +1,20 @@
-//! The operator's HTTP server: `/healthz`, `/readyz`, `/metrics`.
+//! The HTTP server: `/healthz`, `/readyz` and `/metrics` for the operator, `/livekit/webhook` for LiveKit.
 
 use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::livekit::webhook::{BODY_MAX, Webhooks};
 use crate::telemetry::{Metrics, Readiness};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -23,6 +24,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Shown {
     pub metrics: Metrics,
     pub readiness: Readiness,
+    pub webhooks: Webhooks,
 }
 
 /// The pages without a socket.
@@ -31,6 +33,7 @@ pub fn router(shown: Shown) -> Router {
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/livekit/webhook", post(livekit_webhook).layer(DefaultBodyLimit::max(BODY_MAX)))
         .with_state(shown)
 }
 
@@ -64,6 +67,16 @@ async fn readyz(State(shown): State<Shown>) -> impl IntoResponse {
         "draining": ready.draining,
     });
     (status, [(CONTENT_TYPE, "application/json")], body.to_string())
+}
+
+/// LiveKit's token is the header's whole value.
+async fn livekit_webhook(State(shown): State<Shown>, headers: HeaderMap, body: String) -> StatusCode {
+    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    match shown.webhooks.receive(token, &body) {
+        Ok(()) => StatusCode::OK,
+        Err(_unsigned) => StatusCode::UNAUTHORIZED,
+    }
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {

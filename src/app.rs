@@ -126,7 +126,9 @@ impl App {
         let slots = Slots::new(settings.max_calls);
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
-        let workers = Workers::new(settings.projects, settings.trunks, &tls, &slots, &metrics, &call_sender);
+        let overdue = shared.timings.to_the_answer();
+        let workers =
+            Workers::new(settings.projects, settings.trunks, &tls, &slots, &metrics, &call_sender, overdue);
         let grace = settings.drain;
         Ok(Self { http, shared, readiness, slots, workers, calls, grace, dialplans })
     }
@@ -146,7 +148,8 @@ impl App {
         let Self { http, shared, readiness, slots, workers, mut calls, grace, dialplans } = self;
         let metrics = shared.metrics.clone();
         let admin_stop = CancellationToken::new();
-        let shown = admin::Shown { metrics: metrics.clone(), readiness: readiness.clone() };
+        let webhooks = workers.webhooks();
+        let shown = admin::Shown { metrics: metrics.clone(), readiness: readiness.clone(), webhooks };
         let mut side = JoinSet::new();
         let serving = admin::serve(http, shown, admin_stop.clone());
         side.spawn(async move {

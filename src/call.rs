@@ -33,6 +33,10 @@ impl CallId {
         Self(Uuid::now_v7())
     }
 
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::parse_str(text).ok().map(Self)
+    }
+
     pub const fn from_u128(value: u128) -> Self {
         Self(Uuid::from_u128(value))
     }
@@ -112,6 +116,10 @@ pub struct Call {
     /// The SIP Call-ID header.
     pub sip_call_id_full: Option<String>,
     pub headers: Headers,
+    /// The caller's call was answered before it came to us, and is no longer to be refused.
+    pub answered: bool,
+    /// The call of the router that had this caller before, and died.
+    pub resumed_from: Option<CallId>,
 }
 
 impl Call {
@@ -133,6 +141,8 @@ impl Call {
             sip_call_id: None,
             sip_call_id_full: None,
             headers: Headers::new(),
+            answered: false,
+            resumed_from: None,
         }
     }
 

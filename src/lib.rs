@@ -51,13 +51,13 @@
 //! | `lookup` | call-config webhook, what is kept of it, the answer ladder | fleet, call, media, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
-//! | `livekit` | project, token, API, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
-//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts} | call, media, livekit, dialplan::trunk, admission | str0m |
+//! | `livekit` | project, token, API, webhook, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
+//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue} | call, media, livekit, dialplan::trunk, admission | str0m |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
-//! | `admin` | health, `/metrics` | telemetry | axum |
+//! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook | axum |
 //! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `cli` | commands | * | clap, anyhow |

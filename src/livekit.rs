@@ -1,15 +1,17 @@
-//! LiveKit as a service: a project's address and keys, tokens, the server API, its WebSockets and wire types.
+//! LiveKit as a service: a project's address and keys, tokens, the server API, its webhooks and WebSockets, and wire types.
 //!
-//! [`wire`] is the only place, beside [`api`], that knows LiveKit's protobuf messages.
+//! [`wire`] is the only place, beside [`api`] and [`webhook`], that knows LiveKit's protobuf messages.
 
 pub mod api;
 pub mod socket;
 pub mod token;
+pub mod webhook;
 pub mod wire;
 
 use std::sync::Arc;
 
 use url::Url;
+use uuid::Uuid;
 
 use crate::pii::Redacted;
 
@@ -22,6 +24,32 @@ pub struct Project {
     pub api_key: Redacted<String>,
     pub api_secret: Redacted<String>,
     pub agent_names: Vec<Arc<str>>,
+    pub orphans: Orphans,
+}
+
+/// What becomes of a caller who is left without an agent in an answered call, because its router died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Orphans {
+    /// Another session begins.
+    #[default]
+    Resume,
+    HangUp,
+}
+
+/// Each router has an agent name of its own beside those that dispatch rules name: by it, it takes a call that nobody
+/// came for, whoever else LiveKit might choose.
+const RESCUE_AGENT: &str = "dialplane-rescue-";
+
+/// A router's own agent name.
+pub fn rescue_agent(router: Uuid) -> Arc<str> {
+    format!("{RESCUE_AGENT}{}", router.simple()).into()
+}
+
+impl Project {
+    /// Whether an agent of that name is this router, or another one of the same project.
+    pub fn is_ours(&self, agent_name: &str) -> bool {
+        agent_name.starts_with(RESCUE_AGENT) || self.agent_names.iter().any(|name| **name == *agent_name)
+    }
 }
 
 /// `path` below a LiveKit address, as a `ws` or `wss` URL. A base path in the address is kept.

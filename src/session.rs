@@ -115,6 +115,8 @@ pub enum Action {
         provider: Arc<str>,
         judgement: Judgement,
     },
+    /// The call was another router's, and nothing of it is to be recorded: the last action.
+    Forget,
     /// The last action of a call.
     Record(Box<CallRecord>),
 }

@@ -10,12 +10,12 @@ use super::layers::{Layers, Named};
 use super::variables::Variables;
 use crate::dialplan::{AGENT_KEYS, read_agent};
 use crate::document::{Keys, Surroundings, Table};
-use crate::livekit::Project;
+use crate::livekit::{Orphans, Project};
 use crate::lookup::Unmatched;
 use crate::realtime::{Dialect, Provider};
 use crate::tenant::Agent;
 
-const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", "agent_names"]);
+const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", "agent_names", "orphans"]);
 const PROVIDER_KEYS: Keys =
     Keys::only(&["name", "dialect", "url", "api_key", "model", "fallback", "transcription"]);
 const UNMATCHED_KEYS: Keys = Keys::only(&["action"]);
@@ -53,12 +53,14 @@ pub(super) fn read_projects(
         let api_key = layers.secret(LIVEKIT_KEY, "the project's API key");
         let api_secret = layers.secret(LIVEKIT_SECRET, "the project's API secret");
         let written = layers.table.map_or(Some(None), read_agent_names);
+        let orphans = layers.table.map_or(Some(Orphans::default()), read_orphans);
         Some(Project {
             name: name?,
             url: url.ok()??,
             api_key: api_key?,
             api_secret: api_secret?,
             agent_names: agent_names.clone().or(written?).unwrap_or_else(|| vec![DEFAULT_AGENT_NAME.into()]),
+            orphans: orphans?,
         })
     };
     read_each(&tables, variables, surroundings, read)
@@ -182,6 +184,14 @@ fn read_agent_names(table: &Table<'_>) -> Option<Option<Vec<Arc<str>>>> {
     let names: Vec<_> =
         items.iter().map(|item| item.parsed("an agent's name", filled).map(Arc::from)).collect();
     names.into_iter().collect::<Option<Vec<_>>>().map(Some)
+}
+
+fn read_orphans(table: &Table<'_>) -> Option<Orphans> {
+    let Some(value) = table.get("orphans") else { return Some(Orphans::default()) };
+    Some(match value.choice(["resume", "hang-up"])? {
+        "resume" => Orphans::Resume,
+        _ => Orphans::HangUp,
+    })
 }
 
 fn read_dialect(table: &Table<'_>) -> Option<Dialect> {

@@ -5,6 +5,7 @@ use super::*;
 use crate::call::Country;
 use crate::document::Given;
 use crate::http::sign::Secret;
+use crate::livekit::Orphans;
 use crate::realtime::Dialect;
 use crate::tenant::{By, Choice, Facet};
 
@@ -40,6 +41,7 @@ fn the_variables_alone_are_enough() {
         api_key: "APIkey".into(),
         api_secret: "lk-secret".into(),
         agent_names: vec!["pstn-voice-agent".into()],
+        orphans: Orphans::Resume,
     };
     assert_eq!(settings.projects, [project]);
     let provider = Provider {
@@ -142,6 +144,7 @@ url = "wss://file.livekit.cloud"
 api_key = "env:CLOUD_KEY"
 api_secret = "file:livekit.secret"
 agent_names = ["day", "night"]
+orphans = "hang-up"
 
 [[trunk]]
 name = "acme-sip"
@@ -183,6 +186,7 @@ fn the_file_is_read_and_variables_lie_over_it() {
         ("cloud", "from-file")
     );
     assert_eq!(project.agent_names, ["day".into(), "night".into()]);
+    assert_eq!(project.orphans, Orphans::HangUp);
     let trunk = settings.trunks.of("ST_def").expect("a trunk");
     assert_eq!((&*trunk.name, trunk.rules.numbers.country), ("acme-sip", Country::parse("US")));
     assert_eq!(settings.trunks.of("ST_x"), None);

@@ -90,6 +90,8 @@ pub enum LegEnd {
     Caller,
     /// After our `HangUp`.
     HungUp,
+    /// Another router has the caller: before the facts are known, and nothing of this call is to be recorded.
+    Yielded,
     /// The room or the way to it failed.
     Failed(Fault),
 }

@@ -4,20 +4,27 @@
 //! worker (socket to /agent) ── Assignment ──> leg (socket to /rtc, UDP) <── LegCommand/LegEvent ──> session
 //!        └── registration: decides                 └── leg::machine: decides
 //! ```
+//!
+//! Beside them [`rescue`] looks for callers that nobody came for.
 
 pub mod facts;
 pub mod hearing;
 pub mod leg;
 pub mod peer;
 pub mod reports;
+pub mod rescue;
 pub mod room;
 pub mod rpc;
 pub mod signal;
 pub mod worker;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 use self::facts::Plan;
+use self::rescue::served::Served;
 use crate::admission::Slots;
 use crate::ingress::leg::Incoming;
 use crate::livekit::Project;
@@ -29,6 +36,12 @@ use crate::telemetry::Metrics;
 pub struct Site {
     pub project: Project,
     pub api: Api,
+    /// This router's own agent name, beside the project's.
+    pub rescue_agent: Arc<str>,
+    /// The rooms with a leg of ours.
+    pub served: Served,
+    /// The longest that a live agent takes from joining a room to the answer.
+    pub overdue: Duration,
     pub dialer: Dialer,
     pub slots: Slots,
     /// What the settings say of a trunk, by its LiveKit id.

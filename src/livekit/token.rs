@@ -30,6 +30,7 @@ mod tests {
     use livekit_api::access_token::TokenVerifier;
 
     use super::*;
+    use crate::livekit::Orphans;
 
     fn project(secret: &str) -> Project {
         Project {
@@ -38,6 +39,7 @@ mod tests {
             api_key: "key".into(),
             api_secret: secret.into(),
             agent_names: Vec::new(),
+            orphans: Orphans::default(),
         }
     }
 

@@ -37,6 +37,11 @@ impl Farewell {
         }
     }
 
+    /// The call was none of ours.
+    pub fn forget(&mut self) {
+        self.state = State::Over;
+    }
+
     pub const fn has_begun(&self) -> bool {
         !matches!(self.state, State::None)
     }

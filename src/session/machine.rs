@@ -207,6 +207,10 @@ impl Machine {
             LegEvent::Digit(_) => Vec::new(),
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
+            LegEvent::Ended(LegEnd::Yielded) => {
+                self.farewell.forget();
+                vec![Action::Leg(LegCommand::Leave { failed: None }), Action::Forget]
+            }
             LegEvent::Ended(end) => {
                 self.leg_is_gone = true;
                 self.end(self.ending_of(end), now)
@@ -231,7 +235,7 @@ impl Machine {
         }
         self.record.timing.arrived = Some(self.since_offer(now));
         self.record.call = Some(call.clone());
-        self.setup.arrived(now, &self.context.timings);
+        self.setup.arrived(call.answered, now, &self.context.timings);
         let routed = self.context.dialplan.resolve(&call, call.received_at);
         self.note_route(routed.as_ref());
         let routed = routed.map(Box::new);
@@ -290,7 +294,7 @@ impl Machine {
             LegEnd::Caller => Ending::CallerCancelled,
             LegEnd::Failed(fault) => Ending::Failed(fault),
             // We had not asked: somebody else ended the leg with our means, and that is the room's doing.
-            LegEnd::HungUp => Ending::Failed(Fault::Room),
+            LegEnd::HungUp | LegEnd::Yielded => Ending::Failed(Fault::Room),
         }
     }
 

@@ -61,7 +61,8 @@ pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationTok
     let machine = Machine::new(id, offered_at, offered, context);
     let call = Shell::new(&shared, &known, machine, leg).run(&drain).instrument(span.clone());
     let record = match AssertUnwindSafe(call).catch_unwind().await {
-        Ok(record) => record,
+        Ok(Some(record)) => record,
+        Ok(None) => return,
         Err(_panic) => panicked(known.into_inner().unwrap_or_else(|| CallRecord::begun(id, offered_at))),
     };
     close(&record, &shared).instrument(span).await;
@@ -120,6 +121,7 @@ struct Shell<'call> {
     lookups: JoinSet<Answer>,
     marks: JoinSet<()>,
     record: Option<Box<CallRecord>>,
+    forgotten: bool,
 }
 
 /// What woke the shell.
@@ -147,14 +149,19 @@ impl<'call> Shell<'call> {
             lookups: JoinSet::new(),
             marks: JoinSet::new(),
             record: None,
+            forgotten: false,
         }
     }
 
-    async fn run(mut self, drain: &CancellationToken) -> CallRecord {
+    /// The call's record; none of a call that another router has.
+    async fn run(mut self, drain: &CancellationToken) -> Option<CallRecord> {
         let mut draining = false;
         loop {
             if let Some(record) = self.record.take() {
-                return self.finish(*record).await;
+                return Some(self.finish(*record).await);
+            }
+            if self.forgotten {
+                return None;
             }
             let wake = self.next(drain, draining).await;
             draining |= matches!(wake, Wake::Event(Event::Drain));
@@ -239,6 +246,7 @@ impl<'call> Shell<'call> {
                 let open = self.shared.health.judge(tenant, provider, judgement, Instant::now());
                 self.shared.metrics.model_breakers(open);
             }
+            Action::Forget => self.forgotten = true,
             Action::Record(record) => self.record = Some(record),
         }
     }
@@ -246,6 +254,9 @@ impl<'call> Shell<'call> {
     /// The mark is written beside the lookup, and waited for before the call is answered.
     fn mark(&mut self, record: CallRecord) {
         tracing::info!("call arrived");
+        if record.call.as_ref().is_some_and(|call| call.answered) {
+            self.shared.metrics.resumed();
+        }
         let (shared, marked) = (Arc::clone(self.shared), record.clone());
         let mark = async move {
             // The journal logs and counts its failures itself; the call goes on without a mark.

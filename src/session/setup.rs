@@ -16,6 +16,8 @@ pub struct Setup {
     until: Instant,
     /// The limit of the whole way, from the facts on.
     gate: Option<Instant>,
+    /// The call was answered before it came to us.
+    answered: bool,
 }
 
 /// In the order of a call: a later stage compares greater.
@@ -50,10 +52,12 @@ pub enum Step {
 impl Setup {
     pub fn new(now: Instant, timings: &Timings) -> Self {
         let until = now + timings.arrival;
-        Self { stage: Stage::Arriving, until, gate: None }
+        Self { stage: Stage::Arriving, until, gate: None, answered: false }
     }
 
-    pub fn arrived(&mut self, now: Instant, timings: &Timings) {
+    /// `answered`: before it came to us. The way is the same, but there is nothing to be refused.
+    pub fn arrived(&mut self, answered: bool, now: Instant, timings: &Timings) {
+        self.answered = answered;
         self.gate = Some(now + timings.gate);
         self.enter(Stage::Looking, now + timings.lookup);
     }
@@ -100,14 +104,14 @@ impl Setup {
         answering.then(|| self.go_up())
     }
 
-    /// Whether the gate is open: the carrier has, or is about to have, its 200 OK.
+    /// Whether the carrier has, or is about to have, its 200 OK.
     pub fn is_answered(&self) -> bool {
-        self.stage >= Stage::Publishing
+        self.answered || self.stage >= Stage::Publishing
     }
 
     /// The bridge has our voice: the INVITE is answered, or as good as.
     pub fn is_being_answered(&self) -> bool {
-        self.stage >= Stage::Answering
+        self.answered || self.stage >= Stage::Answering
     }
 
     pub fn is_up(&self) -> bool {
@@ -115,7 +119,7 @@ impl Setup {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        let gate = self.gate.filter(|_| !self.is_answered());
+        let gate = self.gate.filter(|_| self.stage < Stage::Publishing);
         (!self.is_up()).then(|| gate.map_or(self.until, |gate| gate.min(self.until)))
     }
 

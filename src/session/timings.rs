@@ -70,4 +70,9 @@ impl Timings {
         let more = budget.saturating_sub(Duration::from_secs(2));
         Self { lookup: budget + Duration::from_secs(1), gate: default.gate + more, ..default }
     }
+
+    /// The longest that a call may take from our joining its room to the answer: the leg waits 3.3 s for the facts.
+    pub fn to_the_answer(&self) -> Duration {
+        self.gate + Duration::from_secs(4)
+    }
 }

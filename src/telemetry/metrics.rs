@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{Config, Ended, Outcome, Project, Reason, Write};
-pub use labels::{JournalWrite, Reload};
+pub use labels::{JournalWrite, Reload, Rescued};
 
 /// The router's metrics. Clones share them.
 ///
@@ -27,6 +27,9 @@ struct Inner {
     active: Gauge,
     turned_away: Family<Reason, Counter>,
     ended: Family<Ended, Counter>,
+    rescued: Family<Outcome, Counter>,
+    yielded: Counter,
+    resumed: Counter,
     config: Family<Config, Counter>,
     config_seconds: Histogram,
     config_requests: Family<Outcome, Counter>,
@@ -69,6 +72,9 @@ impl Metrics {
             active: Gauge::default(),
             turned_away: Family::default(),
             ended: Family::default(),
+            rescued: Family::default(),
+            yielded: Counter::default(),
+            resumed: Counter::default(),
             config: Family::default(),
             config_seconds: Histogram::new(CONFIG_BUCKETS),
             config_requests: Family::default(),
@@ -108,6 +114,21 @@ impl Metrics {
     /// An offer was not taken: `full`, `draining`.
     pub fn offer_turned_away(&self, reason: &'static str) {
         self.0.turned_away.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A caller was found without an agent.
+    pub fn rescued(&self, rescued: Rescued) {
+        self.0.rescued.get_or_create(&Outcome { outcome: rescued.name() }).inc();
+    }
+
+    /// A job was left to another agent of ours, who was in the room first.
+    pub fn yielded(&self) {
+        self.0.yielded.inc();
+    }
+
+    /// A session began with a caller whose call was answered already.
+    pub fn resumed(&self) {
+        self.0.resumed.inc();
     }
 
     /// By the names of the ending and of its detail.
@@ -242,6 +263,12 @@ impl Inner {
         r.register("calls_active", "Calls between offer and record", self.active.clone());
         r.register("offers_turned_away", "Offers that were not taken", self.turned_away.clone());
         r.register("calls_ended", "Calls by how they ended", self.ended.clone());
+        let help = "Callers found without an agent, by what was done about it";
+        r.register("rescues", help, self.rescued.clone());
+        let help = "Jobs left to another router, which was in the room first";
+        r.register("jobs_yielded", help, self.yielded.clone());
+        let help = "Sessions begun in a call that was answered already";
+        r.register("calls_resumed", help, self.resumed.clone());
         let help = "From the offer until the caller could hear us";
         r.register_with_unit("answer", help, Unit::Seconds, self.answer_seconds.clone());
         let help = "From the offer until the first frame of speech left";

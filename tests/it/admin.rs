@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplane::admin::{Shown, serve};
+use dialplane::livekit::webhook::Webhooks;
 use dialplane::telemetry::{Metrics, Readiness};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,7 +34,8 @@ async fn the_router_is_ready_while_any_project_is_registered_and_it_does_not_dra
     let readiness = Readiness::new([Arc::clone(&main), Arc::clone(&spare)]);
     let stop = CancellationToken::new();
     let mut server = JoinSet::new();
-    let shown = Shown { metrics: Metrics::new(), readiness: readiness.clone() };
+    let shown =
+        Shown { metrics: Metrics::new(), readiness: readiness.clone(), webhooks: Webhooks::default() };
     server.spawn(serve(listener, shown, stop.clone()));
 
     let ready = async |status: u16, main: bool, problems: usize, draining: bool| {

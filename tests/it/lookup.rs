@@ -54,6 +54,8 @@ pub fn call() -> Call {
         sip_call_id: Some("SCL_1".into()),
         sip_call_id_full: Some("a84b4c76e66710@pc33".into()),
         headers: BTreeMap::from([("x-campaign".to_owned(), "spring".into())]),
+        answered: false,
+        resumed_from: None,
     }
 }
 

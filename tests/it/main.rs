@@ -18,4 +18,5 @@ mod realtime;
 mod reload;
 mod schemas;
 mod tidy;
+mod webhook;
 mod worker;

@@ -12,11 +12,12 @@ use dialplane::config::Settings;
 use dialplane::document::Given;
 use dialplane::ingress::leg::{Incoming, LegCommand, LegEnd, LegEvent};
 use dialplane::ingress::livekit::facts::Plan;
+use dialplane::ingress::livekit::rescue::served::Served;
 use dialplane::ingress::livekit::worker::Worker;
 use dialplane::ingress::livekit::{Site, worker};
-use dialplane::livekit::Project;
 use dialplane::livekit::api::Api;
 use dialplane::livekit::socket::Dialer;
+use dialplane::livekit::{Orphans, Project};
 use dialplane::telemetry::Metrics;
 use livekit_protocol::{DeleteRoomRequest, JobStatus, WorkerStatus};
 use prost::Message as _;
@@ -51,6 +52,7 @@ impl Router {
             api_key: KEY.into(),
             api_secret: SECRET.into(),
             agent_names: Vec::new(),
+            orphans: Orphans::default(),
         };
         let (sender, calls) = mpsc::channel(8);
         let metrics = Metrics::new();
@@ -58,6 +60,9 @@ impl Router {
         let site = Arc::new(Site {
             api: Api::new(&project),
             project,
+            rescue_agent: "dialplane-rescue-test".into(),
+            served: Served::default(),
+            overdue: SOON,
             dialer: Dialer::new(&dialplane::tls::Tls::trusting([])),
             slots: slots.clone(),
             plan: Box::new(plan),

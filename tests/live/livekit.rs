@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use livekit_api::services::agent_dispatch::AgentDispatchClient;
 use livekit_api::services::room::RoomClient;
+use livekit_protocol::ParticipantInfo;
 use livekit_protocol::participant_info::Kind;
 
 use crate::rig::{Rig, until_every};
@@ -67,6 +68,20 @@ impl LiveKit {
         let rooms = self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms");
         let [room] = rooms.as_slice() else { panic!("one call up has one room, not {}", rooms.len()) };
         room.name.clone()
+    }
+
+    /// How many agents have published audio in the room that has most of them.
+    pub async fn most_speakers(&self) -> usize {
+        let mut most = 0;
+        for room in self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms") {
+            // A room may go between the two questions.
+            let here = self.0.list_participants(&room.name).await.unwrap_or_default();
+            let speak = |participant: &&ParticipantInfo| {
+                participant.kind() == Kind::Agent && !participant.tracks.is_empty()
+            };
+            most = most.max(here.iter().filter(speak).count());
+        }
+        most
     }
 
     pub async fn rooms(&self) -> usize {

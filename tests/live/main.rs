@@ -25,6 +25,7 @@ mod measure;
 mod network;
 mod phone;
 mod relay;
+mod rescue;
 mod rig;
 mod room;
 mod router;

@@ -1,6 +1,7 @@
 //! The rig that `tests/rig/up` brought up around the tests, and waiting with a bound.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Where the real servers are.
@@ -13,6 +14,8 @@ pub struct Rig {
     pub sip: String,
     /// A folder that goes with the rig.
     pub dir: PathBuf,
+    /// The id of its trunk.
+    pub trunk: String,
 }
 
 impl Rig {
@@ -28,7 +31,20 @@ impl Rig {
             api_secret: get("LIVEKIT_API_SECRET"),
             sip: get("RIG_SIP"),
             dir: get("RIG_DIR").into(),
+            trunk: get("RIG_TRUNK_ID"),
         }
+    }
+
+    /// How long the trunk lets a call ring.
+    pub fn set_ringing_timeout(&self, timeout: Duration) {
+        let update = format!(
+            r#"{{"sip_trunk_id": "{}", "update": {{"ringing_timeout": "{}s"}}}}"#,
+            self.trunk,
+            timeout.as_secs()
+        );
+        let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/api");
+        let done = Command::new(api).args(["SIP/UpdateSIPInboundTrunk", &update]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
     }
 }
 

@@ -106,7 +106,7 @@ impl Router {
 
     /// The call records so far, in the order they were written. Every line is one.
     pub fn records(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.dir.join("records.jsonl")).unwrap_or_default();
+        let text = fs::read_to_string(self.records_file()).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(|line| serde_json::from_str(line).expect("a record is one JSON line")).collect()
     }
@@ -161,8 +161,22 @@ impl Router {
 
     /// Asks the router to end, as an operator does.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    /// Kills the process on the spot (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("the router ran");
+    }
+
+    pub fn records_file(&self) -> PathBuf {
+        self.dir.join("records.jsonl")
     }
 
     /// Waits until the process has ended.

@@ -92,6 +92,8 @@ pub struct World {
     pub model: ModelServer,
     pub backend: Option<Backend>,
     pub router: Router,
+    /// Those of the router.
+    pub settings: Settings,
     /// The router's [`World::descriptors`] before the first call.
     pub idle: usize,
     /// The ports of servers that the router's HTTP clients keep connections to.
@@ -138,7 +140,7 @@ impl World {
         let ports = kept_urls.into_iter().filter_map(|url| url::Url::parse(url).ok()?.port()).collect();
         let settings = Settings { variables, dialplans: plan.dialplans, secrets };
         let router = Router::start(&rig, &settings).await;
-        let mut world = Self { rig, livekit, model, backend, router, idle: 0, kept: ports };
+        let mut world = Self { rig, livekit, model, backend, router, settings, idle: 0, kept: ports };
         world.idle = world.descriptors();
         (world, held)
     }
@@ -150,7 +152,11 @@ impl World {
     }
 
     pub fn call(&self, called: &str) -> Call {
-        Call::place(&self.rig, &Dial::new(called, ADA))
+        self.call_from(called, ADA)
+    }
+
+    pub fn call_from(&self, called: &str, caller: &str) -> Call {
+        Call::place(&self.rig, &Dial::new(called, caller))
     }
 
     /// Ends everything and returns the call records.

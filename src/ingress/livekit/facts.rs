@@ -12,6 +12,9 @@ use crate::call::{Call, CallId, Headers, Origin, Trunk, TrunkRules};
 use crate::livekit::wire::signal::Participant;
 use crate::pii::Redacted;
 
+/// The attribute that a router leaves with its caller: the call's id.
+pub const SIGNATURE: &str = "dialplane.call";
+
 const HEADER_PREFIX: &str = "sip.h.";
 const HEADERS_MAX: usize = 64;
 const HEADER_NAME_MAX: usize = 64;
@@ -49,6 +52,16 @@ pub fn status(participant: &Participant) -> Option<CallStatus> {
         "hangup" => Some(CallStatus::HungUp),
         _ => None,
     }
+}
+
+/// LiveKit's id of the SIP call, `SCL_...`.
+pub fn sip_call(participant: &Participant) -> Option<&str> {
+    attribute(participant, "sip.callID")
+}
+
+/// The name that an agent was dispatched by; none of other participants, and empty where the server does not say.
+pub fn agent_name(participant: &Participant) -> Option<&str> {
+    participant.is_agent.then(|| attribute(participant, "lk.agent_name").unwrap_or_default())
 }
 
 /// Whether the attributes that decide a call's way are here. The called number comes with the token; a status
@@ -100,9 +113,11 @@ pub fn read(
         verified,
         trunk: trunk_id.map(|id| Trunk { id, name }),
         rule_id: owned("sip.ruleID"),
-        sip_call_id: owned("sip.callID"),
+        sip_call_id: sip_call(participant).map(str::to_owned),
         sip_call_id_full: owned("sip.callIDFull"),
         headers,
+        answered: status(participant) == Some(CallStatus::Active),
+        resumed_from: attribute(participant, SIGNATURE).and_then(CallId::parse),
     }
 }
 

@@ -23,9 +23,10 @@ use super::Site;
 use super::facts::Context;
 use super::hearing::Hearing;
 use super::reports::Reports;
+use super::rescue::arbiter::Arbiter;
 use super::room::{JoinError, Room, RoomEvent, RoomLost};
 use crate::call::{Digit, Fault};
-use crate::ingress::leg::{LegCommand, LegEvent};
+use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Departure, Joined};
@@ -80,6 +81,7 @@ enum Wake {
     Command(Option<LegCommand>),
     Request(Result<(), ApiError>),
     Transferred(Result<(), ApiError>),
+    Signed,
     Terminated,
     Time,
 }
@@ -87,7 +89,8 @@ enum Wake {
 impl Leg {
     fn new(task: Task) -> Self {
         let site = Arc::clone(&task.site);
-        let machine = Machine::new(task.context, Box::new(move |trunk| (site.plan)(trunk)));
+        let arbiter = Arbiter::of(Arc::clone(&site), &task.assignment.job);
+        let machine = Machine::new(task.context, Box::new(move |trunk| (site.plan)(trunk)), arbiter);
         Self {
             site: task.site,
             assignment: task.assignment,
@@ -127,6 +130,7 @@ impl Leg {
                 Wake::Command(None) => self.input(Input::SessionGone),
                 Wake::Request(outcome) => self.step_taken(outcome),
                 Wake::Transferred(outcome) => self.transferred(outcome),
+                Wake::Signed => {}
                 Wake::Terminated => self.input(Input::Terminated),
                 Wake::Time => self.time(Instant::now()),
             }
@@ -148,6 +152,7 @@ impl Leg {
             joined = finish(&mut self.joining) => Wake::Joining(joined),
             outcome = finish(&mut self.requests.step) => Wake::Request(outcome),
             outcome = finish(&mut self.requests.transfer) => Wake::Transferred(outcome),
+            () = finish(&mut self.requests.signature) => Wake::Signed,
             () = cancelled(&mut self.terminated) => Wake::Terminated,
             () = sleep_until(deadline) => Wake::Time,
         }
@@ -177,8 +182,8 @@ impl Leg {
 
     fn room_event(&mut self, event: RoomEvent) {
         match event {
-            RoomEvent::Joined(Joined { participants, node, .. }) => {
-                self.input(Input::Joined { participants, node });
+            RoomEvent::Joined(Joined { participants, node, at, .. }) => {
+                self.input(Input::Joined { participants, node, at });
             }
             RoomEvent::Changed(participants) => self.input(Input::Changed(participants)),
             RoomEvent::Connected => self.input(Input::Connected),
@@ -260,6 +265,7 @@ impl Leg {
                     room.publish();
                 }
             }
+            Action::Sign { caller } => self.sign(caller),
             Action::HearOnly(tracks) => {
                 if let Some(room) = &mut self.room {
                     room.hear_only(tracks);
@@ -291,6 +297,9 @@ impl Leg {
     }
 
     fn emit(&mut self, event: LegEvent) {
+        if matches!(event, LegEvent::Ended(LegEnd::Yielded)) {
+            self.site.metrics.yielded();
+        }
         if matches!(event, LegEvent::Ended(_)) {
             self.hearing = None;
             let quality = self.meter.quality(Instant::now());

@@ -151,6 +151,7 @@ mod tests {
         let joined = Joined {
             participants: Vec::new(),
             node: String::new(),
+            at: jiff::Timestamp::UNIX_EPOCH,
             ping_interval: Duration::from_secs(2),
             ping_timeout: Duration::from_secs(3),
         };

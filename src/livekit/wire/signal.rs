@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use jiff::Timestamp;
 use livekit_protocol::participant_info::{Kind, State};
 use livekit_protocol::signal_request::Message as Out;
 use livekit_protocol::signal_response::Message as In;
@@ -71,6 +72,8 @@ pub struct Joined {
     pub participants: Vec<Participant>,
     /// The server's process, `ND_...`: another one after a restart.
     pub node: String,
+    /// When we did, by the server's clock.
+    pub at: Timestamp,
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
 }
@@ -94,6 +97,8 @@ pub struct Participant {
     /// Whether it came to do a job, as we do.
     pub is_agent: bool,
     pub presence: Presence,
+    /// By the server's clock.
+    pub joined_at: Timestamp,
     pub attributes: BTreeMap<String, Redacted<String>>,
     /// Ids of its tracks, `TR_...`.
     pub tracks: Vec<String>,
@@ -195,6 +200,7 @@ impl Received for FromRoom {
 impl From<JoinResponse> for Joined {
     fn from(joined: JoinResponse) -> Self {
         Self {
+            at: joined.participant.map_or(Timestamp::UNIX_EPOCH, |us| moment(us.joined_at_ms, us.joined_at)),
             participants: joined.other_participants.into_iter().map(Participant::from).collect(),
             node: joined.server_info.map(|server| server.node_id).unwrap_or_default(),
             ping_interval: seconds(joined.ping_interval, 5),
@@ -212,6 +218,7 @@ impl From<ParticipantInfo> for Participant {
             is_sip: info.kind == Kind::Sip as i32,
             is_agent: info.kind == Kind::Agent as i32,
             presence,
+            joined_at: moment(info.joined_at_ms, info.joined_at),
             attributes: info.attributes.into_iter().map(|(key, value)| (key, value.into())).collect(),
             tracks: info.tracks.into_iter().map(|track| track.sid).collect(),
         }
@@ -261,6 +268,12 @@ fn departure(leave: &LeaveRequest) -> Departure {
         _ if rejoin.contains(&leave.action) => Departure::Rejoin,
         _ => Departure::Dismissed,
     }
+}
+
+/// Older servers say the seconds alone.
+pub fn moment(milliseconds: i64, seconds: i64) -> Timestamp {
+    let milliseconds = if milliseconds == 0 { seconds.saturating_mul(1000) } else { milliseconds };
+    Timestamp::from_millisecond(milliseconds).unwrap_or_default()
 }
 
 /// A server that names no interval gets the usual one.

@@ -3,6 +3,7 @@
 mod acts;
 mod models;
 mod moods;
+mod resumed;
 mod world;
 
 use std::collections::HashMap;

@@ -21,6 +21,17 @@ pub enum JournalWrite {
     Record,
 }
 
+/// What was done about a caller that was found without an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rescued {
+    /// We had ourselves dispatched.
+    Taken,
+    /// A caller who rang for too long was let go.
+    Refused,
+    /// A caller whose router had died was let go.
+    HungUp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Reason {
     pub(super) reason: &'static str,
@@ -58,6 +69,16 @@ impl Reload {
         match self {
             Self::Applied => "applied",
             Self::Problems => "problems",
+        }
+    }
+}
+
+impl Rescued {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+            Self::HungUp => "hung-up",
         }
     }
 }

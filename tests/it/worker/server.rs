@@ -59,6 +59,7 @@ pub(super) struct Server {
     agents: mpsc::Receiver<WebSocketStream<TcpStream>>,
     joins: Arc<AtomicUsize>,
     requests: mpsc::Receiver<ApiRequest>,
+    left_alone: Vec<Agent>,
     _tasks: JoinSet<()>,
 }
 
@@ -101,7 +102,7 @@ impl Server {
                 }
             }
         });
-        Self { address, agents, joins, requests, _tasks: tasks }
+        Self { address, agents, joins, requests, left_alone: Vec::new(), _tasks: tasks }
     }
 
     pub(super) fn url(&self) -> url::Url {
@@ -118,20 +119,30 @@ impl Server {
         timeout(SOON, self.requests.recv()).await.expect("a request in time").expect("the server lives")
     }
 
-    /// The next worker, once it has registered as it must.
+    /// The next worker, once it has registered as it must. A router's own one is registered, and left alone.
     pub(super) async fn registered(&mut self) -> Agent {
+        loop {
+            let (agent, name) = self.next_registered().await;
+            if name == *AgentName::ours() {
+                return agent;
+            }
+            assert!(name.starts_with("dialplane-rescue-"), "{name}");
+            self.left_alone.push(agent);
+        }
+    }
+
+    async fn next_registered(&mut self) -> (Agent, String) {
         let socket =
             timeout(SOON, self.agents.recv()).await.expect("a worker in time").expect("the server lives");
         let mut agent = Agent { socket, waiting: VecDeque::new() };
         let In::Register(register) = agent.receive().await else { panic!("register comes first") };
-        assert_eq!(register.agent_name, *AgentName::ours());
         assert_eq!(register.r#type, JobType::JtRoom as i32);
         let permissions = register.allowed_permissions.expect("permissions");
         assert!(permissions.can_publish && permissions.can_subscribe && permissions.can_publish_data);
         let response =
             RegisterWorkerResponse { worker_id: "AW_1".to_owned(), ..RegisterWorkerResponse::default() };
         agent.send(Out::Register(response)).await;
-        agent
+        (agent, register.agent_name)
     }
 }
 

@@ -33,6 +33,7 @@ impl Echo {
             api_secret: String::new(),
             sip: format!("127.0.0.1:{port}"),
             dir,
+            trunk: String::new(),
         };
         Self { sipp, rig }
     }

@@ -11,6 +11,7 @@ fn participant(attributes: &[(&str, &str)]) -> Participant {
         is_sip: true,
         is_agent: false,
         presence: Presence::Here,
+        joined_at: Timestamp::UNIX_EPOCH,
         attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect(),
         tracks: Vec::new(),
     }

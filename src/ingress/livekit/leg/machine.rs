@@ -11,9 +11,11 @@ mod exchange;
 mod link;
 mod parting;
 mod transfer;
+mod yielding;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use self::exchange::{Action, Input};
@@ -23,6 +25,7 @@ use self::parting::{Goal, Step};
 use crate::call::{CallId, Digit, Fault};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::livekit::facts::{self, CallStatus, Context, Plan};
+use crate::ingress::livekit::rescue::arbiter::Arbiter;
 use crate::ingress::livekit::rpc::Told;
 use crate::livekit::wire::signal::{Departure, Participant, Presence};
 use crate::pii::Redacted;
@@ -52,6 +55,7 @@ pub struct Machine {
     context: Context,
     plan: Plans,
     link: Link,
+    arbiter: Arbiter,
     joined: bool,
     /// Somebody who is on no telephone was there when we came; the room is theirs as well.
     has_company: bool,
@@ -101,11 +105,12 @@ enum Stage {
 }
 
 impl Machine {
-    pub fn new(context: Context, plan: Plans) -> Self {
+    pub fn new(context: Context, plan: Plans, arbiter: Arbiter) -> Self {
         Self {
             context,
             plan,
             link: Link::default(),
+            arbiter,
             joined: false,
             has_company: false,
             caller: None,
@@ -120,7 +125,7 @@ impl Machine {
         }
         match input {
             Input::Start => self.join(now),
-            Input::Joined { participants, node } => self.joined(&participants, node, now),
+            Input::Joined { participants, node, at } => self.joined(&participants, node, at, now),
             Input::Connected => self.connected(now),
             Input::Changed(participants) => self.changed(&participants, now),
             Input::Asked => self.asked(now),
@@ -173,8 +178,11 @@ impl Machine {
         self.context.id
     }
 
-    fn joined(&mut self, participants: &[Participant], node: String, now: Instant) {
+    fn joined(&mut self, participants: &[Participant], node: String, at: Timestamp, now: Instant) {
         self.joined = true;
+        if self.yields_at_join(at, participants, now) {
+            return;
+        }
         self.has_company = participants.iter().any(|participant| !participant.is_sip);
         self.returned(node, participants, now);
         match self.stage {
@@ -190,6 +198,9 @@ impl Machine {
     }
 
     fn changed(&mut self, participants: &[Participant], now: Instant) {
+        if self.yields(participants, self.rings(), now) {
+            return;
+        }
         let Some(caller) = participants.iter().find(|p| self.is_caller(p)) else { return };
         self.caller = Some(caller.clone());
         match caller.presence {
@@ -257,6 +268,7 @@ impl Machine {
     fn arrived(&mut self, caller: &Participant, told: &Told) {
         let call = facts::read(caller, told, self.context.clone(), &self.plan);
         self.stage = Stage::Ringing;
+        self.actions.push(Action::Sign { caller: caller.identity.clone() });
         self.emit(LegEvent::Arrived(Box::new(call)));
     }
 
@@ -266,6 +278,10 @@ impl Machine {
             Stage::Published { .. } => {
                 self.stage = Stage::Subscribed { since: now };
                 self.emit(LegEvent::Subscribed);
+                // A call that somebody else has answered before is so already.
+                if self.caller.as_ref().and_then(facts::status) == Some(CallStatus::Active) {
+                    self.active();
+                }
             }
             Stage::Answered { .. } => {
                 self.stage = Stage::Subscribed { since: now };
@@ -342,7 +358,7 @@ impl Machine {
             Stage::HangingUp { .. } => self.next_step(now),
             Stage::Ended { end, .. } => self.left(match end {
                 LegEnd::Failed(fault) => Some(fault),
-                LegEnd::Caller | LegEnd::HungUp => None,
+                LegEnd::Caller | LegEnd::HungUp | LegEnd::Yielded => None,
             }),
             Stage::Ringing | Stage::Active | Stage::Left => {}
         }

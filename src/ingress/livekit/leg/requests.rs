@@ -9,6 +9,7 @@ use super::Leg;
 use super::machine::{HANG_UP_STEP, HEADERS, Input};
 use super::waits::Pending;
 use crate::call::Destination;
+use crate::ingress::livekit::facts;
 use crate::ingress::livekit::rpc::{self, Method, Request};
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::data::{FromPeer, RpcOutcome};
@@ -22,6 +23,7 @@ pub(super) struct Requests {
     /// A step of hanging up.
     pub(super) step: Option<Pending<Result<(), ApiError>>>,
     pub(super) transfer: Option<Pending<Result<(), ApiError>>>,
+    pub(super) signature: Option<Pending<()>>,
 }
 
 /// The question for the caller's headers.
@@ -75,6 +77,18 @@ impl Leg {
             self.requests.end_call = None;
             self.input(Input::StepFailed);
         }
+    }
+
+    /// Leaves the call's id with its caller. The call goes on without.
+    pub(super) fn sign(&mut self, caller: Redacted<String>) {
+        let (site, room, call) = (Arc::clone(&self.site), self.assignment.room.clone(), self.machine.call());
+        self.requests.signature = Some(Box::pin(async move {
+            let id = call.to_string();
+            let signed = site.api.set_attribute(room.reveal(), caller.reveal(), facts::SIGNATURE, id).await;
+            if let Err(error) = signed {
+                tracing::info!(%call, %error, "call's id not left with its caller");
+            }
+        }));
     }
 
     pub(super) fn end_call(&mut self, caller: Redacted<String>) {

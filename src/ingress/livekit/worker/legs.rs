@@ -144,6 +144,7 @@ impl Legs {
 /// This is the leg's own task, so the worker waits for it, with a socket or without.
 async fn run(task: Task) -> Outcome {
     let (site, room, id) = (Arc::clone(&task.site), task.assignment.room.clone(), task.context.id);
+    let _serving = site.served.enter(room.clone());
     let Err(_panic) = AssertUnwindSafe(leg::run(task)).catch_unwind().await else { return Outcome::Done };
     tracing::error!(call = %id, "leg panicked: deleting its room");
     for pause in RESCUES {

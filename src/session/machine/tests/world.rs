@@ -274,6 +274,7 @@ impl World {
             Action::Leg(command) => self.leg(command),
             Action::Model { session, command } => self.model(session, command),
             Action::Record(record) => self.seen.records.push(*record),
+            Action::Forget => panic!("nobody else has this call"),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::call::{Destination, Digit, Fault};
 use crate::ingress::leg::{LegCommand, LegEvent};
 use crate::ingress::livekit::rpc::Told;
@@ -18,6 +20,8 @@ pub enum Input {
         participants: Vec<Participant>,
         /// The server's process.
         node: String,
+        /// By the server's clock.
+        at: Timestamp,
     },
     /// Media flows.
     Connected,
@@ -61,6 +65,10 @@ pub enum Action {
     /// The connection there was, or was to be, is of no more use.
     Disconnect,
     Publish,
+    /// Leave the call's id with the caller: it outlives this router.
+    Sign {
+        caller: Redacted<String>,
+    },
     /// Ask the bridge for the caller's SIP headers, as soon as it can be asked; [`Input::Headers`] follows.
     AskHeaders {
         caller: Redacted<String>,

@@ -1,10 +1,13 @@
 mod link;
+mod others;
 mod random;
 
 use jiff::Timestamp;
 
 use super::*;
 use crate::call::Refusal;
+
+const OVERDUE: Duration = Duration::from_secs(11);
 
 /// A machine, its clock, and what it has done since it was last asked.
 struct Rig {
@@ -24,6 +27,7 @@ fn caller(status: &str) -> Participant {
         is_sip: true,
         is_agent: false,
         presence: Presence::Here,
+        joined_at: Timestamp::UNIX_EPOCH,
         attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect(),
         tracks: Vec::new(),
     }
@@ -42,7 +46,13 @@ impl Rig {
             room: "room".into(),
             received_at: Timestamp::UNIX_EPOCH,
         };
-        let machine = Machine::new(context, Box::new(|_| Plan::default()));
+        let arbiter = Arbiter {
+            identity: "agent-1".to_owned(),
+            is_ours: Box::new(|name| name == "voice"),
+            overdue: OVERDUE,
+            joined_at: Timestamp::UNIX_EPOCH,
+        };
+        let machine = Machine::new(context, Box::new(|_| Plan::default()), arbiter);
         let mut rig = Self { machine, now: Instant::now() };
         assert_eq!(rig.on(Input::Start), ["join in 0"]);
         rig
@@ -76,7 +86,9 @@ impl Rig {
     }
 
     fn on(&mut self, input: Input) -> Vec<String> {
-        self.machine.handle(input, self.now).iter().map(name).collect()
+        // That the call is signed goes with its arrival.
+        let actions = self.machine.handle(input, self.now);
+        actions.iter().filter(|action| !matches!(action, Action::Sign { .. })).map(name).collect()
     }
 
     /// Lets time pass up to the next deadline and says after how many milliseconds what happened.
@@ -88,8 +100,13 @@ impl Rig {
     }
 }
 
+fn seconds(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+/// We joined 100 s after the epoch.
 fn joined(participants: Vec<Participant>) -> Input {
-    Input::Joined { participants, node: "ND_1".to_owned() }
+    Input::Joined { participants, node: "ND_1".to_owned(), at: seconds(100) }
 }
 
 fn name(action: &Action) -> String {
@@ -108,6 +125,7 @@ fn name(action: &Action) -> String {
         Action::Join { pause } => format!("join in {}", pause.as_millis()),
         Action::Disconnect => "disconnect".to_owned(),
         Action::Publish => "publish".to_owned(),
+        Action::Sign { .. } => "sign".to_owned(),
         Action::AskHeaders { .. } => "ask headers".to_owned(),
         Action::HearOnly(tracks) => format!("hear {}", tracks.join(",")),
         Action::Transfer { to, .. } => format!("transfer to {}", to.as_uri()),
@@ -266,7 +284,9 @@ fn what_the_bridge_tells_is_part_of_the_facts() {
     rig.join(vec![caller_without_headers()]);
     let told = vec![("Diversion".to_owned(), "<sip:+15556001234@carrier>".into())];
     let actions = rig.machine.handle(Input::Headers(told), rig.now);
-    let [Action::Emit(LegEvent::Arrived(call))] = actions.as_slice() else { panic!("{actions:?}") };
+    let [Action::Sign { .. }, Action::Emit(LegEvent::Arrived(call))] = actions.as_slice() else {
+        panic!("{actions:?}")
+    };
     assert_eq!(call.diverted_from.as_ref().map(|number| number.best()), Some("+15556001234"));
 }
 

@@ -19,7 +19,7 @@ fn agent(tracks: &[&str]) -> Participant {
 }
 
 fn joined_at(node: &str, participants: Vec<Participant>) -> Input {
-    Input::Joined { participants, node: node.to_owned() }
+    Input::Joined { participants, node: node.to_owned(), at: seconds(100) }
 }
 
 /// An answered call whose room has just been lost.

@@ -29,7 +29,11 @@ fn input() -> impl Strategy<Value = Input> {
     let node = prop_oneof![Just("ND_1".to_owned()), Just("ND_2".to_owned())];
     let key = || Digit::from_code(1).expect("a key");
     prop_oneof![
-        4 => (here.clone(), node).prop_map(|(participants, node)| Input::Joined { participants, node }),
+        4 => (here.clone(), node).prop_map(|(participants, node)| Input::Joined {
+            participants,
+            node,
+            at: seconds(100)
+        }),
         4 => here.prop_map(Input::Changed),
         3 => Just(()).prop_map(|()| Input::Connected),
         3 => Just(()).prop_map(|()| Input::Subscribed),

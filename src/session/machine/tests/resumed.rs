@@ -1,0 +1,71 @@
+//! Calls that another router had before, or has.
+
+use super::*;
+
+fn machine(now: Instant) -> Machine {
+    let context = Context {
+        dialplan: Arc::default(),
+        servers: models::servers(&mut SmallRng::seed_from_u64(2)),
+        timings: Timings::default(),
+        sounds: Sounds::default(),
+        phase: Duration::ZERO,
+    };
+    Machine::new(CallId::from_u128(2), Timestamp::UNIX_EPOCH, now, context)
+}
+
+fn answered() -> Event {
+    let first = Some(CallId::from_u128(1));
+    let call = Call { answered: true, resumed_from: first, ..Call::example() };
+    Event::Leg(LegEvent::Arrived(Box::new(call)))
+}
+
+fn record(actions: Vec<Action>) -> CallRecord {
+    let record = actions.into_iter().find_map(|action| match action {
+        Action::Record(record) => Some(*record),
+        _ => None,
+    });
+    record.expect("a record")
+}
+
+#[test]
+fn a_caller_whose_call_is_answered_is_not_refused_but_let_go() {
+    let now = Instant::now();
+    let mut machine = machine(now);
+    machine.handle(answered(), now);
+    let actions = machine.handle(Event::Drain, now);
+    assert!(
+        matches!(actions.as_slice(), [Action::Leg(LegCommand::HangUp(None))]),
+        "without a refusal: {actions:?}"
+    );
+    let record = record(machine.handle(Event::Leg(LegEvent::Ended(LegEnd::HungUp)), now));
+    assert_eq!(record.call.expect("the facts").resumed_from, Some(CallId::from_u128(1)));
+}
+
+#[test]
+fn a_caller_who_is_gone_before_we_speak_has_hung_up() {
+    let now = Instant::now();
+    let mut machine = machine(now);
+    machine.handle(answered(), now);
+    let ended = machine.handle(Event::Leg(LegEvent::Ended(LegEnd::Caller)), now);
+    assert_eq!(record(ended).ending, Ending::CallerHungUp);
+}
+
+#[test]
+fn a_call_that_is_already_answered_waits_no_longer_than_any_other_for_our_voice() {
+    let now = Instant::now();
+    let mut machine = machine(now);
+    machine.handle(answered(), now);
+    let deadline = machine.deadline().expect("the lookup has one");
+    assert!(deadline <= now + Timings::default().gate);
+}
+
+#[test]
+fn a_call_that_another_router_has_leaves_no_record() {
+    let now = Instant::now();
+    let mut machine = machine(now);
+    let actions = machine.handle(Event::Leg(LegEvent::Ended(LegEnd::Yielded)), now);
+    let [Action::Leg(LegCommand::Leave { failed: None }), Action::Forget] = actions.as_slice() else {
+        panic!("not {actions:?}")
+    };
+    assert!(machine.is_over());
+}

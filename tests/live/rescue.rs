@@ -1,0 +1,5 @@
+//! No call rings for ever, and no answered caller is left alone, over any number of routers.
+
+mod fleet;
+mod left;
+mod missed;

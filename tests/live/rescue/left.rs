@@ -1,0 +1,76 @@
+//! Callers whose router dies in the middle of their call.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::fleet::{VOICE, another, end, hang_up, records_of_the_dead, world};
+use crate::ear::Sound;
+use crate::rig::until_every;
+use crate::world::{ACME, SOON, hear, hears_first, pitch};
+
+/// LiveKit takes 20 s to notice that an agent is gone.
+const FOUND: Duration = Duration::from_secs(25);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_caller_whose_router_was_killed_talks_to_another_one_within_25_seconds() {
+    let mut world = world(Duration::ZERO, Duration::from_secs(3)).await;
+    let mut call = world.call(ACME);
+    call.answered(SOON).await;
+    hears_first(&call, pitch(VOICE)).await;
+    world.router.kill();
+    let killed = Instant::now();
+    let other = another(&world).await;
+    let again = until_every(Duration::from_millis(50), "a new greeting", FOUND + SOON, async || {
+        let start = call.endpoint.timeline()?.start;
+        let heard = hear(&call, &[pitch(VOICE)]);
+        let voices = heard.iter().filter(|heard| heard.sound == Sound::Tone(pitch(VOICE)));
+        voices.map(|heard| start + heard.start).find(|at| *at > killed + Duration::from_secs(3))
+    })
+    .await;
+    println!(
+        "the caller heard silence, and a new greeting {:.1} s after the kill",
+        (again - killed).as_secs_f64()
+    );
+    for heard in
+        hear(&call, &[pitch(VOICE)]).iter().filter(|heard| heard.length() > Duration::from_millis(200))
+    {
+        println!(
+            "  {:>6.2} - {:>6.2} s  {:?}",
+            heard.start.as_secs_f64(),
+            heard.end.as_secs_f64(),
+            heard.sound
+        );
+    }
+    assert!(again - killed <= FOUND, "{:?}", again - killed);
+    hang_up(&mut call).await;
+    assert_eq!(other.metric("dialplane_calls_resumed_total").await, 1.0);
+    let records = end(&world.livekit, vec![other]).await;
+    let first = records_of_the_dead(&world, &world.router).await;
+    assert_eq!((records.len(), first.len()), (1, 1), "{records:?} {first:?}");
+    assert_eq!(first[0]["ending"]["how"], "interrupted");
+    assert_eq!(records[0]["ending"]["how"], "caller-hung-up");
+    assert_eq!(records[0]["resumed_from"], first[0]["id"]);
+    assert_eq!(records[0]["call"]["sip_call_id"], first[0]["call"]["sip_call_id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn by_policy_a_caller_whose_router_was_killed_is_let_go_instead() {
+    let mut world = world(Duration::ZERO, Duration::from_secs(3)).await;
+    let file = world.rig.dir.join("hang-up.toml");
+    fs::write(&file, "[[livekit]]\nname = \"main\"\norphans = \"hang-up\"\n").unwrap();
+    world.settings.variables.insert("DIALPLANE_CONFIG".to_owned(), file.to_str().unwrap().to_owned());
+    let mut call = world.call(ACME);
+    call.answered(SOON).await;
+    hears_first(&call, pitch(VOICE)).await;
+    world.router.kill();
+    let killed = Instant::now();
+    let other = another(&world).await;
+    let (times, status) = call.over(FOUND + SOON).await;
+    let let_go = times.let_go.expect("the caller is let go");
+    println!("let go {:.1} s after the kill", (let_go - killed).as_secs_f64());
+    assert!(status.success() && let_go - killed <= FOUND, "{times:?}");
+    assert!(other.metrics().await.contains("dialplane_rescues_total{outcome=\"hung-up\"} 1"));
+    assert_eq!(end(&world.livekit, vec![other]).await.len(), 0, "no session began");
+}
