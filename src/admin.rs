@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -80,5 +81,6 @@ async fn livekit_webhook(State(shown): State<Shown>, headers: HeaderMap, body: S
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    shown.metrics.tasks(Handle::current().metrics().num_alive_tasks());
     ([(CONTENT_TYPE, OPEN_METRICS)], shown.metrics.render())
 }

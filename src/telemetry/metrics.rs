@@ -50,6 +50,7 @@ struct Inner {
     registered: Family<Project, Gauge>,
     slots_taken: Gauge,
     slots_limit: Gauge,
+    tasks: Gauge,
     dialplan_reloads: Family<Outcome, Counter>,
     dialplan_problems: Gauge,
 }
@@ -95,6 +96,7 @@ impl Metrics {
             registered: Family::default(),
             slots_taken: Gauge::default(),
             slots_limit: Gauge::default(),
+            tasks: Gauge::default(),
             dialplan_reloads: Family::default(),
             dialplan_problems: Gauge::default(),
         };
@@ -221,6 +223,11 @@ impl Metrics {
         self.0.slots_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
     }
 
+    /// Tasks of the runtime that have not ended.
+    pub fn tasks(&self, alive: usize) {
+        self.0.tasks.set(i64::try_from(alive).unwrap_or(i64::MAX));
+    }
+
     pub fn dialplans_reloaded(&self, reload: Reload) {
         self.0.dialplan_reloads.get_or_create(&Outcome { outcome: reload.name() }).inc();
     }
@@ -308,6 +315,7 @@ impl Inner {
         r.register("worker_registered", "Whether a project's LiveKit sends calls", self.registered.clone());
         r.register("slots_taken", "This router's slots in use", self.slots_taken.clone());
         r.register("slots_limit", "This router's slots", self.slots_limit.clone());
+        r.register("tasks", "Tasks of the runtime that have not ended", self.tasks.clone());
         r.register("dialplan_reloads", "Times dialplans were read again", self.dialplan_reloads.clone());
         r.register("dialplan_problems", "Errors in the dialplans", self.dialplan_problems.clone());
     }

@@ -32,6 +32,7 @@ mod router;
 mod routes;
 mod rtp;
 mod signalling;
+mod soak;
 mod talk;
 mod tenants;
 mod tls;

@@ -25,6 +25,11 @@ pub enum Say {
     },
     /// A key held for 100 ms, by its event code (RFC 4733); no audio is sent meanwhile.
     Key(u8),
+    /// A tone that is no silence to a codec, and too quiet to be taken for speech.
+    Murmur {
+        hz: u32,
+        length: Duration,
+    },
 }
 
 /// The payload type of keys, as the phone offers it.
@@ -34,6 +39,7 @@ const KEY_PACKETS: u16 = 8;
 
 /// How loud the phone speaks, in dBFS.
 pub const LEVEL: f64 = -12.0;
+const MURMUR: f64 = -40.0;
 
 /// One received packet of G.711.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,7 +237,7 @@ impl Speaker {
                     (TELEPHONE_EVENT | is_first, u32::from(sent) * FRAME_SAMPLES as u32, payload),
                 )
             }
-            Say::Silence(_) | Say::Tone { .. } => {
+            Say::Silence(_) | Say::Tone { .. } | Say::Murmur { .. } => {
                 let left = &mut part.left;
                 let mut frame: Vec<i16> = left.drain(..left.len().min(FRAME_SAMPLES)).collect();
                 frame.resize(FRAME_SAMPLES, 0);
@@ -272,6 +278,7 @@ fn samples(say: Say) -> Vec<i16> {
         Say::Silence(length) => vec![0; (length.as_secs_f64() * RATE as f64) as usize],
         Say::Tone { hz, length } => ear::tone(hz, length, LEVEL),
         Say::Key(_) => Vec::new(),
+        Say::Murmur { hz, length } => ear::tone(hz, length, MURMUR),
     }
 }
 
@@ -313,4 +320,5 @@ fn delivery(packets: &[Packet]) -> Delivery {
 }
 
 #[cfg(test)]
+#[path = "rtp/tests.rs"]
 mod tests;

@@ -23,6 +23,7 @@ fn what_happened_is_what_is_rendered() {
     metrics.journal_synced();
     metrics.worker_registered(&"main".into(), true);
     metrics.slots(1, 200);
+    metrics.tasks(12);
     metrics.dialplans_reloaded(Reload::Applied);
     metrics.dialplan_problems(3);
     let text = metrics.render();
@@ -50,6 +51,7 @@ fn what_happened_is_what_is_rendered() {
         "dialplane_journal_syncs_total 1",
         r#"dialplane_worker_registered{project="main"} 1"#,
         "dialplane_slots_taken 1",
+        "dialplane_tasks 12",
         "dialplane_slots_limit 200",
         r#"dialplane_dialplan_reloads_total{outcome="applied"} 1"#,
         "dialplane_dialplan_problems 3",
