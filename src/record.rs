@@ -30,6 +30,8 @@ pub struct CallRecord {
     pub model: Option<ModelUse>,
     pub timing: Timing,
     pub barge_ins: u32,
+    /// How many keys the caller pressed; which ones is theirs.
+    pub digits: u32,
     /// `None` when no media flowed, or nobody was left to tell.
     pub media: Option<Quality>,
     /// The backend's own `metadata`, untouched.
@@ -61,6 +63,7 @@ impl CallRecord {
             model: None,
             timing: Timing::default(),
             barge_ins: 0,
+            digits: 0,
             media: None,
             metadata: BTreeMap::new(),
             ending: Ending::Failed(Fault::Internal),

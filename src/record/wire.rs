@@ -22,6 +22,7 @@ pub fn line(record: &CallRecord) -> String {
         model: record.model.as_ref().and_then(model),
         timing_ms: timing(&record.timing),
         barge_ins: record.barge_ins,
+        digits: record.digits,
         media: record.media.as_ref().map(media),
         metadata: Some(&record.metadata),
         ending: ending(record.ending),
@@ -54,6 +55,7 @@ struct Line<'a> {
     resumed_from: Option<String>,
     timing_ms: TimingLine,
     barge_ins: u32,
+    digits: u32,
     media: Option<MediaLine>,
     metadata: Option<&'a BTreeMap<String, Value>>,
 }
@@ -196,6 +198,7 @@ fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
         resumed_from: opening.call.and_then(|call| call.resumed_from).map(|id| id.to_string()),
         timing_ms: TimingLine::default(),
         barge_ins: 0,
+        digits: 0,
         media: None,
         metadata: None,
     }

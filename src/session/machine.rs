@@ -204,7 +204,10 @@ impl Machine {
                 self.floor.back(now);
                 Vec::new()
             }
-            LegEvent::Digit(_) => Vec::new(),
+            LegEvent::Digit(_) => {
+                self.record.digits += 1;
+                Vec::new()
+            }
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(LegEnd::Yielded) => {

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::server::{AgentName, KEY, Rooms, SECRET, Server};
+use self::server::{AgentName, KEY, NEWER, Rooms, SECRET, Server, TOKEN};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -133,7 +133,7 @@ async fn a_room_that_cannot_be_joined_is_tried_again_and_the_job_reported_failed
     let mut call = router.call().await;
     let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
     assert!(matches!(event, LegEvent::Ended(LegEnd::Failed(Fault::Join))), "{event:?}");
-    assert_eq!(server.joins(), 3);
+    assert_eq!(server.joins().len(), 3);
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(500), "refused at once, and tried again without a pause: {took:?}");
 
@@ -141,6 +141,51 @@ async fn a_room_that_cannot_be_joined_is_tried_again_and_the_job_reported_failed
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsRunning as i32, String::new()));
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "join".to_owned()));
     assert!(timeout(SOON, call.leg.events.recv()).await.expect("in time").is_none(), "nothing follows");
+}
+
+#[tokio::test]
+async fn a_room_is_joined_anew_with_the_newest_token() {
+    let mut server = Server::start(Rooms::Broken).await;
+    let mut router = Router::start(&server, 1);
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let mut call = router.call().await;
+    let ended = async { while !matches!(call.leg.events.recv().await, Some(LegEvent::Ended(_)) | None) {} };
+    timeout(SOON, ended).await.expect("given up in time");
+    assert_eq!(server.joins(), [TOKEN, NEWER, NEWER]);
+}
+
+#[tokio::test]
+async fn a_room_is_joined_where_the_assignment_says() {
+    let (mut server, other) = (Server::start(Rooms::Silent).await, Server::start(Rooms::Refused).await);
+    let mut router = Router::start(&server, 1);
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign_at("AJ_1", Some(other.url().to_string()), "elsewhere".to_owned()).await;
+    let mut call = router.call().await;
+    let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
+    assert!(matches!(event, LegEvent::Ended(LegEnd::Failed(Fault::Join))), "{event:?}");
+    assert_eq!((server.joins().len(), other.joins().len()), (0, 3));
+}
+
+#[tokio::test]
+async fn a_room_that_has_a_call_of_ours_gets_no_second_one() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let mut router = Router::start(&server, 3);
+    let mut agent = server.registered().await;
+    for job in ["AJ_1", "AJ_2"] {
+        agent.offer(job).await;
+        agent.assign_at(job, None, "the same room".to_owned()).await;
+    }
+    let _call = router.call().await;
+    assert_eq!(agent.job("AJ_2").await, (JobStatus::JsSuccess as i32, String::new()));
+    assert_eq!(agent.status_with(|status| status.job_count == 1).await.job_count, 1);
+    assert_eq!(router.slots.taken(), 1);
+    agent.offer("AJ_3").await;
+    agent.assign("AJ_3").await;
+    let _other = router.call().await;
+    assert_eq!(agent.job("AJ_3").await.0, JobStatus::JsRunning as i32);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "the phone keeps real time, on threads of its own")]
 
 mod barge;
+mod bridge;
 mod crowd;
 mod ear;
 mod encrypted;
@@ -14,6 +15,7 @@ mod failing;
 mod first;
 mod forwarded;
 mod g711;
+mod hold;
 mod keys;
 mod ladder;
 #[path = "../shared/leak.rs"]

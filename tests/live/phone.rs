@@ -31,6 +31,8 @@ pub struct Dial {
     pub law: Law,
     /// How a REFER is answered, and with "202 Accepted" reported as done.
     pub refer: &'static str,
+    /// What SIPp does, by the file's name.
+    pub scenario: &'static str,
 }
 
 impl Dial {
@@ -43,6 +45,7 @@ impl Dial {
             header: "X-Campaign: spring".to_owned(),
             law: Law::Mu,
             refer: "202 Accepted",
+            scenario: "caller-until-told",
         }
     }
 }
@@ -94,7 +97,8 @@ impl Call {
         fs::write(dir.join("fields.csv"), fields).unwrap();
         // SIPp can't be asked for its port, so a free one is found for it.
         let sip_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/sipp/caller-until-told.xml");
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/sipp");
+        let scenario = scenarios.join(dial.scenario).with_extension("xml");
         let output = fs::File::create(dir.join("screen.log")).unwrap();
         let sipp = Command::new("sipp")
             .arg(&rig.sip)
@@ -136,6 +140,12 @@ impl Call {
         }
     }
 
+    /// How many INVITEs of the phone's have been answered.
+    pub fn answers(&self) -> usize {
+        let answers = self.messages();
+        answers.iter().filter(|m| m.status() == Some(200) && m.method() == Some("INVITE")).count()
+    }
+
     /// Waits for one of the [`Times`]: `call.wait("the answer", 5 s, |times| times.answered)`.
     pub async fn wait<T>(&self, what: &str, within: Duration, found: impl Fn(&Times) -> Option<T>) -> T {
         until(what, within, || found(&self.times())).await
@@ -152,6 +162,11 @@ impl Call {
 
     /// The caller hangs up: CANCEL while it rings, BYE after the answer.
     pub fn hang_up(&self) {
+        self.tell();
+    }
+
+    /// Has the scenario go on from where it waits.
+    pub fn tell(&self) {
         let port = self.sip_port;
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let told = format!(

@@ -23,7 +23,7 @@ pub enum Say {
         hz: u32,
         length: Duration,
     },
-    /// A key held for 100 ms, by its event code (RFC 4733); no audio is sent meanwhile.
+    /// A key held for 220 ms, by its event code (RFC 4733); no audio is sent meanwhile.
     Key(u8),
     /// A tone that is no silence to a codec, and too quiet to be taken for speech.
     Murmur {
@@ -34,8 +34,9 @@ pub enum Say {
 
 /// The payload type of keys, as the phone offers it.
 const TELEPHONE_EVENT: u8 = 101;
-/// Packets of one key; the last three say that it is released.
-const KEY_PACKETS: u16 = 8;
+/// Packets of one key; the last three say that it is released. A livekit-sip that is short of processor time drops what
+/// it has ten packets of: it must not lose a whole key.
+const KEY_PACKETS: u16 = 14;
 
 /// How loud the phone speaks, in dBFS.
 pub const LEVEL: f64 = -12.0;
@@ -117,6 +118,11 @@ impl Endpoint {
     /// Begins to send there, every 20 ms until the endpoint is dropped.
     pub fn aim(&self, target: SocketAddr) {
         *lock(&self.shared.target) = Some(target);
+    }
+
+    /// Sends nothing more until it is aimed again; where it sent to.
+    pub fn pause(&self) -> Option<SocketAddr> {
+        lock(&self.shared.target).take()
     }
 
     /// Says this from the next packet on, instead of what is left of the last plan.

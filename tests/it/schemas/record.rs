@@ -73,6 +73,7 @@ pub fn whole() -> CallRecord {
             ended: Duration::from_secs(60),
         },
         barge_ins: 1,
+        digits: 3,
         media: Some(Quality {
             received: Way {
                 packets: 2_940,

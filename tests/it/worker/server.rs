@@ -2,8 +2,7 @@
 #![expect(clippy::result_large_err, reason = "tungstenite's own signature")]
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
 use livekit_api::access_token::TokenVerifier;
@@ -30,6 +29,10 @@ use super::SOON;
 pub(super) const KEY: &str = "key";
 pub(super) const SECRET: &str = "a secret that is long enough for HS256";
 
+/// The token of a job, and the one that follows it.
+pub(super) const TOKEN: &str = "job token";
+pub(super) const NEWER: &str = "newer token";
+
 pub(super) struct AgentName;
 
 impl AgentName {
@@ -46,6 +49,8 @@ pub(super) enum Rooms {
     Refused,
     /// A caller is there.
     Called,
+    /// A caller is there, and the connection ends right after a newer token came.
+    Broken,
 }
 
 /// A request to the server API: its path, and its body as it came.
@@ -57,7 +62,8 @@ pub(super) struct ApiRequest {
 pub(super) struct Server {
     address: std::net::SocketAddr,
     agents: mpsc::Receiver<WebSocketStream<TcpStream>>,
-    joins: Arc<AtomicUsize>,
+    /// The tokens that rooms were joined with, or were to be.
+    joins: Arc<Mutex<Vec<String>>>,
     requests: mpsc::Receiver<ApiRequest>,
     left_alone: Vec<Agent>,
     _tasks: JoinSet<()>,
@@ -69,9 +75,9 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let (sender, agents) = mpsc::channel(8);
         let (request_sender, requests) = mpsc::channel(8);
-        let joins = Arc::new(AtomicUsize::new(0));
+        let joins = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
-        let count = Arc::clone(&joins);
+        let tokens = Arc::clone(&joins);
         tasks.spawn(async move {
             let mut silent = Vec::new();
             loop {
@@ -80,23 +86,34 @@ impl Server {
                     request_sender.send(answer(&mut stream).await).await.expect("the test lives");
                     continue;
                 }
-                let mut path = String::new();
+                let (mut path, mut token) = (String::new(), None);
                 let socket = accept_hdr_async(stream, |request: &Request, response: Response| {
                     path = request.uri().path().to_owned();
+                    token = bearer(request).map(str::to_owned);
                     admit(request, rooms).map(|()| response)
                 });
                 let socket = socket.await;
                 if path.starts_with("/rtc") {
-                    count.fetch_add(1, Ordering::SeqCst);
+                    tokens.lock().expect("no panic").extend(token);
                 }
                 match socket {
                     Ok(socket) if path == "/agent" => sender.send(socket).await.expect("the test lives"),
                     Ok(mut socket) => {
-                        if rooms == Rooms::Called {
-                            let joined = Message::Binary(joined().into());
-                            socket.send(joined).await.expect("sent");
+                        let messages = match rooms {
+                            Rooms::Silent | Rooms::Refused => Vec::new(),
+                            Rooms::Called => vec![joined()],
+                            Rooms::Broken => {
+                                let token = signal_response::Message::RefreshToken(NEWER.to_owned());
+                                vec![joined(), token]
+                            }
+                        };
+                        for message in messages {
+                            let bytes = SignalResponse { message: Some(message) }.encode_to_vec();
+                            socket.send(Message::Binary(bytes.into())).await.expect("sent");
                         }
-                        silent.push(socket);
+                        if rooms != Rooms::Broken {
+                            silent.push(socket);
+                        }
                     }
                     Err(_) => {}
                 }
@@ -109,9 +126,9 @@ impl Server {
         format!("ws://{}", self.address).parse().expect("a URL")
     }
 
-    /// How often a room was to be joined.
-    pub(super) fn joins(&self) -> usize {
-        self.joins.load(Ordering::SeqCst)
+    /// The tokens that rooms were to be joined with, in order.
+    pub(super) fn joins(&self) -> Vec<String> {
+        self.joins.lock().expect("no panic").clone()
     }
 
     /// The next request to the server API, which has been answered.
@@ -152,16 +169,18 @@ fn admit(request: &Request, rooms: Rooms) -> Result<(), ErrorResponse> {
         *response.status_mut() = status;
         Err(response)
     };
-    let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-    let token = bearer.and_then(|bearer| bearer.strip_prefix("Bearer "));
-    match (request.uri().path(), token) {
+    match (request.uri().path(), bearer(request)) {
         ("/agent", Some(token)) => match TokenVerifier::with_api_key(KEY, SECRET).verify(token) {
             Ok(claims) if claims.video.agent => Ok(()),
             _ => refuse(StatusCode::UNAUTHORIZED),
         },
-        ("/rtc/v1", Some("job token")) if rooms != Rooms::Refused => Ok(()),
+        ("/rtc/v1", Some(TOKEN | NEWER)) if rooms != Rooms::Refused => Ok(()),
         _ => refuse(StatusCode::NOT_FOUND),
     }
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    request.headers().get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 async fn is_post(stream: &TcpStream) -> bool {
@@ -194,7 +213,7 @@ async fn answer(stream: &mut TcpStream) -> ApiRequest {
 }
 
 /// The answer to a join: a caller on a known trunk is there.
-fn joined() -> Vec<u8> {
+fn joined() -> signal_response::Message {
     let from = ("sip.h.from", "<sip:+15551230001@carrier>");
     let attributes = [("sip.callStatus", "ringing"), ("sip.trunkID", "ST_1"), from];
     let caller = ParticipantInfo {
@@ -203,8 +222,10 @@ fn joined() -> Vec<u8> {
         attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         ..ParticipantInfo::default()
     };
-    let join = JoinResponse { other_participants: vec![caller], ..JoinResponse::default() };
-    SignalResponse { message: Some(signal_response::Message::Join(join)) }.encode_to_vec()
+    signal_response::Message::Join(JoinResponse {
+        other_participants: vec![caller],
+        ..JoinResponse::default()
+    })
 }
 
 /// One worker's connection, seen from the server.
@@ -221,8 +242,14 @@ impl Agent {
     }
 
     pub(super) async fn assign(&mut self, job: &str) {
-        let token = "job token".to_owned();
-        self.send(Out::Assignment(JobAssignment { job: Some(self::job(job)), url: None, token })).await;
+        self.assign_at(job, None, self::job(job).room.expect("a room").name).await;
+    }
+
+    /// Assigns the job of that room, to be joined at that address.
+    pub(super) async fn assign_at(&mut self, job: &str, url: Option<String>, room: String) {
+        let room = Some(Room { name: room, ..Room::default() });
+        let (job, token) = (Some(Job { room, ..self::job(job) }), TOKEN.to_owned());
+        self.send(Out::Assignment(JobAssignment { job, url, token })).await;
     }
 
     pub(super) async fn terminate(&mut self, job: &str) {

@@ -91,11 +91,11 @@ fn one_endpoint_hears_what_another_says_when_it_says_it() {
 }
 
 #[test]
-fn a_key_is_held_for_five_packets_and_released_three_times() {
+fn a_key_is_held_for_a_while_and_released_three_times() {
     let payloads: Vec<Vec<u8>> = (0..KEY_PACKETS).map(|sent| key(11, sent)).collect();
-    let durations = [160u16, 320, 480, 640, 800, 800, 800, 800];
-    for (at, (payload, duration)) in payloads.iter().zip(durations).enumerate() {
-        let released = if at >= 5 { 0x80 } else { 0 };
+    for (at, payload) in payloads.iter().enumerate() {
+        let (released, frames) = if at < 11 { (0, at + 1) } else { (0x80, 11) };
+        let duration = (frames * FRAME_SAMPLES) as u16;
         assert_eq!(payload, &[&[11, released | 10], &duration.to_be_bytes()[..]].concat(), "packet {at}");
     }
 }
