@@ -108,6 +108,5 @@ async fn a_caller_whose_bridge_publishes_nothing_is_greeted_and_is_silence_to_th
     let session = &world.model.sessions()[0];
     assert!(session.speech_started.is_empty(), "{:?}", session.speech_started);
     bridge.0.leave().await;
-    let records = world.end(1).await;
-    assert_eq!(records[0]["ending"]["how"], "caller-hung-up", "{records:?}");
+    world.end(1).await;
 }

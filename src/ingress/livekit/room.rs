@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::select;
@@ -18,6 +19,9 @@ use crate::media::packet::Packet;
 use crate::media::quality::Report;
 use crate::pii::Redacted;
 
+/// A server that sends us away closes the media as well, and its word may come a little later.
+const WORD: Duration = Duration::from_millis(500);
+
 /// More than any path's MTU that WebRTC uses.
 const DATAGRAM_MAX: usize = 2048;
 
@@ -27,6 +31,8 @@ pub struct Room {
     udp: UdpSocket,
     datagram: Box<[u8; DATAGRAM_MAX]>,
     peer_deadline: Instant,
+    /// The media is gone; the room is lost then, unless the server says what became of it.
+    lost_at: Option<Instant>,
     published: u32,
 }
 
@@ -86,7 +92,7 @@ impl Room {
         let (peer, offer) = Peer::new(now.into_std(), udp.local_addr()?)?;
         let signal = Signal::join(dialer, server, token, offer).await?;
         let datagram = Box::new([0; DATAGRAM_MAX]);
-        Ok(Self { signal, peer, udp, datagram, peer_deadline: now, published: 0 })
+        Ok(Self { signal, peer, udp, datagram, peer_deadline: now, lost_at: None, published: 0 })
     }
 
     /// Sends what is owed to the signalling: offers and pings. Call it before every [`Room::next`].
@@ -106,7 +112,11 @@ impl Room {
         if let Some(event) = self.drain()? {
             return Ok(event);
         }
+        if self.lost_at.is_some_and(|at| Instant::now() >= at) {
+            return Err(RoomLost::Unreachable);
+        }
         let deadline = self.peer_deadline.min(self.signal.deadline());
+        let deadline = self.lost_at.map_or(deadline, |at| deadline.min(at));
         select! {
             biased;
             received = self.udp.recv_from(self.datagram.as_mut_slice()) => {
@@ -162,7 +172,9 @@ impl Room {
                 Out::Event(PeerEvent::Audio(packet)) => return Ok(Some(RoomEvent::Audio(packet))),
                 Out::Event(PeerEvent::Report(report)) => return Ok(Some(RoomEvent::Report(report))),
                 Out::Event(PeerEvent::Data(data)) => return Ok(Some(RoomEvent::Data(data))),
-                Out::Event(PeerEvent::Lost) => return Err(RoomLost::Unreachable),
+                Out::Event(PeerEvent::Lost) => {
+                    self.lost_at.get_or_insert_with(|| Instant::now() + WORD);
+                }
                 Out::Wait(until) => {
                     self.peer_deadline = Instant::from_std(until);
                     return Ok(None);
