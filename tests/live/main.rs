@@ -23,6 +23,7 @@ mod leak;
 mod livekit;
 mod loss;
 mod measure;
+mod model;
 #[path = "../shared/network.rs"]
 mod network;
 mod phone;
