@@ -4,8 +4,8 @@
 //! real time. It hears the caller with a voice detection of its own, on the clock of the audio it is sent, and
 //! records what it was sent: [`SessionLog`].
 //!
-//! What the service has and this has not: tool calls by the model, idle timeout, semantic turns (they are
-//! cut like `server_vad`), several responses at once.
+//! What the service has and this has not: idle timeout, semantic turns (they are cut like `server_vad`), several
+//! responses at once.
 
 mod config;
 mod connection;
@@ -22,9 +22,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ws::WebSocket;
 use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -57,6 +59,7 @@ pub struct ModelServer {
 struct Shared {
     script: Arc<Script>,
     journal: Arc<Journal<SessionLog>>,
+    upgrades: Arc<AtomicUsize>,
     stopping: Stopping,
 }
 
@@ -66,7 +69,12 @@ impl ModelServer {
         let (addr, base) = (script.addr, script.base.clone());
         let journal = Arc::new(Journal::new());
         let path = format!("{base}/realtime");
-        let shared = |stopping| Shared { script: Arc::new(script), journal: Arc::clone(&journal), stopping };
+        let shared = |stopping| Shared {
+            script: Arc::new(script),
+            journal: Arc::clone(&journal),
+            upgrades: Arc::default(),
+            stopping,
+        };
         let serving = Serving::start(addr, |stopping| {
             Router::new().route(&path, get(upgrade)).with_state(shared(stopping))
         })
@@ -112,7 +120,13 @@ async fn upgrade(State(shared): State<Shared>, request: Request) -> Response {
     if !knows(&shared.script.keys, &parts.headers) {
         return refuse(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.");
     }
-    match shared.script.behaviour(&model, None).fault {
+    let number = shared.upgrades.fetch_add(1, Ordering::Relaxed) + 1;
+    match shared.script.behaviour(number, &model, None).fault {
+        Fault::TooManyRequests { retry_after } => {
+            let message = "Rate limit reached for requests.";
+            let refused = refuse(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
+            return ([(header::RETRY_AFTER, retry_after.to_string())], refused).into_response();
+        }
         Fault::RefuseUpgrade(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             return refuse(status, "server_error", "The upgrade is refused by script.");
@@ -128,21 +142,22 @@ async fn upgrade(State(shared): State<Shared>, request: Request) -> Response {
         Err(rejection) => return rejection.into_response(),
     };
     let headers = headers_of(&parts.headers);
-    upgrade.on_upgrade(move |socket| serve(shared, model, headers, query, socket))
+    upgrade.on_upgrade(move |socket| serve(shared, number, model, headers, query, socket))
 }
 
 async fn serve(
     shared: Shared,
+    number: usize,
     model: String,
     headers: BTreeMap<String, String>,
     query: BTreeMap<String, String>,
-    socket: axum::extract::ws::WebSocket,
+    socket: WebSocket,
 ) {
     let now = Instant::now();
     let expires_at = Timestamp::now().as_second() + MAX_AGE_SECONDS;
     let beta = headers.contains_key("openai-beta");
     let place = shared.journal.add(SessionLog::new(String::new(), model.clone(), headers, query, now));
-    let mut session = Session::open(Arc::clone(&shared.script), place, &model, expires_at, now);
+    let mut session = Session::open(Arc::clone(&shared.script), number, &model, expires_at, now);
     shared.journal.change(place, |log| session.id().clone_into(&mut log.id));
     if beta {
         session.refuse_beta();

@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 mod conversation;
+mod errands;
 mod tls;
 
 const CREATED: &str = r#"{"type":"session.created","session":{"id":"sess_1","expires_at":1800000000}}"#;

@@ -113,6 +113,15 @@ impl Conversation {
         Ok(audio)
     }
 
+    /// Whether a call of a tool has no output yet.
+    pub(super) fn has_open_calls(&self) -> bool {
+        let of = |kind: &'static str| self.items.iter().filter(move |item| item.value.at("/type") == kind);
+        let answered = |call: &Item| {
+            of("function_call_output").any(|output| output.value.at("/call_id") == call.value.at("/call_id"))
+        };
+        of("function_call").any(|call| !answered(call))
+    }
+
     fn place(&self, id: &str) -> Option<usize> {
         self.items.iter().position(|item| item.id == id)
     }

@@ -39,6 +39,7 @@ pub struct SessionLog {
     /// What the caller said, as voice detection cut it.
     pub utterances: Vec<Utterance>,
     pub responses: Vec<ResponseLog>,
+    pub tool_calls: Vec<ToolCallLog>,
     pub truncations: Vec<Truncation>,
 }
 
@@ -113,6 +114,17 @@ pub struct ResponseLog {
     pub done: Option<(Instant, String, Option<String>)>,
 }
 
+/// A tool call by script.
+#[derive(Debug, Clone)]
+pub struct ToolCallLog {
+    pub at: Instant,
+    /// Its id.
+    pub call: String,
+    pub name: String,
+    /// What the client answered.
+    pub output: Option<String>,
+}
+
 /// The client told how much of an item was heard.
 #[derive(Debug, Clone)]
 pub struct Truncation {
@@ -135,6 +147,8 @@ pub(super) enum Note {
     ResponseAudio { sent: Duration },
     ResponseDone { id: String, status: String, reason: Option<String> },
     Truncated { item: String, audio_end: Duration, sent: Duration },
+    ToolCalled(ToolCallLog),
+    ToolAnswered { call: String, output: String },
 }
 
 impl SessionLog {
@@ -160,6 +174,7 @@ impl SessionLog {
             speech_started: Vec::new(),
             utterances: Vec::new(),
             responses: Vec::new(),
+            tool_calls: Vec::new(),
             truncations: Vec::new(),
         }
     }
@@ -177,6 +192,13 @@ impl SessionLog {
     /// The client events of one type.
     pub fn events_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a ClientEvent> {
         self.events.iter().filter(move |event| event.value.at("/type") == kind)
+    }
+
+    /// The messages that the client put into the conversation, in order: who said them, and what.
+    pub fn told(&self) -> Vec<(&str, &str)> {
+        let items = self.events_of("conversation.item.create").map(|event| event.value.at("/item"));
+        let messages = items.filter(|item| item.at("/type") == "message");
+        messages.map(|item| (item.text("/role"), item.text("/content/0/text"))).collect()
     }
 
     pub(super) fn received(&mut self, value: Value, now: Instant) {
@@ -227,6 +249,12 @@ impl SessionLog {
             Note::ResponseDone { id, status, reason } => {
                 if let Some(response) = self.responses.iter_mut().rfind(|response| response.id == id) {
                     response.done = Some((now, status, reason));
+                }
+            }
+            Note::ToolCalled(call) => self.tool_calls.push(call),
+            Note::ToolAnswered { call, output } => {
+                if let Some(called) = self.tool_calls.iter_mut().find(|called| called.call == call) {
+                    called.output = Some(output);
                 }
             }
             Note::Truncated { item, audio_end, sent } => {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::script::ToolCue;
 use super::wire::{Ids, event};
 use crate::kit::codec::Codec;
 use crate::kit::json::{At as _, merge};
@@ -183,6 +184,38 @@ impl Response {
         events.extend(self.in_conversation(ids, "conversation.item.done", &item));
         events.push(self.ended(ids, ending, &json!([item])));
         events
+    }
+
+    /// A call of a tool, whole and at once, as the item at this place of the response: the item, and its events.
+    pub(super) fn tool_call(
+        &self,
+        ids: &mut Ids,
+        place: usize,
+        call: &str,
+        cue: &ToolCue,
+    ) -> (Value, Vec<Value>) {
+        let id = ids.next("item");
+        let item = |status: &str, arguments: &str| {
+            json!({
+                "id": id, "object": "realtime.item", "type": "function_call", "status": status,
+                "call_id": call, "name": cue.name, "arguments": arguments,
+            })
+        };
+        let (begun, done) = (item("in_progress", ""), item("completed", &cue.arguments));
+        let at = |mut body: Value| {
+            merge(&mut body, &json!({"response_id": self.id, "output_index": place}));
+            body
+        };
+        let arguments = |key: &str| at(json!({"item_id": id, "call_id": call, key: cue.arguments}));
+        let mut finished = arguments("arguments");
+        merge(&mut finished, &json!({"name": cue.name}));
+        let mut events = vec![event(ids, "response.output_item.added", at(json!({ "item": begun })))];
+        events.extend(self.in_conversation(ids, "conversation.item.added", &begun));
+        events.push(event(ids, "response.function_call_arguments.delta", arguments("delta")));
+        events.push(event(ids, "response.function_call_arguments.done", finished));
+        events.push(event(ids, "response.output_item.done", at(json!({ "item": done }))));
+        events.extend(self.in_conversation(ids, "conversation.item.done", &done));
+        (done, events)
     }
 
     /// `response.done` alone.

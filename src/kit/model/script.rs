@@ -1,6 +1,7 @@
 //! What the scripted model does: how long it speaks, how fast, and what goes wrong.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// How one server behaves towards all its sessions.
@@ -42,31 +43,40 @@ impl Script {
         self
     }
 
-    /// The behaviour towards a session. The voice is known from the first `session.update` on.
-    pub fn behaviour(&self, model: &str, voice: Option<&str>) -> &Behaviour {
+    /// The behaviour towards a session. Upgrades are numbered from 1 on, refused ones too; the voice is known from the
+    /// first `session.update` on.
+    pub fn behaviour(&self, number: usize, model: &str, voice: Option<&str>) -> &Behaviour {
         let fits = |rule: &&Rule| {
             rule.model.as_deref().is_none_or(|wanted| wanted == model)
                 && rule.voice.as_deref().is_none_or(|wanted| Some(wanted) == voice)
+                && rule.upgrades.as_ref().is_none_or(|wanted| wanted.contains(&number))
         };
         self.rules.iter().find(fits).map_or(&self.otherwise, |rule| &rule.behaviour)
     }
 }
 
-/// A behaviour for the sessions of one model, one voice, or both.
-#[derive(Debug, Clone)]
+/// A behaviour for the sessions of one model, of one voice, or of some upgrades; or of several of these.
+#[derive(Debug, Clone, Default)]
 pub struct Rule {
     pub model: Option<String>,
     pub voice: Option<String>,
+    /// By their number.
+    pub upgrades: Option<RangeInclusive<usize>>,
     pub behaviour: Behaviour,
 }
 
 impl Rule {
     pub fn model(model: impl Into<String>, behaviour: Behaviour) -> Self {
-        Self { model: Some(model.into()), voice: None, behaviour }
+        Self { model: Some(model.into()), behaviour, ..Self::default() }
     }
 
     pub fn voice(voice: impl Into<String>, behaviour: Behaviour) -> Self {
-        Self { model: None, voice: Some(voice.into()), behaviour }
+        Self { voice: Some(voice.into()), behaviour, ..Self::default() }
+    }
+
+    /// For the first so many upgrades: what comes after them finds the server mended.
+    pub fn first(upgrades: usize, behaviour: Behaviour) -> Self {
+        Self { upgrades: Some(1..=upgrades), behaviour, ..Self::default() }
     }
 }
 
@@ -87,6 +97,9 @@ pub struct Behaviour {
     pub delta: Duration,
     /// Between two deltas. Shorter than `delta` is faster than real time; zero sends all at once.
     pub delta_gap: Duration,
+    /// What the caller's turns are written down as, one after the other; then, what [`CALLER_WORDS`] says.
+    pub transcripts: Vec<String>,
+    pub tool_calls: Vec<ToolCue>,
     pub fault: Fault,
 }
 
@@ -100,8 +113,29 @@ impl Default for Behaviour {
             first_audio: Duration::ZERO,
             delta: Duration::from_millis(100),
             delta_gap: Duration::from_millis(20),
+            transcripts: Vec::new(),
+            tool_calls: Vec::new(),
             fault: Fault::None,
         }
+    }
+}
+
+/// What a caller is written down as to have said where the script has no words for it.
+pub const CALLER_WORDS: &str = "words of the caller";
+
+/// A tool call in place of the answer to one of the caller's turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCue {
+    /// The turn's number, from 1 on. Cues of one turn are called together.
+    pub turn: usize,
+    pub name: String,
+    /// JSON, if all is well.
+    pub arguments: String,
+}
+
+impl ToolCue {
+    pub fn after(turn: usize, name: impl Into<String>, arguments: &serde_json::Value) -> Self {
+        Self { turn, name: name.into(), arguments: arguments.to_string() }
     }
 }
 
@@ -113,6 +147,8 @@ pub enum Fault {
     None,
     /// The upgrade is answered with this HTTP status and a JSON error.
     RefuseUpgrade(u16),
+    /// The upgrade is answered by 429, with a `Retry-After` of these seconds.
+    TooManyRequests { retry_after: u32 },
     /// The upgrade is never answered.
     HangUpgrade,
     /// The socket opens and not even `session.created` comes.
@@ -121,6 +157,10 @@ pub enum Fault {
     FailSession { code: String },
     /// `session.updated` comes, and nothing after it.
     SilentAfterUpdate,
+    /// Nothing comes any more once the caller has had this many turns, not even the answer to the last.
+    SilentAfterTurns(usize),
+    /// Nothing comes any more once this much audio of a response is sent.
+    SilentAfterAudio(Duration),
     /// Every response ends as `failed` with this code, without audio.
     FailResponses { code: String },
     /// A text frame that is no JSON follows `session.updated`; then all is well.

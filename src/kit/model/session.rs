@@ -50,6 +50,7 @@ enum Life {
 #[derive(Debug)]
 pub(super) struct Session {
     script: Arc<Script>,
+    number: usize,
     model: String,
     config: Config,
     conversation: Conversation,
@@ -61,6 +62,8 @@ pub(super) struct Session {
     /// Audio since the last commit or clear.
     buffered: Duration,
     committed: Duration,
+    /// The caller's turns so far.
+    turns: usize,
     response: Option<Response>,
     /// The voice is locked: audio has been sent.
     spoken: bool,
@@ -84,6 +87,7 @@ impl Session {
         let config = Config::new(&ids.next("sess"), model, expires_at);
         let mut session = Self {
             script,
+            number,
             model: model.to_owned(),
             config,
             conversation: Conversation::default(),
@@ -93,6 +97,7 @@ impl Session {
             speaking: None,
             buffered: Duration::ZERO,
             committed: Duration::ZERO,
+            turns: 0,
             response: None,
             spoken: false,
             update: None,
@@ -188,6 +193,10 @@ impl Session {
             "conversation.item.create" => {
                 let fresh = self.ids.next("item");
                 let (item, previous) = self.conversation.create(event, fresh)?;
+                if item.at("/type") == "function_call_output" {
+                    let (call, output) = (item.text("/call_id").to_owned(), item.text("/output").to_owned());
+                    self.note(Note::ToolAnswered { call, output });
+                }
                 let body = json!({"previous_item_id": previous, "item": item});
                 self.send("conversation.item.added", body.clone());
                 self.send("conversation.item.done", body);
@@ -203,7 +212,7 @@ impl Session {
             "conversation.item.truncate" => {
                 self.truncate(id, event.at("/audio_end_ms").as_u64().unwrap_or(0))?
             }
-            "response.create" => self.respond(event.at("/response"), now)?,
+            "response.create" => self.respond_to_client(event.at("/response"), now)?,
             "response.cancel" => self.cancel(event.at("/response_id").as_str())?,
             other => unreachable!("{other} is not in the schema"),
         }
@@ -242,7 +251,7 @@ impl Session {
     /// The behaviour towards this session: by its model, and by its voice once the client has named one.
     fn behaviour(&self) -> &Behaviour {
         let voice = self.config.voice();
-        self.script.behaviour(&self.model, self.asked_voice.then_some(voice.as_str()))
+        self.script.behaviour(self.number, &self.model, self.asked_voice.then_some(voice.as_str()))
     }
 
     fn end_of_life(&self) -> Option<Instant> {

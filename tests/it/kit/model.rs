@@ -66,8 +66,10 @@ impl Client {
 
 #[tokio::test]
 async fn an_upgrade_is_refused_by_path_query_and_key() {
+    let busy = Fault::TooManyRequests { retry_after: 7 };
     let script = Script { keys: vec!["right".into()], ..Script::default() }
-        .with(Rule::model("down", Behaviour { fault: Fault::RefuseUpgrade(503), ..Behaviour::default() }));
+        .with(Rule::model("down", Behaviour { fault: Fault::RefuseUpgrade(503), ..Behaviour::default() }))
+        .with(Rule::model("busy", Behaviour { fault: busy, ..Behaviour::default() }));
     let server = ModelServer::start(script).await.unwrap();
     assert_eq!(server.url(), format!("http://{}/v1", server.addr()));
     for (path, key, expected) in [
@@ -76,9 +78,14 @@ async fn an_upgrade_is_refused_by_path_query_and_key() {
         ("/v1/realtime?model=m", "Bearer wrong", 401),
         ("/v1/realtime?model=m", "right", 401),
         ("/v1/realtime?model=down", "Bearer right", 503),
+        ("/v1/realtime?model=busy", "Bearer right", 429),
     ] {
         match Client::connect(&server, path, &[("authorization", key)]).await {
-            Err(Error::Http(answer)) => assert_eq!(answer.status(), expected, "{path} {key}"),
+            Err(Error::Http(answer)) => {
+                assert_eq!(answer.status(), expected, "{path} {key}");
+                let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap());
+                assert_eq!(retry_after, (expected == 429).then_some("7"));
+            }
             Err(other) => panic!("{path} {key}: {other}"),
             Ok(_) => panic!("{path} {key}: let in"),
         }
@@ -187,4 +194,15 @@ async fn stopping_ends_every_session_and_a_hanging_upgrade() {
     assert!(client.frame().await.is_none_or(|frame| frame.is_err()));
     assert!(server.sessions()[0].closed.is_some());
     assert!(TcpStream::connect(server.addr()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_rule_for_the_first_upgrades_leaves_the_others_alone() {
+    let down = Behaviour { fault: Fault::RefuseUpgrade(503), ..Behaviour::default() };
+    let server = ModelServer::start(Script::default().with(Rule::first(2, down))).await.unwrap();
+    let headers = [("authorization", "Bearer k")];
+    for expected in [false, false, true, true] {
+        let client = Client::connect(&server, "/v1/realtime?model=m", &headers).await;
+        assert_eq!(client.is_ok(), expected);
+    }
 }

@@ -16,7 +16,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::*;
 
-fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
+pub fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
+    call_with(server, Opening { greeting, ..opening() })
+}
+
+pub fn call_with(server: &ModelServer, opening: Opening) -> ModelSession {
     let provider = Provider {
         name: "kit".into(),
         dialect: Dialect::OpenAiRealtime,
@@ -26,20 +30,23 @@ fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
         fallback: Vec::new(),
         transcription: Some("gpt-transcribe".into()),
     };
-    let opening = Opening {
+    dialer().open(&provider, opening)
+}
+
+pub fn opening() -> Opening {
+    Opening {
         model: "gpt-realtime-2.1".into(),
         voice: Some("cedar".into()),
         instructions: Some("You answer the phone.".into()),
         temperature: Some(0.7),
-        greeting,
+        greeting: Greeting::FromPrompt,
         language: None,
         max_output_tokens: 1024,
         turn_detection: TurnDetection::default(),
         interruptible: true,
         tools: Vec::new(),
         history: Vec::new(),
-    };
-    dialer().open(&provider, opening)
+    }
 }
 
 /// A call whose greeting does not end by itself, as it begins.
@@ -51,13 +58,13 @@ async fn greeted() -> (ModelServer, ModelSession) {
     (server, session)
 }
 
-async fn log(server: &ModelServer, found: impl Fn(&SessionLog) -> bool) -> SessionLog {
+pub async fn log(server: &ModelServer, found: impl Fn(&SessionLog) -> bool) -> SessionLog {
     let seen = |sessions: &[SessionLog]| sessions.first().filter(|log| found(log)).cloned();
     server.wait_for(seen, PATIENCE).await.expect("the server sees it in time")
 }
 
 /// Nothing that we sent was refused. It goes to a file of this test run, for `tests/peers/run events` to judge as well.
-fn assert_taken(log: &SessionLog) {
+pub fn assert_taken(log: &SessionLog) {
     static SENT: LazyLock<Mutex<File>> = LazyLock::new(|| {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client-events.jsonl");
         Mutex::new(File::create(path).unwrap())
@@ -68,7 +75,7 @@ fn assert_taken(log: &SessionLog) {
 }
 
 /// Speaks to the model in real time, 20 ms by 20 ms, until it is dropped: a tone until told to be quiet.
-fn speak(commands: mpsc::Sender<ModelCommand>, quiet: Arc<AtomicBool>) -> JoinSet<()> {
+pub fn speak(commands: mpsc::Sender<ModelCommand>, quiet: Arc<AtomicBool>) -> JoinSet<()> {
     let mut task = JoinSet::new();
     task.spawn(async move {
         let (mut due, mut sample) = (Instant::now(), 0);
@@ -87,7 +94,7 @@ fn speak(commands: mpsc::Sender<ModelCommand>, quiet: Arc<AtomicBool>) -> JoinSe
 }
 
 /// Everything that is said of the next item, until its response is over.
-async fn response(session: &mut ModelSession) -> (Pcm, ResponseOutcome) {
+pub async fn response(session: &mut ModelSession) -> (Pcm, ResponseOutcome) {
     let mut said = Pcm::new();
     loop {
         match next(session).await {
@@ -183,6 +190,7 @@ async fn our_own_stop_cancels_the_response_and_an_item_of_which_nothing_was_hear
 async fn every_fault_of_the_script_ends_the_session_with_its_reason() {
     let table = [
         (Fault::RefuseUpgrade(401), refused("http-401")),
+        (Fault::TooManyRequests { retry_after: 7 }, busy("http-429", Some(7))),
         (Fault::FailSession { code: "invalid_api_key".into() }, refused("invalid_api_key")),
         (Fault::FailSession { code: "invalid_value".into() }, refused("invalid_value")),
         (Fault::FailResponses { code: "insufficient_quota".into() }, refused("insufficient_quota")),

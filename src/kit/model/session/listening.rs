@@ -7,10 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Session, ms};
+use super::{Life, Session, ms};
 use crate::kit::json::At as _;
 use crate::kit::model::log::Note;
 use crate::kit::model::response::Ending;
+use crate::kit::model::script::{CALLER_WORDS, Fault};
 use crate::kit::model::vad::Heard;
 use crate::kit::model::wire::Refusal;
 
@@ -65,8 +66,8 @@ impl Session {
                 self.note(Note::SpeechStopped { tone_hz, voiced });
                 self.commit(&item);
                 if turns.create_response {
-                    // A response that was not interrupted answers this turn too: the service allows one at a time.
-                    let _ = self.respond(&Value::Null, now);
+                    // The service has one response at a time: a turn that it speaks over, it does not answer.
+                    let _ = self.answer_turn(now);
                 }
             }
         }
@@ -85,6 +86,10 @@ impl Session {
 
     /// Makes an item of the caller's audio.
     fn commit(&mut self, item: &str) {
+        self.turns += 1;
+        if matches!(self.behaviour().fault, Fault::SilentAfterTurns(turns) if self.turns >= turns) {
+            self.life = Life::Silent;
+        }
         let length = std::mem::take(&mut self.buffered);
         self.committed += length;
         let previous = self.conversation.last_id().map(str::to_owned);
@@ -100,7 +105,8 @@ impl Session {
         self.send("conversation.item.done", body);
         if self.config.transcribes() {
             let kind = "conversation.item.input_audio_transcription";
-            let words = "words of the caller";
+            let scripted = self.behaviour().transcripts.get(self.turns - 1).cloned();
+            let words = scripted.unwrap_or_else(|| CALLER_WORDS.to_owned());
             let delta = json!({"item_id": item, "content_index": 0, "delta": words});
             self.send(&format!("{kind}.delta"), delta);
             let usage = json!({"type": "duration", "seconds": length.as_secs_f64()});

@@ -8,14 +8,39 @@ use tokio::time::Instant;
 use super::{Life, Session, ms};
 use crate::kit::json::At as _;
 use crate::kit::model::config::{check_modalities, codec, voice_name};
-use crate::kit::model::log::{Note, ResponseLog};
+use crate::kit::model::log::{Note, ResponseLog, ToolCallLog};
 use crate::kit::model::response::{Ending, Plan, Response};
-use crate::kit::model::script::Fault;
+use crate::kit::model::script::{Fault, ToolCue};
 use crate::kit::model::session::Out;
 use crate::kit::model::wire::Refusal;
 
 impl Session {
-    pub(super) fn respond(&mut self, asked: &Value, now: Instant) -> Result<(), Refusal> {
+    /// Stricter than the service: a client that asks for an answer while the model waits for results has lost count. It
+    /// may have words said meanwhile.
+    pub(super) fn respond_to_client(&mut self, asked: &Value, now: Instant) -> Result<(), Refusal> {
+        if asked.at("/instructions").is_null() && self.conversation.has_open_calls() {
+            let message = "Tool calls have no output yet.";
+            return Err(Refusal::whole("tool_results_missing", message));
+        }
+        let response = self.begin_response(asked, now)?;
+        self.speak_response(response);
+        Ok(())
+    }
+
+    /// The answer to the caller's last turn: tool calls where the script has a cue for it, else speech.
+    pub(super) fn answer_turn(&mut self, now: Instant) -> Result<(), Refusal> {
+        let cues = self.behaviour().tool_calls.iter().filter(|cue| cue.turn == self.turns);
+        let cues: Vec<ToolCue> = cues.cloned().collect();
+        let response = self.begin_response(&Value::Null, now)?;
+        if cues.is_empty() {
+            self.speak_response(response)
+        } else {
+            self.call_tools(&response, &cues, now)
+        }
+        Ok(())
+    }
+
+    fn begin_response(&mut self, asked: &Value, now: Instant) -> Result<Response, Refusal> {
         if self.response.is_some() {
             let message = "Conversation already has an active response in progress.";
             return Err(Refusal::whole("conversation_already_has_active_response", message));
@@ -26,12 +51,32 @@ impl Session {
         self.note(Note::ResponseCreated(Box::new(log_of(&response, now))));
         let created = response.created(&mut self.ids);
         created.into_iter().for_each(|event| self.push(event));
+        Ok(response)
+    }
+
+    fn call_tools(&mut self, response: &Response, cues: &[ToolCue], now: Instant) {
+        let mut output = Vec::new();
+        for (place, cue) in cues.iter().enumerate() {
+            let call = self.ids.next("call");
+            let (item, events) = response.tool_call(&mut self.ids, place, &call, cue);
+            events.into_iter().for_each(|event| self.push(event));
+            self.conversation.push(item.clone(), None);
+            output.push(item);
+            let log = ToolCallLog { at: now, call, name: cue.name.clone(), output: None };
+            self.note(Note::ToolCalled(log));
+        }
+        let ended = response.ended(&mut self.ids, &Ending::Completed, &Value::from(output));
+        self.push(ended);
+        self.note_done(response, &Ending::Completed);
+    }
+
+    fn speak_response(&mut self, response: Response) {
         if let Fault::FailResponses { code } = self.behaviour().fault.clone() {
             let ending = Ending::Failed(code);
             let ended = response.ended(&mut self.ids, &ending, &json!([]));
             self.push(ended);
             self.note_done(&response, &ending);
-            return Ok(());
+            return;
         }
         let opened = response.opened(&mut self.ids);
         opened.into_iter().for_each(|event| self.push(event));
@@ -40,7 +85,6 @@ impl Session {
             self.conversation.push(response.begun_item(), audio);
         }
         self.response = Some(response);
-        Ok(())
     }
 
     fn plan(&self, asked: &Value) -> Result<Plan, Refusal> {
@@ -91,9 +135,13 @@ impl Session {
             self.note(Note::ResponseAudio { sent: response.sent });
         }
         self.conversation.spoken(&response.item, None, response.sent);
-        if matches!(self.behaviour().fault, Fault::DropAfterAudio(most) if response.sent >= most) {
-            self.life = Life::Over;
-            self.out.push(Out::Drop);
+        match self.behaviour().fault {
+            Fault::DropAfterAudio(most) if response.sent >= most => {
+                self.life = Life::Over;
+                self.out.push(Out::Drop);
+            }
+            Fault::SilentAfterAudio(most) if response.sent >= most => self.life = Life::Silent,
+            _ => {}
         }
         self.response = Some(response);
     }

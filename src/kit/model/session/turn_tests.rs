@@ -2,6 +2,7 @@
 
 use super::bench::*;
 use super::*;
+use crate::kit::model::script::ToolCue;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -181,4 +182,86 @@ fn a_frame_that_is_no_json_is_refused_and_the_session_goes_on() {
     assert_eq!(bench.events()[0]["error"]["code"], "invalid_event");
     assert_eq!(bench.send(json!([]))[0]["error"]["code"], "invalid_type");
     assert_eq!(kinds(&bench.send(json!({"type": "response.create"})))[0], "response.created");
+}
+
+/// A turn of the caller.
+fn turn(bench: &mut Bench) -> Vec<Value> {
+    let mut events = bench.speak_ms(970.0, 300);
+    events.extend(bench.silence_ms(600));
+    events
+}
+
+#[test]
+fn a_tool_is_called_on_its_cue_and_the_model_goes_on_after_every_result() {
+    let cue = |name: &str| ToolCue::after(2, name, &json!({"to": "billing"}));
+    let tool_calls = vec![cue("transfer_call"), cue("hang_up")];
+    let mut bench = Bench::configured_with(Behaviour { tool_calls, ..Behaviour::default() }, json!({}));
+    assert!(of(&turn(&mut bench), "response.function_call_arguments.done").is_empty());
+    bench.pass(SECOND * 5);
+    let events = turn(&mut bench);
+    let arguments = of(&events, "response.function_call_arguments.done");
+    assert_eq!(
+        (&arguments[0]["name"], &arguments[0]["arguments"]),
+        (&json!("transfer_call"), &json!(r#"{"to":"billing"}"#))
+    );
+    let items = of(&events, "response.output_item.done");
+    assert_eq!(
+        (&items[1]["item"]["name"], &items[1]["item"]["type"]),
+        (&json!("hang_up"), &json!("function_call"))
+    );
+    assert_eq!(of(&events, "response.done")[0]["response"]["output"].as_array().unwrap().len(), 2);
+    let create = json!({"type": "response.create"});
+    for item in items {
+        assert_eq!(bench.send(&create)[0]["error"]["code"], "tool_results_missing");
+        let output =
+            json!({"type": "function_call_output", "call_id": item["item"]["call_id"], "output": "{}"});
+        let answer = bench.send(json!({"type": "conversation.item.create", "item": output}));
+        assert_eq!(answer[0]["type"], "conversation.item.added");
+    }
+    let mut spoken = bench.send(create);
+    spoken.extend(bench.pass(SECOND));
+    assert_eq!(audio_of(&spoken, Codec::Pcm24k).len(), 36_000);
+
+    let stray = json!({"type": "function_call_output", "call_id": "call_9", "output": "{}"});
+    let stray = bench.send(json!({"type": "conversation.item.create", "item": stray}));
+    assert_eq!(stray[0]["error"]["code"], "invalid_tool_call_id");
+}
+
+#[test]
+fn words_may_be_asked_for_while_a_tool_call_waits() {
+    let tool_calls = vec![ToolCue::after(1, "hang_up", &json!({}))];
+    let mut bench = Bench::configured_with(Behaviour { tool_calls, ..Behaviour::default() }, json!({}));
+    turn(&mut bench);
+    let say = json!({"type": "response.create", "response": {"instructions": "Say: one moment."}});
+    assert_eq!(kinds(&bench.send(say))[0], "response.created");
+}
+
+#[test]
+fn turns_are_written_down_in_the_scripts_words_while_it_has_any() {
+    let transcripts = vec!["book me in".to_owned()];
+    let transcription = json!({"audio": {"input": {"transcription": {"model": "gpt-transcribe"}}}});
+    let mut bench = Bench::configured_with(Behaviour { transcripts, ..Behaviour::default() }, transcription);
+    let kind = "conversation.item.input_audio_transcription.completed";
+    for words in ["book me in", "words of the caller"] {
+        assert_eq!(of(&turn(&mut bench), kind)[0]["transcript"], words);
+        bench.pass(SECOND * 5);
+    }
+}
+
+#[test]
+fn a_silence_by_script_begins_with_a_turn_or_in_the_middle_of_speech() {
+    let fault = |fault| Behaviour { fault, ..Behaviour::default() };
+    let mut bench = Bench::configured_with(fault(Fault::SilentAfterTurns(2)), json!({}));
+    assert!(!of(&turn(&mut bench), "response.created").is_empty());
+    bench.pass(SECOND * 5);
+    let events = turn(&mut bench);
+    assert_eq!(kinds(&events).last(), Some(&"input_audio_buffer.speech_stopped"));
+    assert!(bench.pass(SECOND * 60).is_empty() && turn(&mut bench).is_empty());
+
+    let heard = Duration::from_millis(300);
+    let mut bench = Bench::configured_with(fault(Fault::SilentAfterAudio(heard)), json!({}));
+    let mut events = bench.send(json!({"type": "response.create"}));
+    events.extend(bench.pass(SECOND * 60));
+    assert_eq!(audio_of(&events, Codec::Pcm24k).len(), 7_200);
+    assert!(of(&events, "response.done").is_empty());
 }
