@@ -42,13 +42,17 @@ pub struct Provider {
 pub enum Dialect {
     /// OpenAI Realtime, generally available shape.
     OpenAiRealtime,
+    /// The shape before it, which other servers speak: flat, and with a temperature.
+    OpenAiRealtimeBeta,
 }
 
 impl Dialect {
     pub const fn capabilities(self) -> Capabilities {
-        match self {
-            Self::OpenAiRealtime => openai::OpenAi::CAPABILITIES,
-        }
+        let temperature = match self {
+            Self::OpenAiRealtime => false,
+            Self::OpenAiRealtimeBeta => true,
+        };
+        Capabilities { truncate: true, paced_output: false, temperature }
     }
 }
 

@@ -79,8 +79,15 @@ pub(super) fn read_providers(
         let dialect = layers.table.map_or(Some(Dialect::OpenAiRealtime), read_dialect);
         let api_key = layers.secret(OPENAI_KEY, "the model server's API key");
         let models = read_models(layers.table);
-        let transcription = read_transcription(layers.table);
-        let url = url.map(|url| url.or_else(|| Url::parse(DEFAULT_PROVIDER).ok()));
+        let transcription = read_transcription(layers.table, dialect);
+        let url = match (url, dialect) {
+            (Ok(None), Some(Dialect::OpenAiRealtimeBeta)) => {
+                // OpenAI itself speaks it no more.
+                layers.report_missing(OPENAI_URL, PROVIDER_ACCEPTED, PROVIDER_ACCEPTED);
+                Ok(None)
+            }
+            (url, _) => url.map(|url| url.or_else(|| Url::parse(DEFAULT_PROVIDER).ok())),
+        };
         let (model, fallback) = models?;
         Some(Provider {
             name: name?,
@@ -112,9 +119,11 @@ fn read_models(table: Option<&Table<'_>>) -> Option<(String, Vec<String>)> {
 }
 
 /// `Some(None)` where callers are not to be written down.
-fn read_transcription(table: Option<&Table<'_>>) -> Option<Option<String>> {
+fn read_transcription(table: Option<&Table<'_>>, dialect: Option<Dialect>) -> Option<Option<String>> {
     let Some(value) = table.and_then(|table| table.get("transcription")) else {
-        return Some(Some(DEFAULT_TRANSCRIPTION.to_owned()));
+        // Which models the servers of the older dialect have, only their operators know.
+        let known = dialect != Some(Dialect::OpenAiRealtimeBeta);
+        return Some(known.then(|| DEFAULT_TRANSCRIPTION.to_owned()));
     };
     value.parsed("the name of a model, or \"\" for none", |text| Some(filled(text)))
 }
@@ -195,12 +204,14 @@ fn read_orphans(table: &Table<'_>) -> Option<Orphans> {
 }
 
 fn read_dialect(table: &Table<'_>) -> Option<Dialect> {
-    const SUPPORTED: &str = "openai-realtime";
+    const GA: &str = "openai-realtime";
+    const BETA: &str = "openai-realtime-beta";
     let Some(value) = table.get("dialect") else { return Some(Dialect::OpenAiRealtime) };
-    match value.choice([SUPPORTED, "openai-realtime-beta", "openai-live", "gemini-live"])? {
-        SUPPORTED => Some(Dialect::OpenAiRealtime),
+    match value.choice([GA, BETA, "openai-live", "gemini-live"])? {
+        GA => Some(Dialect::OpenAiRealtime),
+        BETA => Some(Dialect::OpenAiRealtimeBeta),
         other => {
-            value.report(format!("dialect: {other} is not yet supported; accepted: {SUPPORTED}"));
+            value.report(format!("dialect: {other} is not yet supported; accepted: {GA}, {BETA}"));
             None
         }
     }

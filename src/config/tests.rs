@@ -306,7 +306,7 @@ fn the_errors_of_file_and_variables_come_together() {
         "dialplane.toml:13:8: name: found the name of another trunk; accepted: a name of its own for each".into(),
         "dialplane.toml:14:16: ids: found \"ST_b\" again; accepted: each id once, in one [[trunk]]".into(),
         format!("dialplane.toml:15:1: found no api_key in [[provider]]; accepted: {reference}"),
-        "dialplane.toml:17:11: dialect: gemini-live is not yet supported; accepted: openai-realtime".into(),
+        "dialplane.toml:17:11: dialect: gemini-live is not yet supported; accepted: openai-realtime, openai-realtime-beta".into(),
         "dialplane.toml:18:12: fallback: found text; accepted: an array of names of models".into(),
         "dialplane.toml:19:1: found no name in [[provider]]; accepted: text".into(),
         format!("dialplane.toml:19:1: found no api_key in [[provider]]; accepted: {reference}"),

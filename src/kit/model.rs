@@ -1,4 +1,5 @@
-//! A scripted realtime model: OpenAI Realtime (generally available shape) over WebSocket, without a model.
+//! A scripted realtime model: OpenAI Realtime over WebSocket, without a model, in the generally available shape or in the
+//! flat one before it.
 //!
 //! It is strict where the service is strict, and answers in a tone by voice ([`super::tone::tone_of`]), faster than
 //! real time. It hears the caller with a voice detection of its own, on the clock of the audio it is sent, and
@@ -7,6 +8,7 @@
 //! What the service has and this has not: idle timeout, semantic turns (they are cut like `server_vad`), several
 //! responses at once.
 
+mod beta;
 mod config;
 mod connection;
 mod conversation;
@@ -36,7 +38,7 @@ use tokio::time::Instant;
 
 use self::connection::Upgraded;
 use self::log::SessionLog;
-use self::script::{Fault, Script};
+use self::script::{Dialect, Fault, Script};
 use self::session::Session;
 use super::journal::{Journal, TimedOut};
 use super::serving::{Serving, Stopping, headers_of};
@@ -52,6 +54,7 @@ const MAX_MESSAGE: usize = 21 * 1024 * 1024;
 pub struct ModelServer {
     serving: Serving,
     base: String,
+    dialect: Dialect,
     journal: Arc<Journal<SessionLog>>,
 }
 
@@ -66,7 +69,7 @@ struct Shared {
 impl ModelServer {
     /// Listens from now on.
     pub async fn start(script: Script) -> io::Result<Self> {
-        let (addr, base) = (script.addr, script.base.clone());
+        let (addr, base, dialect) = (script.addr, script.base.clone(), script.dialect);
         let journal = Arc::new(Journal::new());
         let path = format!("{base}/realtime");
         let shared = |stopping| Shared {
@@ -79,7 +82,7 @@ impl ModelServer {
             Router::new().route(&path, get(upgrade)).with_state(shared(stopping))
         })
         .await?;
-        Ok(Self { serving, base, journal })
+        Ok(Self { serving, base, dialect, journal })
     }
 
     pub const fn addr(&self) -> SocketAddr {
@@ -89,6 +92,10 @@ impl ModelServer {
     /// The base address as OpenAI's own clients read it: `http://127.0.0.1:PORT/v1`.
     pub fn url(&self) -> String {
         format!("http://{}{}", self.addr(), self.base)
+    }
+
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// What was seen so far, a session an entry, in the order of their upgrades. Refused upgrades leave none.
@@ -155,12 +162,15 @@ async fn serve(
 ) {
     let now = Instant::now();
     let expires_at = Timestamp::now().as_second() + MAX_AGE_SECONDS;
-    let beta = headers.contains_key("openai-beta");
+    let beta = headers.get("openai-beta").is_some_and(|value| value == "realtime=v1");
+    let dialect = shared.script.dialect;
     let place = shared.journal.add(SessionLog::new(String::new(), model.clone(), headers, query, now));
     let mut session = Session::open(Arc::clone(&shared.script), number, &model, expires_at, now);
     shared.journal.change(place, |log| session.id().clone_into(&mut log.id));
-    if beta {
-        session.refuse_beta();
+    match (dialect, beta) {
+        (Dialect::Ga, true) => session.refuse_shape("beta_api_shape_disabled"),
+        (Dialect::Beta, false) => session.refuse_shape("missing_beta_header"),
+        (Dialect::Ga, false) | (Dialect::Beta, true) => {}
     }
     let upgraded = Upgraded { socket, session, journal: Arc::clone(&shared.journal), place };
     let stop = shared.stopping.stop.clone();

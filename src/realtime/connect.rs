@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use url::Url;
 
-use crate::realtime::{Closed, Provider};
+use crate::realtime::{Closed, Dialect, Provider};
 use crate::tls::Tls;
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -108,6 +108,13 @@ fn request(provider: &Provider, model: &str) -> Result<Request, Closed> {
         .map_err(|_| unusable("unusable-key"))?;
     bearer.set_sensitive(true);
     request.headers_mut().insert(AUTHORIZATION, bearer);
+    match provider.dialect {
+        // With the header of the older shape the server would refuse.
+        Dialect::OpenAiRealtime => {}
+        Dialect::OpenAiRealtimeBeta => {
+            request.headers_mut().insert("openai-beta", HeaderValue::from_static("realtime=v1"));
+        }
+    }
     Ok(request)
 }
 

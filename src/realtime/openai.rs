@@ -1,4 +1,5 @@
-//! OpenAI Realtime, the generally available shape: our commands and events to and from its own.
+//! OpenAI Realtime, in the generally available shape and in the flat one before it: our commands and events to and from
+//! its own.
 //!
 //! A pure core: text frames in, [`Reaction`]s out; no socket, no clock. The server speaks first
 //! (`session.created`), we configure it (`session.update`), and with its consent (`session.updated`) the call
@@ -9,8 +10,7 @@ use std::collections::VecDeque;
 
 use crate::pii::Redacted;
 use crate::realtime::{
-    Capabilities, Closed, ModelCommand, ModelEvent, Opening, Provider, ResponseId, ResponseOutcome,
-    ToolCallId,
+    Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider, ResponseId, ResponseOutcome, ToolCallId,
 };
 use crate::tenant::Greeting;
 
@@ -22,7 +22,7 @@ mod wire;
 use errands::{Called, Errands};
 use speech::Speech;
 use turns::{Begun, Request, Step, Turns};
-use wire::client::{self, Luxuries};
+use wire::client::{self, Luxuries, Shape};
 use wire::{ServerError, ServerEvent, Unreadable};
 
 /// The code of the [`ModelEvent::Warning`] when the server does not know the voice: its own is heard instead.
@@ -44,6 +44,7 @@ const MAX_TRANSCRIBED: usize = 16;
 /// One session in this dialect.
 #[derive(Debug)]
 pub struct OpenAi {
+    shape: Shape,
     opening: Opening,
     transcription: Option<String>,
     stage: Stage,
@@ -87,11 +88,12 @@ pub struct Reaction {
 }
 
 impl OpenAi {
-    pub const CAPABILITIES: Capabilities =
-        Capabilities { truncate: true, paced_output: false, temperature: false };
-
     pub fn new(provider: &Provider, opening: Opening) -> Self {
         Self {
+            shape: match provider.dialect {
+                Dialect::OpenAiRealtime => Shape::Ga,
+                Dialect::OpenAiRealtimeBeta => Shape::Flat,
+            },
             transcription: provider.transcription.clone(),
             stage: Stage::Connected,
             interruption: if opening.interruptible { Interruption::On } else { Interruption::Off },
@@ -149,7 +151,7 @@ impl OpenAi {
             ModelCommand::LetInterrupt => {
                 if self.interruption == Interruption::Off {
                     self.interruption = Interruption::Asked;
-                    send.push(client::let_interrupt(LET_INTERRUPT, self.opening.turn_detection));
+                    send.push(client::let_interrupt(self.shape, LET_INTERRUPT, self.opening.turn_detection));
                 }
             }
             ModelCommand::Say(words) => self.turns.say(Request::Say(words.clone())),
@@ -244,7 +246,7 @@ impl OpenAi {
             voice: self.opening.voice.as_deref().filter(|_| voice),
             transcription: self.transcription.as_deref().filter(|_| transcription),
         };
-        client::session_update(setup(voice, transcription), &self.opening, with)
+        client::session_update(self.shape, setup(voice, transcription), &self.opening, with)
     }
 
     /// The server has taken our configuration, or a change of it.
@@ -252,7 +254,7 @@ impl OpenAi {
         if let Stage::Configuring { .. } = self.stage {
             self.stage = Stage::Configured;
             reaction.events.push(ModelEvent::Configured);
-            reaction.send.extend(self.opening.history.iter().map(client::said));
+            reaction.send.extend(self.opening.history.iter().map(|said| client::said(self.shape, said)));
             match &self.opening.greeting {
                 Greeting::Say(words) => self.turns.say(Request::Greet(words.clone())),
                 Greeting::FromPrompt => self.turns.owe_answer(),

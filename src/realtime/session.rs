@@ -50,7 +50,7 @@ async fn run(
     match connected {
         Ok(socket) => {
             let dialect = match provider.dialect {
-                Dialect::OpenAiRealtime => OpenAi::new(&provider, opening),
+                Dialect::OpenAiRealtime | Dialect::OpenAiRealtimeBeta => OpenAi::new(&provider, opening),
             };
             Pump::new(socket, dialer.timing, dialect, commands, events).run().await;
         }

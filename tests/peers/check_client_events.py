@@ -4,6 +4,7 @@ Those types take unknown keys and unchecked values when they are built by the pa
 rebuilt here with unknown keys forbidden.
 
     check_client_events.py FILE...            fails if an event is wrong
+    check_client_events.py --beta FILE...     the same with the types of the flat shape
     check_client_events.py --wrong FILE...    fails if an event is not: the check of this check
 """
 
@@ -14,7 +15,8 @@ from collections import Counter
 
 import pydantic
 from openai._models import BaseModel as OpenAIModel
-from openai.types.realtime import RealtimeClientEvent
+from openai.types import realtime
+from openai.types.beta import realtime as beta
 
 _strict: dict[type, type] = {}
 
@@ -44,8 +46,8 @@ def strict_model(model: type[OpenAIModel]) -> type[pydantic.BaseModel]:
     return _strict[model]
 
 
-def event_types() -> dict[str, pydantic.TypeAdapter]:
-    union = typing.get_args(RealtimeClientEvent)[0]
+def event_types(client_event: typing.Any) -> dict[str, pydantic.TypeAdapter]:
+    union = typing.get_args(client_event)[0]
     models = typing.get_args(union)
     kind = lambda model: typing.get_args(model.model_fields["type"].annotation)[0]
     return {kind(model): pydantic.TypeAdapter(strict_model(model)) for model in models}
@@ -64,10 +66,11 @@ def problem(adapters: dict[str, pydantic.TypeAdapter], event: dict) -> str | Non
 
 def main(args: list[str]) -> int:
     expect_wrong = args[:1] == ["--wrong"]
-    adapters = event_types()
+    flat = args[:1] == ["--beta"]
+    adapters = event_types(beta.RealtimeClientEvent if flat else realtime.RealtimeClientEvent)
     seen: Counter[str] = Counter()
     failures = 0
-    for path in args[expect_wrong:]:
+    for path in args[expect_wrong or flat :]:
         with open(path, encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 event = json.loads(line)

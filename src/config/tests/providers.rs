@@ -44,7 +44,20 @@ fn a_variable_is_of_no_provider_where_there_are_several() {
 #[test]
 fn a_dialect_that_is_not_spoken_yet_is_refused() {
     let file = "[[provider]]\nname = 'p'\ndialect = 'gemini-live'\n";
-    let expected =
-        "dialplane.toml:3:11: dialect: gemini-live is not yet supported; accepted: openai-realtime";
+    let expected = "dialplane.toml:3:11: dialect: gemini-live is not yet supported; accepted: openai-realtime, openai-realtime-beta";
     assert_eq!(read(Some(file), &with(&[])).expect_err("an error"), [expected]);
+}
+
+#[test]
+fn a_server_of_the_older_dialect_has_an_address_of_its_own_and_transcribes_by_what_it_is_told() {
+    let file = "[[provider]]\nname = 'p'\ndialect = 'openai-realtime-beta'\n";
+    let accepted = "an http or https address, such as https://api.openai.com/v1";
+    let missing = format!(
+        "dialplane.toml:1:1: found no url in [[provider]]; accepted: {accepted}, or the variable OPENAI_BASE_URL"
+    );
+    assert_eq!(read(Some(file), &with(&[])).expect_err("an error"), [missing]);
+    let settings =
+        read(Some(&format!("{file}url = 'http://own.example/v1'\n")), &with(&[])).expect("settings");
+    let provider = settings.providers.first().expect("a provider");
+    assert_eq!((provider.dialect, provider.transcription.as_deref()), (Dialect::OpenAiRealtimeBeta, None));
 }

@@ -2,6 +2,8 @@
 //!
 //! Source: `RealtimeClientEvent` and the types below it in openai-python 3.54.0, and the service's own refusals.
 
+pub(super) mod beta;
+
 use crate::kit::shape::{Field, Shape, optional, required};
 
 /// Every client event, told apart by `type`.
@@ -12,27 +14,24 @@ pub(super) const CLIENT_EVENT: Shape = Shape::Tagged(
         ("input_audio_buffer.append", &[EVENT_ID, required("audio", Shape::Text)]),
         ("input_audio_buffer.commit", &[EVENT_ID]),
         ("input_audio_buffer.clear", &[EVENT_ID]),
-        (
-            "conversation.item.create",
-            &[EVENT_ID, required("item", ITEM), optional("previous_item_id", Shape::Nullable(&Shape::Text))],
-        ),
+        ("conversation.item.create", &[EVENT_ID, required("item", ITEM), PREVIOUS_ITEM]),
         ("conversation.item.retrieve", &[EVENT_ID, required("item_id", Shape::Text)]),
         ("conversation.item.delete", &[EVENT_ID, required("item_id", Shape::Text)]),
-        (
-            "conversation.item.truncate",
-            &[
-                EVENT_ID,
-                required("item_id", Shape::Text),
-                required("content_index", Shape::Exactly(0)),
-                required("audio_end_ms", Shape::Whole(0, i64::MAX)),
-            ],
-        ),
+        ("conversation.item.truncate", TRUNCATE),
         ("response.create", &[EVENT_ID, optional("response", Shape::Nullable(&RESPONSE))]),
         ("response.cancel", &[EVENT_ID, optional("response_id", Shape::Nullable(&Shape::Text))]),
     ],
 );
 
 const EVENT_ID: Field = optional("event_id", Shape::Short(512));
+const PREVIOUS_ITEM: Field = optional("previous_item_id", Shape::Nullable(&Shape::Text));
+
+const TRUNCATE: &[Field] = &[
+    EVENT_ID,
+    required("item_id", Shape::Text),
+    required("content_index", Shape::Exactly(0)),
+    required("audio_end_ms", Shape::Whole(0, i64::MAX)),
+];
 
 /// `temperature` is missing on purpose: it ended with the beta, and the service refuses the whole update.
 const SESSION: Shape = Shape::Tagged(
@@ -224,29 +223,22 @@ const ITEM: Shape = Shape::Tagged(
                 required("content", Shape::List(&CONTENT)),
             ],
         ),
-        (
-            "function_call",
-            &[
-                ITEM_ID,
-                OBJECT,
-                STATUS,
-                optional("call_id", Shape::Short(32)),
-                required("name", Shape::Text),
-                required("arguments", Shape::Text),
-            ],
-        ),
-        (
-            "function_call_output",
-            &[
-                ITEM_ID,
-                OBJECT,
-                STATUS,
-                required("call_id", Shape::Short(32)),
-                required("output", Shape::Text),
-            ],
-        ),
+        ("function_call", FUNCTION_CALL),
+        ("function_call_output", FUNCTION_CALL_OUTPUT),
     ],
 );
+
+const FUNCTION_CALL: &[Field] = &[
+    ITEM_ID,
+    OBJECT,
+    STATUS,
+    optional("call_id", Shape::Short(32)),
+    required("name", Shape::Text),
+    required("arguments", Shape::Text),
+];
+
+const FUNCTION_CALL_OUTPUT: &[Field] =
+    &[ITEM_ID, OBJECT, STATUS, required("call_id", Shape::Short(32)), required("output", Shape::Text)];
 
 /// Which part goes with which role is [`super::conversation`]'s to check. Assistant audio can't be created.
 const CONTENT: Shape = Shape::Tagged(

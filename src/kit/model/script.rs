@@ -11,6 +11,7 @@ pub struct Script {
     pub addr: SocketAddr,
     /// The path before `/realtime`.
     pub base: String,
+    pub dialect: Dialect,
     /// The bearer keys that are let in. Empty: any key that is not.
     pub keys: Vec<String>,
     /// Tried in order, the first that fits serves; the last resort is `otherwise`.
@@ -18,11 +19,20 @@ pub struct Script {
     pub otherwise: Behaviour,
 }
 
+/// The shape of the wire. The log has sessions in the generally available one whatever is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Ga,
+    /// The flat shape before it, by the header `OpenAI-Beta: realtime=v1`.
+    Beta,
+}
+
 impl Default for Script {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             base: "/v1".to_owned(),
+            dialect: Dialect::Ga,
             keys: Vec::new(),
             rules: Vec::new(),
             otherwise: Behaviour::default(),

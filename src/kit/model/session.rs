@@ -19,7 +19,6 @@ use super::config::Config;
 use super::conversation::Conversation;
 use super::log::Note;
 use super::response::Response;
-use super::schema::CLIENT_EVENT;
 use super::script::{Behaviour, Fault, Script};
 use super::vad::Vad;
 use super::wire::{Ids, Refusal, event};
@@ -156,7 +155,10 @@ impl Session {
         if self.life == Life::Over {
             return;
         }
-        let taken = CLIENT_EVENT.check(event).map_err(Refusal::from).and_then(|()| self.obey(event, now));
+        let dialect = self.script.dialect;
+        let taken = dialect.client_event().check(event).map_err(Refusal::from);
+        let placed = |refusal: Refusal| refusal.placed(|path| dialect.place(path));
+        let taken = taken.and_then(|()| self.obey(&dialect.read(event), now).map_err(placed));
         if let Err(refusal) = taken {
             self.refuse(event, &refusal);
         }
@@ -170,11 +172,11 @@ impl Session {
         self.refuse(&Value::Null, &refusal);
     }
 
-    /// The header of the wire shape that ended with the beta.
-    pub(super) fn refuse_beta(&mut self) {
-        let message = "The beta shape of this API is no longer supported: leave out the OpenAI-Beta header.";
+    /// The client's header asks for the shape of the wire that is not spoken here.
+    pub(super) fn refuse_shape(&mut self, code: &str) {
+        let message = "This shape of the API is not supported here: mind the OpenAI-Beta header.";
         self.out.clear();
-        self.refuse(&Value::Null, &Refusal::whole("beta_api_shape_disabled", message));
+        self.refuse(&Value::Null, &Refusal::whole(code, message));
         self.close(4000);
     }
 
@@ -296,7 +298,7 @@ impl Session {
 
     fn push(&mut self, event: Value) {
         if self.life != Life::Silent {
-            self.out.push(Out::Event(event));
+            self.out.extend(self.script.dialect.write(event).map(Out::Event));
         }
     }
 

@@ -22,6 +22,11 @@ impl Refusal {
         Self { code: code.to_owned(), param: None, message: message.into() }
     }
 
+    /// The same at a place that is named otherwise.
+    pub(super) fn placed(self, name: impl FnOnce(String) -> String) -> Self {
+        Self { param: self.param.map(name), ..self }
+    }
+
     /// The `error` object. `event_id` is the client's, or null.
     pub(super) fn error(&self, event_id: Option<&str>) -> Value {
         json!({

@@ -13,6 +13,7 @@ use crate::tenant::{Greeting, TurnDetection};
 
 mod any_order;
 mod asking;
+mod flat;
 
 const NOTHING: [String; 0] = [];
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::log::Closing;
-use dialplane::kit::model::script::{Behaviour, Fault, Rule, Script};
+use dialplane::kit::model::script::{Behaviour, Dialect, Fault, Rule, Script};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -205,4 +205,41 @@ async fn a_rule_for_the_first_upgrades_leaves_the_others_alone() {
         let client = Client::connect(&server, "/v1/realtime?model=m", &headers).await;
         assert_eq!(client.is_ok(), expected);
     }
+}
+
+#[tokio::test]
+async fn the_flat_shape_is_spoken_by_its_header_and_by_its_keys_alone() {
+    let server = ModelServer::start(Script { dialect: Dialect::Beta, ..Script::default() }).await.unwrap();
+    let mut nested = Client::open(&server, "m").await;
+    assert_eq!(nested.event().await["error"]["code"], "missing_beta_header");
+    assert_eq!(nested.close_code().await, 4000);
+
+    let headers = [("authorization", "Bearer k"), ("openai-beta", "realtime=v1")];
+    let mut client = Client::connect(&server, "/v1/realtime?model=m", &headers).await.unwrap();
+    assert_eq!(client.next("session.created").await["session"]["input_audio_format"], "pcm16");
+    for (session, param) in [
+        (json!({"type": "realtime"}), "session.type"),
+        (json!({"audio": {}}), "session.audio"),
+        (json!({"voice": "marin"}), "session.voice"),
+        (json!({"temperature": 0.5}), "session.temperature"),
+        (json!({"output_modalities": ["audio"]}), "session.output_modalities"),
+    ] {
+        client.send(json!({"type": "session.update", "session": session})).await;
+        assert_eq!(client.next("error").await["error"]["param"], param);
+    }
+    let session = json!({"voice": "sage", "temperature": 0.8, "output_audio_format": "g711_ulaw"});
+    client.send(json!({"type": "session.update", "session": session})).await;
+    let updated = client.next("session.updated").await["session"].clone();
+    for key in ["voice", "temperature", "output_audio_format"] {
+        assert_eq!(updated[key], session[key]);
+    }
+    assert_eq!((updated.get("audio"), updated.get("type")), (None, None));
+    client.send(json!({"type": "response.create"})).await;
+    assert_eq!(client.next("conversation.item.created").await["item"]["role"], "assistant");
+    assert!(client.next("response.audio.delta").await["delta"].is_string());
+    let done = client.next("response.done").await;
+    assert_eq!(done["response"]["output"][0]["content"][0]["type"], "audio");
+    client.send(json!({"type": "session.update", "session": {"voice": "echo"}})).await;
+    let error = client.next("error").await["error"].clone();
+    assert_eq!((&error["code"], &error["param"]), (&json!("cannot_update_voice"), &json!("session.voice")));
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::log::{Closing, SessionLog};
-use dialplane::kit::model::script::{Behaviour, Fault, Script};
+use dialplane::kit::model::script::{Behaviour, Dialect as Wire, Fault, Script};
 use dialplane::kit::tone::{dominant, sine, tone_of};
 use dialplane::media::{FRAME, FRAME_SAMPLES, MODEL_RATE, Pcm};
 use dialplane::realtime::{ItemId, ResponseOutcome};
@@ -23,7 +23,10 @@ pub fn call(server: &ModelServer, greeting: Greeting) -> ModelSession {
 pub fn call_with(server: &ModelServer, opening: Opening) -> ModelSession {
     let provider = Provider {
         name: "kit".into(),
-        dialect: Dialect::OpenAiRealtime,
+        dialect: match server.dialect() {
+            Wire::Ga => Dialect::OpenAiRealtime,
+            Wire::Beta => Dialect::OpenAiRealtimeBeta,
+        },
         url: server.url().parse().unwrap(),
         api_key: Redacted::new("sk-test".to_owned()),
         model: "default-model".into(),
@@ -36,7 +39,7 @@ pub fn call_with(server: &ModelServer, opening: Opening) -> ModelSession {
 pub fn opening() -> Opening {
     Opening {
         model: "gpt-realtime-2.1".into(),
-        voice: Some("cedar".into()),
+        voice: Some("sage".into()),
         instructions: Some("You answer the phone.".into()),
         temperature: Some(0.7),
         greeting: Greeting::FromPrompt,
@@ -49,13 +52,10 @@ pub fn opening() -> Opening {
     }
 }
 
-/// A call whose greeting does not end by itself, as it begins.
-async fn greeted() -> (ModelServer, ModelSession) {
-    let slow = Behaviour { greeting: Duration::from_secs(30), delta_gap: FRAME * 5, ..Behaviour::default() };
-    let server = ModelServer::start(Script::always(slow)).await.unwrap();
-    let mut session = call(&server, Greeting::FromPrompt);
-    until_configured(&mut session).await;
-    (server, session)
+/// Servers whose greeting does not end by itself.
+async fn slow_servers() -> [ModelServer; 2] {
+    let greeting = Duration::from_secs(30);
+    servers(&Behaviour { greeting, delta_gap: FRAME * 5, ..Behaviour::default() }).await
 }
 
 pub async fn log(server: &ModelServer, found: impl Fn(&SessionLog) -> bool) -> SessionLog {
@@ -65,13 +65,20 @@ pub async fn log(server: &ModelServer, found: impl Fn(&SessionLog) -> bool) -> S
 
 /// Nothing that we sent was refused. It goes to a file of this test run, for `tests/peers/run events` to judge as well.
 pub fn assert_taken(log: &SessionLog) {
-    static SENT: LazyLock<Mutex<File>> = LazyLock::new(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client-events.jsonl");
-        Mutex::new(File::create(path).unwrap())
+    static SENT: LazyLock<[Mutex<File>; 2]> = LazyLock::new(|| {
+        ["client-events.jsonl", "client-events-beta.jsonl"]
+            .map(|name| Mutex::new(File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)).unwrap()))
     });
     assert!(log.refused.is_empty(), "{:?}", log.refused);
     let lines: String = log.events.iter().map(|event| format!("{}\n", event.value)).collect();
-    SENT.lock().unwrap().write_all(lines.as_bytes()).unwrap();
+    let beta = log.headers.contains_key("openai-beta");
+    SENT[usize::from(beta)].lock().unwrap().write_all(lines.as_bytes()).unwrap();
+}
+
+/// A server of each shape of the dialect.
+pub async fn servers(behaviour: &Behaviour) -> [ModelServer; 2] {
+    let start = |dialect| ModelServer::start(Script { dialect, ..Script::always(behaviour.clone()) });
+    [start(Wire::Ga).await.unwrap(), start(Wire::Beta).await.unwrap()]
 }
 
 /// Speaks to the model in real time, 20 ms by 20 ms, until it is dropped: a tone until told to be quiet.
@@ -119,20 +126,22 @@ pub async fn response(session: &mut ModelSession) -> (Pcm, ResponseOutcome) {
 
 #[tokio::test]
 async fn each_greeting_is_spoken_in_the_calls_voice_and_nothing_we_send_is_refused() {
-    for greeting in [Greeting::Say("Thank you for calling.".into()), Greeting::FromPrompt] {
-        let server = ModelServer::start(Script::default()).await.unwrap();
+    let greetings = [Greeting::Say("Thank you for calling.".into()), Greeting::FromPrompt];
+    for (server, greeting) in servers(&Behaviour::default()).await.into_iter().zip(greetings) {
         let mut session = call(&server, greeting.clone());
         until_configured(&mut session).await;
         let (said, outcome) = response(&mut session).await;
         assert_eq!(outcome, ResponseOutcome::Completed);
         assert_eq!(said.len(), 2 * MODEL_RATE as usize, "two seconds");
-        assert!((dominant(&said, MODEL_RATE).unwrap() - tone_of("cedar")).abs() < 30.0);
+        assert!((dominant(&said, MODEL_RATE).unwrap() - tone_of("sage")).abs() < 30.0);
         session.commands.send(ModelCommand::Close).await.unwrap();
         assert_eq!(closed(&mut session).await, Closed::Asked);
         let log = log(&server, |log| log.closed.is_some()).await;
         assert_taken(&log);
         assert_eq!(log.closed.unwrap().1, Closing::Client { code: Some(1000) });
         assert_eq!(log.session["instructions"], "You answer the phone.");
+        let applied = Some(0.7).filter(|_| server.dialect() == Wire::Beta);
+        assert_eq!(log.session["temperature"].as_f64(), applied);
         let words = log.responses[0].asked["instructions"].as_str().unwrap_or_default().to_owned();
         assert_eq!(words.contains("Thank you for calling."), matches!(greeting, Greeting::Say(_)));
     }
@@ -140,7 +149,14 @@ async fn each_greeting_is_spoken_in_the_calls_voice_and_nothing_we_send_is_refus
 
 #[tokio::test]
 async fn a_caller_who_breaks_in_stops_the_greeting_and_is_answered() {
-    let (server, mut session) = greeted().await;
+    for server in slow_servers().await {
+        break_in(&server).await;
+    }
+}
+
+async fn break_in(server: &ModelServer) {
+    let mut session = call(server, Greeting::FromPrompt);
+    until_configured(&mut session).await;
     let quiet = Arc::new(AtomicBool::new(false));
     let _caller = speak(session.commands.clone(), Arc::clone(&quiet));
     let mut playing = None;
@@ -157,21 +173,23 @@ async fn a_caller_who_breaks_in_stops_the_greeting_and_is_answered() {
     session.commands.send(ModelCommand::Heard { item: item.clone(), heard }).await.unwrap();
     let (late, outcome) = response(&mut session).await;
     assert_eq!((late, outcome), (Pcm::new(), ResponseOutcome::Cancelled));
-    let log_then = log(&server, |log| !log.truncations.is_empty()).await;
+    let log_then = log(server, |log| !log.truncations.is_empty()).await;
     assert_eq!((log_then.truncations[0].item.clone(), log_then.truncations[0].audio_end), (item.0, heard));
 
     quiet.store(true, Ordering::Relaxed);
     let (answer, outcome) = response(&mut session).await;
     assert_eq!(outcome, ResponseOutcome::Completed);
     assert_eq!(answer.len(), MODEL_RATE as usize * 3 / 2, "the reply, whole");
-    let log = log(&server, |log| log.utterances.first().is_some_and(|said| said.stopped.is_some())).await;
+    let log = log(server, |log| log.utterances.first().is_some_and(|said| said.stopped.is_some())).await;
     assert!((log.utterances[0].tone_hz.unwrap() - 600.0).abs() < 30.0);
     assert_taken(&log);
 }
 
 #[tokio::test]
 async fn our_own_stop_cancels_the_response_and_an_item_of_which_nothing_was_heard_is_cut_to_nothing() {
-    let (server, mut session) = greeted().await;
+    let [server, _] = slow_servers().await;
+    let mut session = call(&server, Greeting::FromPrompt);
+    until_configured(&mut session).await;
     let item = loop {
         if let ModelEvent::AgentAudio { item, .. } = next(&mut session).await {
             break item;

@@ -12,12 +12,8 @@ use dialplane::realtime::{Limits, ResponseOutcome, Said, Speaker, Tool, Verdict}
 use dialplane::tenant::Eagerness;
 use serde_json::json;
 
-use super::conversation::{assert_taken, call, call_with, log, opening, response, speak};
+use super::conversation::{assert_taken, call, call_with, log, opening, response, servers, speak};
 use super::*;
-
-async fn start(behaviour: Behaviour) -> ModelServer {
-    ModelServer::start(Script::always(behaviour)).await.unwrap()
-}
 
 async fn send(session: &ModelSession, command: ModelCommand) {
     session.commands.send(command).await.unwrap();
@@ -45,14 +41,19 @@ async fn take_turn(session: &mut ModelSession, quiet: &AtomicBool) {
 async fn the_model_calls_its_tools_and_goes_on_once_when_all_have_their_results() {
     let cue = |name: &str| ToolCue::after(1, name, &json!({"to": "billing"}));
     let tool_calls = vec![cue("transfer_call"), cue("hang_up")];
-    let server = start(Behaviour { tool_calls, ..Behaviour::default() }).await;
+    for server in servers(&Behaviour { tool_calls, ..Behaviour::default() }).await {
+        call_tools(&server).await;
+    }
+}
+
+async fn call_tools(server: &ModelServer) {
     let tool = |name: &'static str| Tool {
         name,
         description: "Do it.".into(),
         parameters: json!({"type": "object", "properties": {"to": {"type": "string"}}}),
     };
     let tools = vec![tool("transfer_call"), tool("hang_up")];
-    let mut session = call_with(&server, Opening { tools, greeting: Greeting::None, ..opening() });
+    let mut session = call_with(server, Opening { tools, greeting: Greeting::None, ..opening() });
     until_configured(&mut session).await;
     let quiet = Arc::new(AtomicBool::new(false));
     let _caller = speak(session.commands.clone(), Arc::clone(&quiet));
@@ -70,7 +71,7 @@ async fn the_model_calls_its_tools_and_goes_on_once_when_all_have_their_results(
     assert_eq!(response(&mut session).await, (Pcm::new(), ResponseOutcome::Completed), "the calls");
     let (said, _) = response(&mut session).await;
     assert_eq!(said.len(), MODEL_RATE as usize * 3 / 2, "the reply, whole");
-    let log = log(&server, |log| log.responses.len() == 2).await;
+    let log = log(server, |log| log.responses.len() == 2).await;
     assert!(log.tool_calls.iter().all(|call| call.output.as_deref() == Some(r#"{"done":true}"#)));
     assert_taken(&log);
 }
@@ -82,8 +83,13 @@ async fn words_cut_the_greeting_short_and_are_said_whole() {
         delta_gap: Duration::from_millis(200),
         ..Behaviour::default()
     };
-    let server = start(slow).await;
-    let mut session = call(&server, Greeting::Say("Thank you for calling.".into()));
+    for server in servers(&slow).await {
+        say_words(&server).await;
+    }
+}
+
+async fn say_words(server: &ModelServer) {
+    let mut session = call(server, Greeting::Say("Thank you for calling.".into()));
     until(&mut session, |event| matches!(event, ModelEvent::AgentAudio { .. })).await;
     send(&session, ModelCommand::Say("We are closing.".into())).await;
     send(&session, ModelCommand::Tell("The caller pressed 5.".into())).await;
@@ -96,7 +102,7 @@ async fn words_cut_the_greeting_short_and_are_said_whole() {
         matches!(done, ModelEvent::AgentDone { response, outcome: ResponseOutcome::Completed, .. } if response == words)
     );
     assert_eq!(response(&mut session).await.1, ResponseOutcome::Completed, "the answer to the digit");
-    let log = log(&server, |log| log.responses.len() == 3).await;
+    let log = log(server, |log| log.responses.len() == 3).await;
     let purposes: Vec<_> =
         log.responses.iter().map(|response| &response.asked["metadata"]["purpose"]).collect();
     assert_eq!(purposes, ["greeting", "say", "respond"]);
@@ -109,13 +115,20 @@ async fn words_cut_the_greeting_short_and_are_said_whole() {
 async fn a_greeting_that_may_not_be_interrupted_is_heard_out_and_the_caller_answered_and_later_it_may() {
     let greeting = Duration::from_secs(2);
     let delta_gap = Duration::from_millis(60);
-    let server = start(Behaviour { greeting, reply: greeting * 5, delta_gap, ..Behaviour::default() }).await;
+    for server in
+        servers(&Behaviour { greeting, reply: greeting * 5, delta_gap, ..Behaviour::default() }).await
+    {
+        hear_out(&server).await;
+    }
+}
+
+async fn hear_out(server: &ModelServer) {
     let opening = Opening {
         interruptible: false,
         turn_detection: TurnDetection::Semantic(Eagerness::High),
         ..opening()
     };
-    let mut session = call_with(&server, opening);
+    let mut session = call_with(server, opening);
     until(&mut session, |event| matches!(event, ModelEvent::AgentAudio { .. })).await;
     let quiet = Arc::new(AtomicBool::new(true));
     let _caller = speak(session.commands.clone(), Arc::clone(&quiet));
@@ -125,9 +138,9 @@ async fn a_greeting_that_may_not_be_interrupted_is_heard_out_and_the_caller_answ
     send(&session, ModelCommand::LetInterrupt).await;
     let may =
         |log: &SessionLog| log.session["audio"]["input"]["turn_detection"]["interrupt_response"] == true;
-    log(&server, may).await;
+    log(server, may).await;
     take_turn(&mut session, &quiet).await;
-    let log = log(&server, |log| log.responses.get(2).is_some()).await;
+    let log = log(server, |log| log.responses.get(2).is_some()).await;
     let ended: Vec<_> =
         log.responses.iter().filter_map(|r| r.done.as_ref()).map(|(_, status, _)| status).collect();
     assert_eq!(ended, ["completed", "cancelled"]);
@@ -139,9 +152,14 @@ async fn a_greeting_that_may_not_be_interrupted_is_heard_out_and_the_caller_answ
 #[tokio::test]
 async fn a_second_session_takes_over_with_what_was_said_and_the_first_closes_in_peace() {
     let transcripts = vec!["I want to book.".to_owned()];
-    let server =
-        start(Behaviour { transcripts, words: "For what day?".into(), ..Behaviour::default() }).await;
-    let mut first = call(&server, Greeting::None);
+    let behaviour = Behaviour { transcripts, words: "For what day?".into(), ..Behaviour::default() };
+    for server in servers(&behaviour).await {
+        take_over(&server).await;
+    }
+}
+
+async fn take_over(server: &ModelServer) {
+    let mut first = call(server, Greeting::None);
     until_configured(&mut first).await;
     let quiet = Arc::new(AtomicBool::new(false));
     let caller = speak(first.commands.clone(), Arc::clone(&quiet));
@@ -159,7 +177,7 @@ async fn a_second_session_takes_over_with_what_was_said_and_the_first_closes_in_
     assert_eq!(limits, Some(Limits { requests: Some(99), tokens: Some(99) }));
     assert_eq!(history[0].by, Speaker::Caller);
     drop(caller);
-    let mut second = call_with(&server, Opening { history, ..opening() });
+    let mut second = call_with(server, Opening { history, ..opening() });
     until(&mut second, |event| matches!(event, ModelEvent::AgentAudio { .. })).await;
     send(&first, ModelCommand::Close).await;
     assert_eq!(closed(&mut first).await, Closed::Asked);

@@ -12,6 +12,9 @@ use crate::tenant::TurnDetection;
 /// The key in the metadata of a response under which our name of the request stands.
 pub(in crate::realtime::openai) const REQUEST: &str = "request";
 
+/// What the flat shape takes for a temperature.
+const TEMPERATURES: (f64, f64) = (0.6, 1.2);
+
 /// The parts of a configuration that a server may refuse, and that a call can do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::realtime::openai) struct Luxuries<'a> {
@@ -20,61 +23,50 @@ pub(in crate::realtime::openai) struct Luxuries<'a> {
     pub(in crate::realtime::openai) transcription: Option<&'a str>,
 }
 
-/// Our configuration of the session. GA has no `temperature`: it would refuse the whole update. `model` is
-/// given by the address and can't change.
+/// The shapes of the dialect. What they share is written once, and read by one reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::realtime::openai) enum Shape {
+    /// The generally available one: the session's audio in an object of its own.
+    Ga,
+    /// The one before it: flat, with a temperature, and other names for the assistant's parts.
+    Flat,
+}
+
+/// Our configuration of the session. `model` is given by the address and can't change.
 pub(in crate::realtime::openai) fn session_update(
+    shape: Shape,
     event_id: &str,
     opening: &Opening,
     with: Luxuries<'_>,
 ) -> String {
-    let format = json!({"type": "audio/pcm", "rate": MODEL_RATE});
-    let mut input = Map::new();
-    input.insert("format".to_owned(), format.clone());
-    let turns = turn_detection(opening.turn_detection, opening.interruptible);
-    input.insert("turn_detection".to_owned(), turns);
-    if let Some(model) = with.transcription {
-        input.insert("transcription".to_owned(), transcription(model, opening.language.as_deref()));
-    }
-    let output = match with.voice {
-        Some(voice) => json!({"format": format, "voice": voice}),
-        None => json!({"format": format}),
+    let session = match shape {
+        Shape::Ga => ga_session(opening, with),
+        Shape::Flat => flat_session(opening, with),
     };
-    let event = json!({
-        "type": "session.update",
-        "event_id": event_id,
-        "session": {
-            "type": "realtime",
-            // Empty on purpose where there is no prompt: the server has a default of its own.
-            "instructions": opening.instructions.as_ref().map_or("", |prompt| prompt.reveal()),
-            "output_modalities": ["audio"],
-            "audio": {"input": input, "output": output},
-            "max_output_tokens": opening.max_output_tokens,
-            "tools": opening.tools.iter().map(tool).collect::<Vec<_>>(),
-            "tool_choice": "auto",
-        },
-    });
-    event.to_string()
+    json!({"type": "session.update", "event_id": event_id, "session": session}).to_string()
 }
 
 /// Changes that alone of the configuration. The detection is given whole: what is left out of it falls back to the
 /// server's default.
-pub(in crate::realtime::openai) fn let_interrupt(event_id: &str, detection: TurnDetection) -> String {
-    let event = json!({
-        "type": "session.update",
-        "event_id": event_id,
-        "session": {
-            "type": "realtime",
-            "audio": {"input": {"turn_detection": turn_detection(detection, true)}},
-        },
-    });
-    event.to_string()
+pub(in crate::realtime::openai) fn let_interrupt(
+    shape: Shape,
+    event_id: &str,
+    detection: TurnDetection,
+) -> String {
+    let turns = turn_detection(detection, true);
+    let session = match shape {
+        Shape::Ga => json!({"type": "realtime", "audio": {"input": {"turn_detection": turns}}}),
+        Shape::Flat => json!({"turn_detection": turns}),
+    };
+    json!({"type": "session.update", "event_id": event_id, "session": session}).to_string()
 }
 
 /// What was said before this session, as an item of its conversation. A model's own audio can't be created.
-pub(in crate::realtime::openai) fn said(said: &Said) -> String {
-    let (role, part) = match said.by {
-        Speaker::Caller => ("user", "input_text"),
-        Speaker::Agent => ("assistant", "output_text"),
+pub(in crate::realtime::openai) fn said(shape: Shape, said: &Said) -> String {
+    let (role, part) = match (said.by, shape) {
+        (Speaker::Caller, _) => ("user", "input_text"),
+        (Speaker::Agent, Shape::Ga) => ("assistant", "output_text"),
+        (Speaker::Agent, Shape::Flat) => ("assistant", "text"),
     };
     let content = json!([{"type": part, "text": said.text.reveal()}]);
     let item = json!({"type": "message", "role": role, "content": content});
@@ -140,6 +132,60 @@ pub(in crate::realtime::openai) fn audio_append(pcm: &[i16], bytes: &mut Vec<u8>
     BASE64.encode_string(&bytes[..], &mut event);
     event.push_str(TAIL);
     event
+}
+
+/// It has no `temperature`: the server would refuse the whole update.
+fn ga_session(opening: &Opening, with: Luxuries<'_>) -> Value {
+    let format = json!({"type": "audio/pcm", "rate": MODEL_RATE});
+    let mut input = Map::new();
+    input.insert("format".to_owned(), format.clone());
+    let turns = turn_detection(opening.turn_detection, opening.interruptible);
+    input.insert("turn_detection".to_owned(), turns);
+    if let Some(model) = with.transcription {
+        input.insert("transcription".to_owned(), transcription(model, opening.language.as_deref()));
+    }
+    let output = match with.voice {
+        Some(voice) => json!({"format": format, "voice": voice}),
+        None => json!({"format": format}),
+    };
+    json!({
+        "type": "realtime",
+        "instructions": instructions(opening),
+        "output_modalities": ["audio"],
+        "audio": {"input": input, "output": output},
+        "max_output_tokens": opening.max_output_tokens,
+        "tools": opening.tools.iter().map(tool).collect::<Vec<_>>(),
+        "tool_choice": "auto",
+    })
+}
+
+fn flat_session(opening: &Opening, with: Luxuries<'_>) -> Value {
+    let mut session = Map::new();
+    let mut set = |key: &str, value: Value| session.insert(key.to_owned(), value);
+    set("instructions", json!(instructions(opening)));
+    set("modalities", json!(["text", "audio"]));
+    set("input_audio_format", json!("pcm16"));
+    set("output_audio_format", json!("pcm16"));
+    set("turn_detection", turn_detection(opening.turn_detection, opening.interruptible));
+    set("max_response_output_tokens", json!(opening.max_output_tokens));
+    set("tools", opening.tools.iter().map(tool).collect());
+    set("tool_choice", json!("auto"));
+    if let Some(temperature) = opening.temperature {
+        let (coldest, hottest) = TEMPERATURES;
+        set("temperature", json!(temperature.clamp(coldest, hottest)));
+    }
+    if let Some(voice) = with.voice {
+        set("voice", json!(voice));
+    }
+    if let Some(model) = with.transcription {
+        set("input_audio_transcription", transcription(model, opening.language.as_deref()));
+    }
+    Value::Object(session)
+}
+
+/// Empty on purpose where there is no prompt: the server has a default of its own.
+fn instructions(opening: &Opening) -> &str {
+    opening.instructions.as_ref().map_or("", |prompt| prompt.reveal())
 }
 
 fn turn_detection(detection: TurnDetection, interruptible: bool) -> Value {
