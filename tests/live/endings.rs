@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dialplane::kit::model::log::SessionLog;
-use dialplane::kit::model::script::{Behaviour, Fault, Rule};
+use dialplane::kit::model::script::{Behaviour, Fault, Script};
 use serde_json::{Value, json};
 
 use crate::world::{ACME, CALLS, Plan, SLOTS, SOON, World, hears_first, hears_out, pitch};
@@ -120,9 +120,9 @@ async fn a_router_that_is_told_to_end_lets_its_callers_go_and_records_them() {
 async fn calls_that_cannot_be_served_are_refused_unanswered() {
     let mut plan = plan(Duration::from_secs(2));
     let fault = Fault::RefuseUpgrade(503);
-    plan.script = plan.script.with(Rule::model("down", Behaviour { fault, ..Behaviour::default() }));
+    plan.script = Script::always(Behaviour { fault, ..Behaviour::default() });
     let answers = [
-        ("+15557770011", json!({"model": "down"})),
+        ("+15557770011", json!({})),
         ("+15557770012", json!({"action": "reject", "reject": {"reason": "busy"}})),
     ];
     let world = World::start(plan.by_called(answers)).await;
