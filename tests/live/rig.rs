@@ -37,8 +37,10 @@ impl Rig {
 
     /// How long the trunk lets a call ring.
     pub fn set_ringing_timeout(&self, timeout: Duration) {
+        // An update takes no such thing; this is the trunk of `tests/rig/up` with another timeout.
         let update = format!(
-            r#"{{"sip_trunk_id": "{}", "update": {{"ringing_timeout": "{}s"}}}}"#,
+            r#"{{"sip_trunk_id": "{}", "replace": {{"name": "acme-sip", "allowed_addresses": ["127.0.0.0/8"],
+                "include_headers": "SIP_ALL_HEADERS", "ringing_timeout": "{}s"}}}}"#,
             self.trunk,
             timeout.as_secs()
         );

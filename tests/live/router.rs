@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -40,7 +41,10 @@ impl Router {
     /// Starts the router and waits until it is ready for calls.
     pub async fn start(rig: &Rig, settings: &Settings) -> Self {
         let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let dir = rig.dir.join(format!("router-{}", http.port()));
+        // A port may be given twice in the life of a rig.
+        static ROUTERS: AtomicU32 = AtomicU32::new(0);
+        let number = ROUTERS.fetch_add(1, Ordering::Relaxed);
+        let dir = rig.dir.join(format!("router-{number}-{}", http.port()));
         let dialplans = dir.join("dialplans");
         fs::create_dir_all(&dialplans).unwrap();
         for (name, bytes) in &settings.dialplans {

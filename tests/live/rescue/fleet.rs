@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::livekit::LiveKit;
 use crate::phone::Call;
+use crate::rig::until_every;
 use crate::router::{Router, Settings};
 use crate::world::{Plan, SOON, World};
 
@@ -50,6 +51,14 @@ pub async fn asked_for(world: &World, greetings: usize) {
         (asked >= greetings).then_some(())
     };
     world.model.wait_for(asked, SOON).await.expect("the greeting is asked for");
+}
+
+/// Waits until the only call's router has left the call's id with the caller.
+pub async fn signed(world: &World) {
+    until_every(Duration::from_millis(20), "the call is signed", SOON, async || {
+        world.livekit.sip_attributes().await.contains_key("dialplane.call").then_some(())
+    })
+    .await;
 }
 
 /// The caller hangs up an answered call.

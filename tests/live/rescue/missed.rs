@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::fleet::{
-    VOICE, another, asked_for, end, hang_up, records_of_the_dead, world, world_without_router,
+    VOICE, another, asked_for, end, hang_up, records_of_the_dead, signed, world, world_without_router,
 };
 use crate::rig::until_every;
 use crate::world::{ACME, BERLIN, SOON, World, hears_first, pitch};
@@ -49,6 +49,7 @@ async fn a_router_killed_while_a_call_rings_is_replaced_before_the_caller_gives_
     let mut world = world(Duration::from_secs(2), Duration::from_secs(3)).await;
     let mut call = world.call(ACME);
     asked_for(&world, 1).await;
+    signed(&world).await;
     world.router.kill();
     let other = another(&world).await;
     let answered = call.answered(PATIENCE).await;
