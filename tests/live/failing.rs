@@ -103,7 +103,7 @@ fn wrong_fields() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let within = json!({
         "action": "hold", "temperature": 2.1, "systemPrompt": "x".repeat((64 << 10) + 1),
         "startMessage": "x".repeat((4 << 10) + 1), "voice": "v".repeat(129), "model": "m".repeat(129),
-        "language": "en-US", "reject": {"reason": "tired"}, "transfer": {"to": "no such place"},
+        "language": "en-US".repeat(100), "reject": {"reason": "tired"}, "transfer": {"to": "no such place"},
     });
     let deeper = json!({
         "limits": {"maxDurationSeconds": 0, "silenceSeconds": 20}, "metadata": {"m": "x".repeat(9 << 10)},

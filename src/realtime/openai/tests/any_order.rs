@@ -116,13 +116,15 @@ proptest! {
         let mut dialect = configured();
         let (mut open, mut asked, mut calls) = (HashSet::new(), false, HashSet::new());
         let mut wanted = 0_usize;
+        // Its response may seem to have begun: without names, any that begins is taken for it.
+        let mut refusable = false;
         for step in script {
             match &step {
                 Step::Command(ModelCommand::Say(_) | ModelCommand::Respond | ModelCommand::ToolResult { .. }) => {
                     wanted += 1;
                 }
-                Step::Event(event) if event["error"]["code"] == ALREADY_RESPONDING && asked => {
-                    asked = false;
+                Step::Event(event) if event["error"]["code"] == ALREADY_RESPONDING && (asked || refusable) => {
+                    (asked, refusable) = (false, false);
                     wanted += 1;
                 }
                 // A turn that the model spoke over is answered when we ask.
@@ -137,6 +139,7 @@ proptest! {
                         open.insert(response);
                     }
                     ModelEvent::AgentDone { response, .. } => {
+                        refusable = false;
                         open.remove(&response);
                     }
                     ModelEvent::ToolCalled { call, .. } => {
@@ -154,7 +157,7 @@ proptest! {
                     prop_assert!(wanted > 0);
                     let words = frame["response"].get("instructions").is_some();
                     prop_assert!(words || calls.is_empty(), "a result is owed");
-                    asked = true;
+                    (asked, refusable) = (true, true);
                     wanted -= 1;
                 }
             }
