@@ -37,8 +37,7 @@ const RECEIVING_MAX: usize = 4;
 /// Offers made only because the server asked: beyond as many, it is not understood and not followed.
 const OFFERS_MAX: u32 = 8;
 /// str0m's ICE does one thing per turn and takes a turn every 50 ms. The path of a first check, request, answer and
-/// nomination, is a few such turns, while a caller hears ringing; so each input before the connection stands gets this
-/// many turns at once.
+/// nomination, is a few such turns, while a caller hears ringing; so until it stands each input gets as many at once.
 const TURNS: u8 = 4;
 /// The stream our track belongs to, the first half of `a=msid`.
 const STREAM: &str = "agent";
@@ -94,6 +93,7 @@ pub enum Out {
 pub enum PeerEvent {
     /// Media flows both ways.
     Connected,
+    ChannelOpen,
     /// The connection was gone for too long to come back.
     Lost,
     /// A packet of the caller's, as it arrived: once, but in any order.
@@ -347,6 +347,7 @@ impl Peer {
                 self.turns = None;
                 Some(PeerEvent::Connected)
             }
+            Event::ChannelOpen(channel, _) if channel == self.reliable => Some(PeerEvent::ChannelOpen),
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.ice_lost_since.get_or_insert(now);
                 None

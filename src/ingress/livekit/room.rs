@@ -169,6 +169,8 @@ impl Room {
                     let _ = self.udp.try_send_to(&datagram.contents, datagram.destination);
                 }
                 Out::Event(PeerEvent::Connected) => return Ok(Some(RoomEvent::Connected)),
+                // Whoever has something to send may do so now.
+                Out::Event(PeerEvent::ChannelOpen) => return Ok(Some(RoomEvent::Idle)),
                 Out::Event(PeerEvent::Audio(packet)) => return Ok(Some(RoomEvent::Audio(packet))),
                 Out::Event(PeerEvent::Report(report)) => return Ok(Some(RoomEvent::Report(report))),
                 Out::Event(PeerEvent::Data(data)) => return Ok(Some(RoomEvent::Data(data))),
