@@ -2,3 +2,4 @@
 
 pub mod leg;
 pub mod livekit;
+pub mod sip;

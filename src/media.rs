@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub mod clip;
 pub mod clock;
+pub mod codec;
 pub mod framer;
 pub mod lateness;
 pub mod opus;

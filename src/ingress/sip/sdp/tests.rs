@@ -1,0 +1,218 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LOCAL: Local = Local {
+    address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+    port: 20_000,
+    session: 7,
+    version: 1,
+    codec: None,
+};
+
+const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 203.0.113.9\r\ns=-\r\nc=IN IP4 203.0.113.9\r\nt=0 0\r\n";
+
+fn parse(media: &str) -> Description {
+    Description::parse(format!("{HEAD}{media}").as_bytes()).expect("a description")
+}
+
+fn at(address: &str) -> Option<SocketAddr> {
+    Some(address.parse().expect("an address"))
+}
+
+#[test]
+fn a_phones_offer_is_answered_line_by_line() {
+    let offer = parse(
+        "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
+         a=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n",
+    );
+    let answer = offer.answer(&LOCAL).expect("it fits");
+    assert_eq!(
+        answer.stream,
+        Stream {
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            keys: Some(101),
+            rtp: at("203.0.113.9:4000"),
+            rtcp: Rtcp::Apart(at("203.0.113.9:4001")),
+            sends: true,
+            receives: true,
+        }
+    );
+    assert_eq!(
+        answer.sdp,
+        "v=0\r\no=- 7 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
+         m=audio 20000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
+         a=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+    );
+}
+
+#[test]
+fn the_first_codec_of_the_offer_that_we_and_the_call_speak_is_taken() {
+    let opus = "a=rtpmap:96 OPUS/48000/2\r\na=rtpmap:98 telephone-event/48000\r\na=rtpmap:97 telephone-event/8000\r\n";
+    for (formats, call, expected) in [
+        ("0 8", None, Ok((Codec::Pcmu, 0, None))),
+        ("8 0", None, Ok((Codec::Pcma, 8, None))),
+        ("18 3 8", None, Ok((Codec::Pcma, 8, None))),
+        ("96 0 97 98", None, Ok((Codec::Opus, 96, Some(98)))),
+        ("96 0 97 98", Some(Codec::Pcma), Ok((Codec::Pcmu, 0, Some(97)))),
+        ("0 96 97", Some(Codec::Opus), Ok((Codec::Opus, 96, Some(97)))),
+        ("0 8", Some(Codec::Opus), Err(Unacceptable::NoCodec)),
+        ("18 97", None, Err(Unacceptable::NoCodec)),
+        ("300 *", None, Err(Unacceptable::NoCodec)),
+    ] {
+        let local = Local { codec: call, ..LOCAL };
+        let answer = parse(&format!("m=audio 4000 RTP/AVP {formats}\r\n{opus}")).answer(&local);
+        let found =
+            answer.map(|answer| (answer.stream.codec, answer.stream.payload_type, answer.stream.keys));
+        assert_eq!(found, expected, "{formats} in {call:?}");
+    }
+    let narrow = parse("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n").answer(&LOCAL);
+    assert_eq!(narrow, Err(Unacceptable::NoCodec), "a name at another rate");
+}
+
+#[test]
+fn a_held_call_is_answered_from_the_other_side_and_nothing_is_sent() {
+    for (lines, answered, sends, receives) in [
+        ("a=sendrecv\r\n", "a=sendrecv\r\n", true, true),
+        ("a=sendonly\r\n", "a=recvonly\r\n", false, true),
+        ("a=recvonly\r\n", "a=sendonly\r\n", true, false),
+        ("a=inactive\r\n", "a=inactive\r\n", false, false),
+        ("c=IN IP4 0.0.0.0\r\n", "a=sendrecv\r\n", false, true),
+    ] {
+        let answer = parse(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}")).answer(&LOCAL).expect("it fits");
+        assert!(answer.sdp.ends_with(answered), "{lines}: {}", answer.sdp);
+        assert_eq!((answer.stream.sends, answer.stream.receives), (sends, receives), "{lines}");
+    }
+    let of_session = Description::parse(b"v=0\nc=IN IP4 203.0.113.9\na=sendonly\nm=audio 4000 RTP/AVP 0\n");
+    assert!(!of_session.expect("it is read").answer(&LOCAL).expect("it fits").stream.sends);
+}
+
+#[test]
+fn everything_but_one_audio_stream_is_refused_in_its_place() {
+    let t38 = "m=image 4002 udptl t38\r\n";
+    let offer = parse(&format!(
+        "m=video 5000 RTP/AVP 31 32\r\nm=audio 0 RTP/AVP 0\r\n{t38}m=audio 4000 RTP/AVP 8\r\nm=audio 6000 RTP/AVP 0\r\n"
+    ));
+    let answer = offer.answer(&LOCAL).expect("it fits");
+    let sections: Vec<&str> = answer.sdp.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(
+        sections,
+        [
+            "m=video 0 RTP/AVP 31 32",
+            "m=audio 0 RTP/AVP 0",
+            "m=image 0 udptl t38",
+            "m=audio 20000 RTP/AVP 8",
+            "m=audio 0 RTP/AVP 0",
+        ]
+    );
+    for lines in [t38, "", "m=audio 4000 RTP/SAVP 0\r\n", "m=audio 0 RTP/AVP 0\r\n"] {
+        assert_eq!(parse(lines).answer(&LOCAL), Err(Unacceptable::NoAudio), "{lines}");
+    }
+}
+
+#[test]
+fn addresses_are_of_our_ip_version_or_shown_by_the_callers_packets() {
+    let six = Local { address: IpAddr::V6(Ipv6Addr::LOCALHOST), ..LOCAL };
+    let stream = |lines: &str, local: &Local| {
+        let answer = parse(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}")).answer(local);
+        answer.map(|answer| (answer.stream.rtp, answer.stream.rtcp))
+    };
+    for (lines, local, expected) in [
+        ("c=IN IP4 192.0.2.5/127\r\n", &LOCAL, Ok((at("192.0.2.5:4000"), Rtcp::Apart(at("192.0.2.5:4001"))))),
+        ("a=rtcp:4444\r\n", &LOCAL, Ok((at("203.0.113.9:4000"), Rtcp::Apart(at("203.0.113.9:4444"))))),
+        (
+            "a=rtcp:4444 IN IP4 192.0.2.6\r\n",
+            &LOCAL,
+            Ok((at("203.0.113.9:4000"), Rtcp::Apart(at("192.0.2.6:4444")))),
+        ),
+        ("a=rtcp-mux\r\n", &LOCAL, Ok((at("203.0.113.9:4000"), Rtcp::Together))),
+        ("c=IN IP4 phone.example\r\n", &LOCAL, Ok((None, Rtcp::Apart(None)))),
+        ("c=IN IP6 2001:db8::1\r\n", &LOCAL, Err(Unacceptable::Address)),
+        (
+            "c=IN IP6 2001:db8::1\r\n",
+            &six,
+            Ok((at("[2001:db8::1]:4000"), Rtcp::Apart(at("[2001:db8::1]:4001")))),
+        ),
+        ("", &six, Err(Unacceptable::Address)),
+    ] {
+        assert_eq!(stream(lines, local), expected, "{lines}");
+    }
+    let answer = parse("m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n").answer(&six).expect("it fits");
+    assert!(answer.sdp.contains("c=IN IP6 ::1\r\n"), "{}", answer.sdp);
+}
+
+#[test]
+fn a_caller_who_offers_nothing_is_offered_what_the_call_is_encoded_in() {
+    for (codec, line) in [
+        (None, "m=audio 20000 RTP/AVP 0 8 101"),
+        (Some(Codec::Pcma), "m=audio 20000 RTP/AVP 8 0 101"),
+        (Some(Codec::Opus), "m=audio 20000 RTP/AVP 111 101"),
+    ] {
+        let local = Local { codec, ..LOCAL };
+        let offer = local.offer();
+        assert!(offer.contains(&format!("{line}\r\n")), "{offer}");
+        // Another Dialplane answers it, and that answer is one to us.
+        let other = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 30_000, codec: None, ..LOCAL };
+        let answer =
+            Description::parse(offer.as_bytes()).expect("it is read").answer(&other).expect("it fits");
+        let accepted = Description::parse(answer.sdp.as_bytes()).expect("it is read").accept(&local);
+        let stream = accepted.expect("it fits");
+        assert_eq!((stream.codec, stream.payload_type), (answer.stream.codec, answer.stream.payload_type));
+        assert_eq!((stream.rtp, stream.keys), (at("127.0.0.1:30000"), Some(101)));
+    }
+}
+
+#[test]
+fn a_body_that_is_no_description_says_why() {
+    let many = |line: &str, times| format!("{HEAD}{}", line.repeat(times));
+    for (body, why) in [
+        (String::new(), Malformed::Version),
+        ("o=- 1 1 IN IP4 1.2.3.4\r\n".to_owned(), Malformed::Version),
+        (many("nonsense\r\n", 1), Malformed::Line),
+        (many("m=audio x RTP/AVP 0\r\n", 1), Malformed::Line),
+        (many("m=audio 70000 RTP/AVP 0\r\n", 1), Malformed::Line),
+        (many("m=audio 4000 RTP/AVP\r\n", 1), Malformed::Line),
+        (many("m=audio 4000 RTP/AVP 0\r\na=rtpmap:x\r\n", 1), Malformed::Line),
+        (many("c=IN IP4 2001:db8::1\r\n", 1), Malformed::Line),
+        (many("m=audio 4000 RTP/AVP 0\r\n", 17), Malformed::TooMany),
+        (many(&format!("m=audio 4000 RTP/AVP{}\r\n", " 0".repeat(65)), 1), Malformed::TooMany),
+        (many("a=x\r\n", 2_000), Malformed::TooLong),
+    ] {
+        assert_eq!(Description::parse(body.as_bytes()), Err(why), "{body}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_offered_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        let _either = Description::parse(&bytes);
+        let _either = Description::parse(&[b"v=0\r\n", &bytes[..]].concat());
+    }
+
+    #[test]
+    fn whatever_is_answered_is_a_description_of_as_many_media(
+        lines in prop::collection::vec(
+            prop_oneof![
+                "m=(audio|video|image) [0-9]{1,5}(/2)? (RTP/AVP|RTP/SAVP|udptl)( [0-9]{1,3}){1,5}",
+                "c=IN IP4 (0\\.0\\.0\\.0|192\\.0\\.2\\.[0-9]|host)",
+                "a=rtpmap:[0-9]{1,3} (PCMU|pcma|opus|telephone-event|G729)/(8000|48000)(/2)?",
+                "a=(sendonly|recvonly|inactive|rtcp-mux|rtcp:[0-9]{1,4}|ptime:30|x)",
+            ],
+            0..20,
+        )
+    ) {
+        let Ok(offer) = Description::parse(format!("v=0\r\n{}\r\n", lines.join("\r\n")).as_bytes()) else {
+            return Ok(());
+        };
+        if let Ok(answer) = offer.answer(&LOCAL) {
+            let read = Description::parse(answer.sdp.as_bytes()).expect("ours is read");
+            prop_assert_eq!(read.sections.len(), offer.sections.len());
+            let taken: Vec<_> = read.sections.iter().filter(|section| section.port != 0).collect();
+            prop_assert_eq!(taken.len(), 1);
+            prop_assert_eq!(read.accept(&LOCAL).map(|stream| stream.codec), Ok(answer.stream.codec));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use std::fmt::Write;
+
+use super::{Local, Rtcp, Section, Stream};
+use crate::media::codec::Codec;
+
+/// The payload type of keys in our offers.
+const KEYS: u8 = 101;
+/// And of Opus.
+const OPUS: u8 = 111;
+
+pub(super) fn description(local: &Local, sections: &[String]) -> String {
+    let Local { address, session, version, .. } = local;
+    let ip = if address.is_ipv4() { "IP4" } else { "IP6" };
+    format!(
+        "v=0\r\no=- {session} {version} IN {ip} {address}\r\ns=-\r\nc=IN {ip} {address}\r\nt=0 0\r\n{}",
+        sections.concat()
+    )
+}
+
+/// Our audio, as the offered `section` allows.
+pub(super) fn audio(section: &Section, stream: &Stream, local: &Local) -> String {
+    let mut text = media(&section.protocol, local.port, &[(stream.payload_type, stream.codec)], stream.keys);
+    let _ = write!(text, "a={}\r\n", section.direction.mirrored().name());
+    if stream.rtcp == Rtcp::Together {
+        text.push_str("a=rtcp-mux\r\n");
+    }
+    text
+}
+
+/// What we offer of our own accord.
+pub(super) fn offered(local: &Local) -> String {
+    let codecs: &[(u8, Codec)] = match local.codec {
+        Some(Codec::Opus) => &[(OPUS, Codec::Opus)],
+        Some(Codec::Pcma) => &[(8, Codec::Pcma), (0, Codec::Pcmu)],
+        Some(Codec::Pcmu) | None => &[(0, Codec::Pcmu), (8, Codec::Pcma)],
+    };
+    media("RTP/AVP", local.port, codecs, Some(KEYS)) + "a=sendrecv\r\n"
+}
+
+/// The section stands in its place, with port 0 (RFC 3264, section 6).
+pub(super) fn refused(section: &Section) -> String {
+    format!("m={} 0 {} {}\r\n", section.media, section.protocol, section.formats.join(" "))
+}
+
+fn media(protocol: &str, port: u16, codecs: &[(u8, Codec)], keys: Option<u8>) -> String {
+    let formats = codecs.iter().map(|(payload_type, _)| *payload_type).chain(keys);
+    let formats: String = formats.map(|payload_type| format!(" {payload_type}")).collect();
+    let mut text = format!("m=audio {port} {protocol}{formats}\r\n");
+    let rate = codecs.first().map_or(8_000, |(_, codec)| codec.clock_rate());
+    for (payload_type, codec) in codecs {
+        // Opus is always two channels here, whatever is sent (RFC 7587, section 7).
+        let channels = if *codec == Codec::Opus { "/2" } else { "" };
+        let (name, rate) = (codec.name(), codec.clock_rate());
+        let _ = write!(text, "a=rtpmap:{payload_type} {name}/{rate}{channels}\r\n");
+    }
+    if let Some(keys) = keys {
+        let _ = write!(text, "a=rtpmap:{keys} telephone-event/{rate}\r\na=fmtp:{keys} 0-15\r\n");
+    }
+    text.push_str("a=ptime:20\r\n");
+    text
+}
