@@ -64,6 +64,7 @@ async fn readyz(State(shown): State<Shown>) -> impl IntoResponse {
     let body = json!({
         "ready": ready.is_ready(),
         "registered": projects,
+        "sip": ready.sip,
         "dialplan_problems": ready.dialplan_problems,
         "draining": ready.draining,
     });

@@ -19,8 +19,11 @@ use crate::admin;
 use crate::admission::Slots;
 use crate::config::Settings;
 use crate::dialplan::reload::Trigger;
+use crate::dialplan::trunk::Trunks;
 use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
+use crate::ingress::sip::settings::SipSettings;
+use crate::ingress::sip::{Port, Site};
 use crate::lookup::{self, Lookup};
 use crate::media::lateness::Lateness;
 use crate::realtime::connect::Dialer;
@@ -47,6 +50,8 @@ pub enum StartError {
     Records(#[from] OpenError),
     #[error("DIALPLANE_HTTP: cannot listen on {address}: {source}; accepted: a free address of this machine")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("DIALPLANE_SIP: cannot listen on {address}: {source}; accepted: a free address of this machine")]
+    ListenSip { address: SocketAddr, source: std::io::Error },
     #[error("DIALPLANE_DIALPLANS: {folder} cannot be read: {source}; accepted: a folder", folder = folder.display())]
     Dialplans { folder: PathBuf, source: std::io::Error },
     #[error("no provider is configured; set OPENAI_API_KEY or [[provider]]")]
@@ -71,6 +76,8 @@ pub struct App {
     readiness: Readiness,
     slots: Slots,
     workers: Workers,
+    /// The router's own SIP port, if it is turned on.
+    port: Option<Port>,
     calls: mpsc::Receiver<Incoming>,
     grace: Duration,
     dialplans: Dialplans,
@@ -126,16 +133,25 @@ impl App {
         let slots = Slots::new(settings.max_calls);
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
+        let port = match settings.sip {
+            Some(sip) => Some(open_port(sip, &settings.trunks, &slots, &metrics, &call_sender).await?),
+            None => None,
+        };
         let overdue = shared.timings.to_the_answer();
         let workers =
             Workers::new(settings.projects, settings.trunks, &tls, &slots, &metrics, &call_sender, overdue);
         let grace = settings.drain;
-        Ok(Self { http, shared, readiness, slots, workers, calls, grace, dialplans })
+        Ok(Self { http, shared, readiness, slots, workers, port, calls, grace, dialplans })
     }
 
     /// Where health and metrics are served.
     pub fn http(&self) -> std::io::Result<SocketAddr> {
         self.http.local_addr()
+    }
+
+    /// Where the router's own SIP port is, if it is turned on.
+    pub fn sip(&self) -> Option<SocketAddr> {
+        self.port.as_ref().and_then(|port| port.address().ok())
     }
 
     /// Has the dialplans read again.
@@ -145,7 +161,7 @@ impl App {
 
     /// Takes calls until `stop`, then ends them in its order.
     pub async fn run(self, stop: Stop) {
-        let Self { http, shared, readiness, slots, workers, mut calls, grace, dialplans } = self;
+        let Self { http, shared, readiness, slots, workers, port, mut calls, grace, dialplans } = self;
         let metrics = shared.metrics.clone();
         let admin_stop = CancellationToken::new();
         let webhooks = workers.webhooks();
@@ -159,6 +175,10 @@ impl App {
         });
         side.spawn(dialplans.keep(readiness.clone(), metrics.clone(), admin_stop.clone()));
         let mut workers = workers.start(&readiness, &metrics, &stop.drain);
+        if let Some(port) = port {
+            workers.spawn(port.run(stop.drain.clone()));
+            readiness.listening();
+        }
         let mut sessions = Sessions { shared, slots, stop, tasks: JoinSet::new() };
         sessions.take_until_drained(&mut calls).await;
         readiness.draining();
@@ -231,6 +251,27 @@ impl Sessions {
     fn count(&self) {
         self.shared.metrics.slots(self.slots.taken(), self.slots.limit());
     }
+}
+
+async fn open_port(
+    settings: SipSettings,
+    trunks: &Trunks,
+    slots: &Slots,
+    metrics: &Metrics,
+    calls: &mpsc::Sender<Incoming>,
+) -> Result<Port, StartError> {
+    if !trunks.have_addresses() {
+        tracing::warn!("no [[trunk]] has addresses: only this machine may call the SIP port");
+    }
+    let address = settings.listen;
+    let site = Site {
+        settings,
+        trunks: Arc::new(trunks.clone()),
+        slots: slots.clone(),
+        metrics: metrics.clone(),
+        calls: calls.clone(),
+    };
+    Port::open(site).await.map_err(|source| StartError::ListenSip { address, source })
 }
 
 fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, OpenError> {

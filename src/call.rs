@@ -51,7 +51,11 @@ impl fmt::Display for CallId {
 /// Which ingress took the call, and for LiveKit in which project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    LiveKit { project: Arc<str> },
+    LiveKit {
+        project: Arc<str>,
+    },
+    /// The router's own SIP port.
+    Sip,
 }
 
 impl Origin {
@@ -59,12 +63,14 @@ impl Origin {
     pub const fn ingress(&self) -> &'static str {
         match self {
             Self::LiveKit { .. } => "livekit",
+            Self::Sip => "sip",
         }
     }
 
     pub fn project(&self) -> Option<&str> {
         match self {
             Self::LiveKit { project } => Some(project),
+            Self::Sip => None,
         }
     }
 }
@@ -96,7 +102,7 @@ pub struct Call {
     pub id: CallId,
     pub origin: Origin,
     pub received_at: Timestamp,
-    /// The LiveKit room. Its name holds the caller's number, so it is redacted.
+    /// The LiveKit room, empty where there is none. Its name holds the caller's number, so it is redacted.
     pub room: Redacted<String>,
     pub called: Number,
     /// The most recent diverting party (Diversion, RFC 5806; History-Info, RFC 7044).

@@ -8,6 +8,7 @@ mod builtin;
 mod call_config;
 mod layers;
 mod sections;
+mod sip;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -23,6 +24,7 @@ use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
 use crate::dialplan::{Backend, read_transfers};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
 use crate::http::address::Reach;
+use crate::ingress::sip::settings::SipSettings;
 use crate::livekit::Project;
 use crate::lookup::{Budget, CacheBounds, Unmatched};
 use crate::realtime::Provider;
@@ -32,8 +34,10 @@ use crate::tenant::{Agent, Transfers};
 /// Everything the operator decides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// At least one.
+    /// At least one, unless calls come in by `sip` alone.
     pub projects: Vec<Project>,
+    /// The router's own SIP port; off where there is none.
+    pub sip: Option<SipSettings>,
     pub trunks: Trunks,
     /// In order of preference, at least one.
     pub providers: Vec<Provider>,
@@ -65,6 +69,7 @@ pub struct Settings {
 
 const FILE_KEYS: Keys = Keys::only(&[
     "livekit",
+    "sip",
     "trunk",
     "provider",
     "call_config",
@@ -155,7 +160,8 @@ impl Settings {
     ) -> Option<Self> {
         const CALLS_PER_CORE: usize = 100;
         let root = document.root(FILE_KEYS);
-        let projects = sections::read_projects(&root, variables, surroundings);
+        let sip = sip::read(&root, variables);
+        let projects = sections::read_projects(&root, variables, surroundings, sip.is_on);
         let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS));
         let providers = sections::read_providers(&root, variables, surroundings);
         let call_config = call_config::read(&root, variables, surroundings);
@@ -171,6 +177,7 @@ impl Settings {
         variables.refuse_what_is_not_yet();
         Some(Self {
             projects: projects?,
+            sip: sip.settings?,
             trunks,
             providers: providers?,
             backend: call_config.backend,

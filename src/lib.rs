@@ -4,14 +4,15 @@
 //!
 //! ```text
 //!  carrier ── SIP ──> livekit-sip ──> LiveKit room ──> ingress::livekit (agent worker, joins the room)
+//!  carrier or phone ── SIP and RTP ──────────────────> ingress::sip     (our own port, no LiveKit)
 //!                                                            │ Leg: LegEvent / LegCommand
 //!                                                            v
 //!    offer -> facts -> route -> config -> model -> answer -> converse -> ending -> record
 //! ```
 //!
-//! - **offer** A LiveKit server asks for a worker; a slot is reserved before the answer is sent ([`ingress`],
-//!   [`admission`]).
-//! - **facts** The SIP participant's attributes become a [`call::Call`]. A bad value never fails a call.
+//! - **offer** A LiveKit server asks for a worker, or an INVITE arrives; a slot is reserved before the answer is sent
+//!   ([`ingress`], [`admission`]).
+//! - **facts** The SIP participant's attributes, or the INVITE's headers, become a [`call::Call`]. A bad value never fails a call.
 //! - **route** [`dialplan`] names the tenant and how the number matched. A pure function.
 //! - **config** [`lookup`] has the answer of the tenant's backend or asks for it; whatever goes wrong, a lower rung of
 //!   the answer ladder serves: an older answer, the dialplan's agent, the router's default prompt.
@@ -46,19 +47,19 @@
 //! | `media` | frames, opus, framer, pacer, the caller's clock, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `fleet` | circuit breakers | - | |
-//! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, call, media, tenant | notify |
+//! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, http::address, call, media, tenant | notify |
 //! | `admission` | router slots | call, tenant | |
 //! | `lookup` | call-config webhook, what is kept of it, the answer ladder | fleet, call, media, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, webhook, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
-//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue} | call, media, livekit, dialplan::trunk, admission | str0m |
+//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, door, dialog, leg, facts} | call, media, livekit, dialplan::trunk, admission | str0m, rsipstack |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook | axum |
-//! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit | |
+//! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit, ingress::sip::settings | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `cli` | commands | * | clap, anyhow |
 

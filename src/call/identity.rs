@@ -118,6 +118,11 @@ fn asserted(headers: &Headers) -> Option<Address> {
         .find(|identity| identity.user.bytes().any(|b| b.is_ascii_digit()) && !identity.is_anonymous())
 }
 
+/// The user part of a header's first address, or of `<URI>`: mostly a number.
+pub fn user(header: &str) -> Option<String> {
+    Address::parse(&entries(header).next()?).map(|address| address.user)
+}
+
 fn first(headers: &Headers, name: &str) -> Option<Address> {
     Address::parse(&entries(value(headers, name)?).next()?)
 }

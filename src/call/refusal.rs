@@ -31,13 +31,23 @@ impl Refusal {
         Self::ALL.into_iter().find(|refusal| refusal.name() == name)
     }
 
-    /// RFC 3261, section 21.
+    /// RFC 3261, section 21. With it goes [`Refusal::q850_cause`] in a Reason header (RFC 3326, RFC 6432).
     pub const fn sip_status(self) -> u16 {
         match self {
             Self::NotFound => 404,
             Self::Declined => 603,
             Self::Busy => 486,
             Self::Unavailable => 503,
+        }
+    }
+
+    /// The cause that the telephone network knows it by (ITU-T Q.850).
+    pub const fn q850_cause(self) -> u8 {
+        match self {
+            Self::NotFound => 1,
+            Self::Declined => 21,
+            Self::Busy => 17,
+            Self::Unavailable => 41,
         }
     }
 }

@@ -40,8 +40,14 @@ pub(super) fn read_projects(
     root: &Table<'_>,
     variables: &Variables<'_>,
     surroundings: &dyn Surroundings,
+    may_be_none: bool,
 ) -> Option<Vec<Project>> {
     let tables = root.tables("livekit", LIVEKIT_KEYS);
+    let named =
+        || [LIVEKIT_URL, LIVEKIT_KEY, LIVEKIT_SECRET].iter().any(|it| variables.get(it.variable).is_some());
+    if may_be_none && root.get("livekit").is_none() && !named() {
+        return Some(Vec::new());
+    }
     refuse_ambiguous(variables, LIVEKIT_URL, "[[livekit]]", tables.len());
     let agent_names = variables.get("DIALPLANE_AGENT_NAME").map(|name| vec![Arc::from(name)]);
     let read = |layers: Layers<'_, '_>| {

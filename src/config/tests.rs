@@ -1,5 +1,6 @@
 mod addresses;
 mod providers;
+mod sip;
 
 use super::*;
 use crate::call::Country;
@@ -120,7 +121,7 @@ fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
         ("DIALPLANE_HTTP", ":8080", "found \":8080\"; accepted: an address and port such as 127.0.0.1:8080".into()),
         ("DIALPLANE_LOG", "JSON", "found \"JSON\"; accepted: human or json".into()),
         ("DIALPLANE_DRAIN_SECONDS", "20s", "found \"20s\"; accepted: a whole number from 0 to 86400".into()),
-        ("DIALPLANE_SIP", "0.0.0.0:5060", "is not yet supported; accepted: unset".into()),
+        ("DIALPLANE_SIP", "5060", "found \"5060\"; accepted: an address and port such as 0.0.0.0:5060".into()),
         ("DIALPLANE_REDIS_URL", "redis://:hunter2@r", "is not yet supported; accepted: unset".into()),
         ("DIALPLANE_DATABASE_URL", "postgres://u:hunter2@d", "is not yet supported; accepted: unset".into()),
     ] {
@@ -313,8 +314,8 @@ fn the_errors_of_file_and_variables_come_together() {
         "dialplane.toml:21:10: action: found ask without a backend; accepted: reject or default, or ask with \
          [call_config]"
             .into(),
-        "dialplane.toml:22:2: found the unknown key \"watchdogs\"; accepted: livekit, trunk, provider, call_config, \
-         default_agent, transfers, unmatched, addresses"
+        "dialplane.toml:22:2: found the unknown key \"watchdogs\"; accepted: livekit, sip, trunk, provider, \
+         call_config, default_agent, transfers, unmatched, addresses"
             .into(),
         "LIVEKIT_URL: found beside 2 [[livekit]]; accepted: beside one at most".into(),
         "DIALPLANE_LOG: found \"xml\"; accepted: human or json".into(),

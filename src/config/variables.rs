@@ -15,13 +15,8 @@ pub(super) struct Variables<'s> {
 const NOTHING: &str = "found nothing; accepted: ";
 
 /// Named in the design for later versions.
-const NOT_YET: [&str; 5] = [
-    "DIALPLANE_SIP",
-    "DIALPLANE_REDIS",
-    "DIALPLANE_REDIS_URL",
-    "DIALPLANE_DATABASE",
-    "DIALPLANE_DATABASE_URL",
-];
+const NOT_YET: [&str; 4] =
+    ["DIALPLANE_REDIS", "DIALPLANE_REDIS_URL", "DIALPLANE_DATABASE", "DIALPLANE_DATABASE_URL"];
 
 /// Whether it says that a variable is not there.
 pub(super) fn is_missing(diagnostic: &Diagnostic) -> bool {

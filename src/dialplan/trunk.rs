@@ -1,15 +1,19 @@
-//! The carrier's trunks as the settings name them: how their numbers are read.
+//! The carrier's trunks as the settings name them: where their calls come from, how their numbers are read.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Table, Value, shown};
+use crate::http::address::Network;
 
 /// The keys of `[[trunk]]`:
 ///
 /// | key | what | default |
 /// |---|---|---|
+/// | `addresses` | networks and addresses it calls our own SIP port from | none: it only comes by LiveKit |
+/// | `called_from` | on our own SIP port, where the called number stands: `request-uri`, `to` or `p-called-party-id` | `request-uri` |
 /// | `country` | reads national numbers | none: only international ones are read |
 /// | `area_code` | digits before local numbers | none: they keep their raw text |
 /// | `international_prefix` | digits before a calling code | the country's own, and `00` |
@@ -19,6 +23,8 @@ use crate::document::{Keys, Table, Value, shown};
 pub const TRUNK_KEYS: Keys = Keys::only(&[
     "name",
     "ids",
+    "addresses",
+    "called_from",
     "country",
     "area_code",
     "international_prefix",
@@ -33,23 +39,39 @@ pub struct TrunkPlan {
     pub name: Arc<str>,
     /// LiveKit's ids, `ST_...`.
     pub ids: Vec<String>,
+    /// Where it calls our own SIP port from.
+    pub addresses: Vec<Network>,
+    pub called_from: CalledFrom,
     /// How what arrives on it is read.
     pub rules: TrunkRules,
 }
 
-/// Every trunk, by id.
+/// Where a call to our own SIP port names the called number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CalledFrom {
+    #[default]
+    RequestUri,
+    To,
+    /// P-Called-Party-ID (RFC 7315).
+    PCalledPartyId,
+}
+
+/// Every trunk.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Trunks(HashMap<String, Arc<TrunkPlan>>);
+pub struct Trunks {
+    all: Vec<Arc<TrunkPlan>>,
+    by_id: HashMap<String, Arc<TrunkPlan>>,
+}
 
 impl Trunks {
     /// The trunk with this id; `None` for one that the settings don't name.
     pub fn of(&self, id: &str) -> Option<&TrunkPlan> {
-        self.0.get(id).map(AsRef::as_ref)
+        self.by_id.get(id).map(AsRef::as_ref)
     }
 
     /// The trunk that has this name or id.
     pub fn named(&self, name_or_id: &str) -> Option<&TrunkPlan> {
-        let named = || self.0.values().find(|trunk| *trunk.name == *name_or_id).map(AsRef::as_ref);
+        let named = || self.all.iter().find(|trunk| *trunk.name == *name_or_id).map(AsRef::as_ref);
         self.of(name_or_id).or_else(named)
     }
 
@@ -59,17 +81,28 @@ impl Trunks {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
+    }
+
+    /// The trunk that calls our own SIP port from there, by its narrowest network.
+    pub fn at(&self, address: IpAddr) -> Option<&Arc<TrunkPlan>> {
+        let networks = self.all.iter().flat_map(|trunk| trunk.addresses.iter().map(move |net| (net, trunk)));
+        let within = networks.filter(|(network, _)| network.contains(address));
+        within.max_by_key(|(network, _)| network.bits()).map(|(_, trunk)| trunk)
+    }
+
+    /// Whether any trunk calls our own SIP port.
+    pub fn have_addresses(&self) -> bool {
+        self.all.iter().any(|trunk| !trunk.addresses.is_empty())
     }
 
     /// Reads `[[trunk]]` tables opened with [`TRUNK_KEYS`]. A trunk with an error is noted and left out.
     pub fn read(tables: &[Table<'_>]) -> Self {
         let mut taken = Taken::default();
-        let trunks: Vec<_> =
+        let all: Vec<_> =
             tables.iter().filter_map(|table| read_trunk(table, &mut taken)).map(Arc::new).collect();
-        let by_id =
-            trunks.iter().flat_map(|trunk| trunk.ids.iter().map(|id| (id.clone(), Arc::clone(trunk))));
-        Self(by_id.collect())
+        let by_id = all.iter().flat_map(|trunk| trunk.ids.iter().map(|id| (id.clone(), Arc::clone(trunk))));
+        Self { by_id: by_id.collect(), all }
     }
 }
 
@@ -78,11 +111,12 @@ impl Trunks {
 struct Taken<'d> {
     names: HashSet<&'d str>,
     ids: HashSet<&'d str>,
+    networks: Vec<Network>,
 }
 
 fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan> {
     const NAME: &str = "a name";
-    const IDS: &str = "an array of trunk ids such as ST_abc";
+    const IDS: &str = "an array of trunk ids such as ST_abc, or addresses";
     let name = table.require("name", NAME).and_then(|value| {
         let name = filled(&value, NAME)?;
         if !taken.names.insert(name) {
@@ -90,16 +124,44 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
         }
         Some(name)
     });
+    let addresses = read_addresses(table, taken);
     let mut ids = Vec::new();
-    for value in table.require("ids", IDS).and_then(|value| value.items(IDS)).unwrap_or_default() {
+    let written = if table.get("addresses").is_some() { table.get("ids") } else { table.require("ids", IDS) };
+    for value in written.and_then(|value| value.items(IDS)).unwrap_or_default() {
         let Some(id) = filled(&value, "a trunk id such as ST_abc") else { continue };
         if !taken.ids.insert(id) {
             value.report_found(&format!("{} again", shown(id)), "each id once, in one [[trunk]]");
         }
         ids.push(id.to_owned());
     }
+    let called_from = table.get("called_from").and_then(|value| read_called_from(&value)).unwrap_or_default();
     let rules = read_rules(table);
-    Some(TrunkPlan { name: name?.into(), ids, rules })
+    Some(TrunkPlan { name: name?.into(), ids, addresses, called_from, rules })
+}
+
+fn read_addresses(table: &Table<'_>, taken: &mut Taken<'_>) -> Vec<Network> {
+    const ACCEPTED: &str = "an array of networks and addresses such as 203.0.113.0/28";
+    const ONE: &str = "a network or an address such as 203.0.113.0/28 or 2001:db8::7";
+    let items = table.get("addresses").and_then(|value| value.items(ACCEPTED)).unwrap_or_default();
+    let mut addresses = Vec::new();
+    for value in items {
+        let Some(network) = value.parsed(ONE, Network::parse) else { continue };
+        if taken.networks.contains(&network) {
+            value.report_found("the same network again", "each network once, in one [[trunk]]");
+            continue;
+        }
+        taken.networks.push(network);
+        addresses.push(network);
+    }
+    addresses
+}
+
+fn read_called_from(value: &Value<'_>) -> Option<CalledFrom> {
+    Some(match value.choice(["request-uri", "to", "p-called-party-id"])? {
+        "request-uri" => CalledFrom::RequestUri,
+        "to" => CalledFrom::To,
+        _ => CalledFrom::PCalledPartyId,
+    })
 }
 
 fn read_rules(table: &Table<'_>) -> TrunkRules {
@@ -187,6 +249,42 @@ mod tests {
         };
         let rules = TrunkRules { numbers, trusted: true, withheld: Withheld::Show };
         assert_eq!(trunks.of("ST_1").map(|trunk| &trunk.rules), Some(&rules));
+    }
+
+    #[test]
+    fn a_trunk_is_known_by_where_it_calls_from_and_the_narrowest_network_wins() {
+        let (trunks, found) = read(
+            "[[trunk]]\nname = 'wide'\naddresses = ['203.0.113.0/24', '2001:db8::/32']\n\
+             [[trunk]]\nname = 'narrow'\naddresses = ['203.0.113.7']\ncalled_from = 'to'\n\
+             [[trunk]]\nname = 'by-livekit'\nids = ['ST_1']\n",
+        );
+        assert_eq!(found, Vec::<String>::new());
+        assert!(trunks.have_addresses());
+        for (address, name) in [
+            ("203.0.113.7", Some("narrow")),
+            ("203.0.113.8", Some("wide")),
+            ("2001:db8::1", Some("wide")),
+            ("198.51.100.1", None),
+        ] {
+            let trunk = trunks.at(address.parse().unwrap());
+            assert_eq!(trunk.map(|trunk| &*trunk.name), name, "{address}");
+        }
+        assert_eq!(trunks.named("narrow").map(|trunk| trunk.called_from), Some(CalledFrom::To));
+    }
+
+    #[test]
+    fn a_network_belongs_to_one_trunk() {
+        let (_, found) = read(
+            "[[trunk]]\nname = 'a'\naddresses = ['203.0.113.0/24']\n\
+             [[trunk]]\nname = 'b'\naddresses = ['203.0.113.0/24', '203.0.113.9/24']\ncalled_from = 'from'\n\
+             [[trunk]]\nname = 'c'\n",
+        );
+        for said in
+            ["the same network again", "found \"203.0.113.9/24\"", "p-called-party-id", "found no ids"]
+        {
+            assert!(found.iter().any(|line| line.contains(said)), "{said}: {found:?}");
+        }
+        assert_eq!(found.len(), 4, "{found:?}");
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Network {
         clean.then_some(network)
     }
 
+    /// The length of what its addresses have in common.
+    pub const fn bits(&self) -> u8 {
+        self.bits
+    }
+
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.first, address) {
             (IpAddr::V4(first), IpAddr::V4(address)) => within_v4(address, first, self.bits),

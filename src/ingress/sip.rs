@@ -1,3 +1,244 @@
 //! Calls that come to a SIP port of our own: no LiveKit between the carrier, or a phone, and us.
+//!
+//! ```text
+//! socket: filters, mends, parses ──> uas: transactions ──> door: a call? ──> leg per call <── LegCommand/LegEvent ──> session
+//!                                                                             ├── leg::machine: decides
+//!                                                                             ├── dialog: order, way back
+//!                                                                             └── media: sdp, rtp
+//! ```
 
+mod calls;
+pub mod dialog;
+pub mod door;
+pub mod facts;
+pub mod leg;
+pub mod media;
+pub mod message;
+pub mod repair;
 pub mod sdp;
+pub mod settings;
+pub mod socket;
+pub mod sources;
+pub mod uas;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use rsipstack::transaction::{Transaction, TransactionReceiver};
+use tokio::net::UdpSocket;
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use self::calls::Calls;
+use self::dialog::Dialog;
+use self::door::{Judged, judge};
+use self::media::Media;
+use self::message::{Reply, fresh_tag};
+use self::settings::SipSettings;
+use self::socket::{Content, Received, Socket};
+use self::sources::Sources;
+use self::uas::Uas;
+use crate::admission::Slots;
+use crate::call::CallId;
+use crate::dialplan::trunk::{TrunkPlan, Trunks};
+use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
+use crate::telemetry::Metrics;
+
+/// After the socket failed to receive.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the port and its legs share.
+pub struct Site {
+    pub settings: SipSettings,
+    pub trunks: Arc<Trunks>,
+    pub slots: Slots,
+    pub metrics: Metrics,
+    /// Where calls go. It takes as many as there are slots, and each call in it holds one: it is never full.
+    pub calls: mpsc::Sender<Incoming>,
+}
+
+/// The SIP port and its calls.
+pub struct Port {
+    site: Site,
+    udp: Arc<UdpSocket>,
+    socket: Socket,
+    uas: Uas,
+    incoming: TransactionReceiver,
+    calls: Calls,
+    /// Transactions of requests that became no call.
+    refused: JoinSet<()>,
+}
+
+/// Who sent the message that is being dealt with.
+struct Sender {
+    address: SocketAddr,
+    trunk: Option<Arc<TrunkPlan>>,
+    at: Instant,
+}
+
+impl Port {
+    /// Holds the port. Nothing is taken yet.
+    pub async fn open(site: Site) -> io::Result<Self> {
+        let udp = Arc::new(UdpSocket::bind(site.settings.listen).await?);
+        let (uas, incoming) = Uas::new(Arc::clone(&udp)).await.map_err(|_| io::ErrorKind::Other)?;
+        let sources = Sources::new(Arc::clone(&site.trunks));
+        let socket = Socket::new(Arc::clone(&udp), sources, site.metrics.clone());
+        let (calls, refused) = (Calls::default(), JoinSet::new());
+        Ok(Self { site, udp, socket, uas, incoming, calls, refused })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.udp.local_addr()
+    }
+
+    /// Takes calls until `drain`, then refuses new ones, and ends with the last. Dropping the future cuts every call off.
+    pub async fn run(mut self, drain: CancellationToken) {
+        let mut clock = JoinSet::new();
+        let uas = self.uas.clone();
+        clock.spawn(async move { uas.keep_time().await });
+        let mut draining = false;
+        while !(draining && self.calls.is_empty()) {
+            select! {
+                biased;
+                () = drain.cancelled(), if !draining => {
+                    draining = true;
+                    self.site.slots.drain();
+                }
+                () = self.calls.ended() => {}
+                Some(_) = self.refused.join_next() => {}
+                received = self.socket.next() => match received {
+                    Ok(received) => self.received(received).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "SIP socket failed");
+                        sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// One message. A bug that it brings to light costs the message, not the port.
+    async fn received(&mut self, received: Received) {
+        let handled = AssertUnwindSafe(self.handle(received)).catch_unwind().await;
+        if handled.is_err() {
+            tracing::error!("a SIP message made the port panic");
+        }
+    }
+
+    async fn handle(&mut self, Received { source, trunk, content }: Received) {
+        let sender = Sender { address: source, trunk, at: Instant::now() };
+        match content {
+            Content::Message(message) => self.uas.receive(message, source).await,
+            Content::Wrong(request, reply) => self.uas.answer_once(request, reply, source).await,
+        }
+        // Whatever transaction it began is here already.
+        while let Ok(transaction) = self.incoming.try_recv() {
+            self.begun(transaction, &sender).await;
+        }
+    }
+
+    async fn begun(&mut self, transaction: Transaction, sender: &Sender) {
+        match judge(&transaction.original, &self.site.slots) {
+            Judged::Answer(reply) => self.refuse(transaction, reply),
+            Judged::Within(tag) => {
+                if let Err((transaction, reply)) = self.calls.pass(&tag, Box::new(transaction)) {
+                    self.refuse(*transaction, reply);
+                }
+            }
+            Judged::Call if self.calls.has_merged(&transaction.original) => {
+                self.refuse(transaction, Reply::status(482));
+            }
+            Judged::Call => match self.open_call(&transaction, sender).await {
+                Ok(opened) => self.start(transaction, sender, opened).await,
+                Err(reply) => self.refuse(transaction, reply),
+            },
+        }
+    }
+
+    fn refuse(&mut self, transaction: Transaction, reply: Reply) {
+        self.refused.spawn(uas::refuse(transaction, reply));
+    }
+
+    /// Whatever a call needs before anybody hears of it, or why it is refused.
+    async fn open_call(&self, invite: &Transaction, sender: &Sender) -> Result<Opened, Reply> {
+        let dialog = Dialog::begun_by(&invite.original, fresh_tag(), sender.address);
+        let dialog = dialog.map_err(|_| Reply::status(400))?;
+        let slot = self.site.slots.reserve().map_err(|why| {
+            self.site.metrics.offer_turned_away(why.name());
+            Reply::no_slot(why)
+        })?;
+        let local = self.local(sender.address).await.map_err(|_| Reply::status(500))?;
+        let ports = &self.site.settings.rtp_ports;
+        let media = Media::open(&invite.original.body, local.ip(), ports).inspect_err(|_| {
+            self.site.metrics.offer_turned_away("media");
+        })?;
+        Ok(Opened { dialog, slot, local, media })
+    }
+
+    async fn start(&mut self, mut invite: Transaction, sender: &Sender, opened: Opened) {
+        let id = CallId::fresh();
+        let offered_at = Timestamp::now();
+        tracing::info!(call = %id, "call taken");
+        // 100 Trying: from here on the caller's proxy sends the INVITE no more.
+        let trying = message::response(&invite.original, Reply::status(100), "");
+        let _ = invite.respond(trying).await;
+        let call = facts::read(&invite.original, id, offered_at, sender.trunk.as_ref());
+        let Opened { dialog, slot, local, media } = opened;
+        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
+        let uas = self.uas.clone();
+        self.calls.start(&invite.original.clone(), dialog.clone(), move |requests| {
+            leg::run(leg::Task {
+                uas,
+                invite,
+                dialog,
+                media,
+                call: Box::new(call),
+                local,
+                requests,
+                commands,
+                events,
+            })
+        });
+        let leg = Leg { commands: command_sender, events: event_receiver };
+        let incoming = Incoming { id, offered: sender.at, offered_at, leg, slot };
+        if self.site.calls.try_send(incoming).is_err() {
+            tracing::error!(call = %id, "call taken by a router that has ended");
+        }
+    }
+
+    /// Our own address as this caller can reach it.
+    async fn local(&self, caller: SocketAddr) -> io::Result<SocketAddr> {
+        let bound = self.address()?;
+        let address = match self.site.settings.public {
+            Some(public) => public,
+            None if bound.ip().is_unspecified() => address_towards(caller).await?,
+            None => bound.ip(),
+        };
+        Ok(SocketAddr::new(address, bound.port()))
+    }
+}
+
+struct Opened {
+    dialog: Dialog,
+    slot: crate::admission::Slot,
+    local: SocketAddr,
+    media: Media,
+}
+
+/// The address that this machine has on the way to `peer`. Nothing is sent.
+async fn address_towards(peer: SocketAddr) -> io::Result<IpAddr> {
+    let any: SocketAddr = if peer.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let probe = UdpSocket::bind(any).await?;
+    probe.connect(peer).await?;
+    Ok(probe.local_addr()?.ip())
+}

@@ -86,9 +86,13 @@ struct TrunkPart {
 }
 
 fn call(Line { version, id, call }: Line) -> Option<Call> {
-    let part = call.filter(|call| version == 1 && call.ingress == "livekit")?;
+    let part = call.filter(|_| version == 1)?;
     let id = CallId::from_u128(Uuid::parse_str(&id).ok()?.as_u128());
-    let origin = Origin::LiveKit { project: part.project?.into() };
+    let origin = match part.ingress.as_str() {
+        "livekit" => Origin::LiveKit { project: part.project?.into() },
+        "sip" => Origin::Sip,
+        _ => return None,
+    };
     let received_at = part.received_at.parse::<Timestamp>().ok()?;
     Some(Call {
         diverted_from: part.diverted_from.map(number),

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{Config, Ended, Outcome, Project, Reason, Write};
-pub use labels::{JournalWrite, Reload, Rescued};
+pub use labels::{Dropped, JournalWrite, Reload, Rescued};
 
 /// The router's metrics. Clones share them.
 ///
@@ -26,6 +26,7 @@ struct Inner {
     offered: Counter,
     active: Gauge,
     turned_away: Family<Reason, Counter>,
+    sip_dropped: Family<Reason, Counter>,
     ended: Family<Ended, Counter>,
     rescued: Family<Outcome, Counter>,
     yielded: Counter,
@@ -72,6 +73,7 @@ impl Metrics {
             offered: Counter::default(),
             active: Gauge::default(),
             turned_away: Family::default(),
+            sip_dropped: Family::default(),
             ended: Family::default(),
             rescued: Family::default(),
             yielded: Counter::default(),
@@ -113,9 +115,14 @@ impl Metrics {
         CallUp(self.0.active.clone())
     }
 
-    /// An offer was not taken: `full`, `draining`.
+    /// An offer was not taken: `full`, `draining`; at our own SIP port `media` too, where nothing fits what is offered.
     pub fn offer_turned_away(&self, reason: &'static str) {
         self.0.turned_away.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A datagram at our SIP port got no answer.
+    pub fn sip_dropped(&self, why: Dropped) {
+        self.0.sip_dropped.get_or_create(&Reason { reason: why.name() }).inc();
     }
 
     /// A caller was found without an agent.
@@ -269,6 +276,7 @@ impl Inner {
         r.register("calls_offered", "Calls that got a slot", self.offered.clone());
         r.register("calls_active", "Calls between offer and record", self.active.clone());
         r.register("offers_turned_away", "Offers that were not taken", self.turned_away.clone());
+        r.register("sip_dropped", "Datagrams at our SIP port without an answer", self.sip_dropped.clone());
         r.register("calls_ended", "Calls by how they ended", self.ended.clone());
         let help = "Callers found without an agent, by what was done about it";
         r.register("rescues", help, self.rescued.clone());

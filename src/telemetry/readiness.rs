@@ -13,6 +13,8 @@ pub struct Readiness(watch::Sender<Ready>);
 pub struct Ready {
     /// Each LiveKit project, and whether we are registered with it now.
     pub projects: BTreeMap<Arc<str>, bool>,
+    /// Whether the router listens for SIP itself.
+    pub sip: bool,
     /// Errors in dialplan files. Those that were good before still serve.
     pub dialplan_problems: usize,
     /// No more calls are taken.
@@ -22,7 +24,7 @@ pub struct Ready {
 impl Ready {
     /// Whether calls are taken: one lost project is no reason to take the others' calls away.
     pub fn is_ready(&self) -> bool {
-        !self.draining && self.projects.values().any(|registered| *registered)
+        !self.draining && (self.sip || self.projects.values().any(|registered| *registered))
     }
 }
 
@@ -31,6 +33,11 @@ impl Readiness {
     pub fn new(projects: impl IntoIterator<Item = Arc<str>>) -> Self {
         let projects = projects.into_iter().map(|project| (project, false)).collect();
         Self(watch::Sender::new(Ready { projects, ..Ready::default() }))
+    }
+
+    /// Calls come to our own SIP port from now on.
+    pub fn listening(&self) {
+        self.0.send_modify(|ready| ready.sip = true);
     }
 
     pub fn registered(&self, project: &Arc<str>, registered: bool) {

@@ -41,7 +41,7 @@ async fn the_router_is_ready_while_any_project_is_registered_and_it_does_not_dra
     let ready = async |status: u16, main: bool, problems: usize, draining: bool| {
         let (got, content_type, body) = get(address, "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
-        let expected = json!({"ready": status == 200, "registered": {"main": main, "spare": false},
+        let expected = json!({"ready": status == 200, "registered": {"main": main, "spare": false}, "sip": false,
             "dialplan_problems": problems, "draining": draining});
         assert_eq!((got, content_type.as_str(), body), (status, "application/json", expected));
     };

@@ -32,6 +32,17 @@ pub enum Rescued {
     HungUp,
 }
 
+/// Why a datagram at our SIP port got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dropped {
+    /// Its sender is no trunk of ours.
+    Stranger,
+    /// More came from there than may.
+    Rate,
+    /// It is no message, or none that could be answered.
+    Malformed,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Reason {
     pub(super) reason: &'static str,
@@ -69,6 +80,16 @@ impl Reload {
         match self {
             Self::Applied => "applied",
             Self::Problems => "problems",
+        }
+    }
+}
+
+impl Dropped {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Rate => "rate",
+            Self::Malformed => "malformed",
         }
     }
 }

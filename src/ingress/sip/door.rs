@@ -1,0 +1,140 @@
+//! What becomes of a request that begins a transaction: a call, a part of one, or an answer at once.
+
+use rsipstack::sip::{Method, Request};
+
+use super::message::{self, Reply, to_tag, values};
+use crate::admission::{NoSlot, Slots};
+
+/// The option tags that we understand where a request requires them.
+const UNDERSTOOD: [&str; 0] = [];
+
+/// What a request is to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judged {
+    /// The first INVITE of a call.
+    Call,
+    /// Of the dialog that has this tag of ours.
+    Within(String),
+    Answer(Reply),
+}
+
+/// Judges a request by itself, before any call or slot is looked for.
+pub fn judge(request: &Request, slots: &Slots) -> Judged {
+    if let Some(reply) = unmet(request) {
+        return Judged::Answer(reply);
+    }
+    if let Some(tag) = to_tag(request) {
+        return Judged::Within(tag);
+    }
+    match request.method() {
+        Method::Invite => match refused_at_sight(request) {
+            Some(reply) => Judged::Answer(reply),
+            None => Judged::Call,
+        },
+        Method::Options => Judged::Answer(options(slots)),
+        Method::Bye | Method::Update | Method::Info | Method::Notify | Method::PRack | Method::Cancel => {
+            Judged::Answer(Reply::status(481))
+        }
+        Method::Ack
+        | Method::Message
+        | Method::Publish
+        | Method::Refer
+        | Method::Register
+        | Method::Subscribe => Judged::Answer(Reply::status(405).with("Allow", message::ALLOW)),
+    }
+}
+
+/// Extensions that are required of us and that we lack (RFC 3261, section 8.2.2.3).
+fn unmet(request: &Request) -> Option<Reply> {
+    let required = values(request, "require").flat_map(|value| value.split(',')).map(str::trim);
+    let lacking: Vec<&str> = required
+        .filter(|tag| !tag.is_empty() && !UNDERSTOOD.iter().any(|known| known.eq_ignore_ascii_case(tag)))
+        .collect();
+    (!lacking.is_empty()).then(|| Reply::status(420).with("Unsupported", lacking.join(", ")))
+}
+
+/// A call that went through too many hops goes round and round; a body that is no SDP describes no session.
+fn refused_at_sight(invite: &Request) -> Option<Reply> {
+    if values(invite, "max-forwards").any(|hops| hops.parse() == Ok(0)) {
+        return Some(Reply::status(483));
+    }
+    let kind = values(invite, "content-type").next().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_sdp = invite.body.is_empty() || kind.eq_ignore_ascii_case("application/sdp");
+    (!is_sdp).then(|| Reply::status(415).with("Accept", "application/sdp"))
+}
+
+/// As an INVITE would be answered (RFC 3261, section 11.2): a carrier asks whether calls may come.
+fn options(slots: &Slots) -> Reply {
+    if slots.is_draining() {
+        return Reply::no_slot(NoSlot::Draining);
+    }
+    if slots.has_room() { Reply::abilities(200) } else { Reply::no_slot(NoSlot::Full) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, headers: &str) -> Request {
+        let text =
+            format!("{method} sip:us@b SIP/2.0\r\nTo: <sip:us@b>\r\nCSeq: 8 {method}\r\n{headers}\r\n");
+        Request::try_from(text).unwrap()
+    }
+
+    fn status(judged: &Judged) -> u16 {
+        match judged {
+            Judged::Call => 100,
+            Judged::Within(_) => 0,
+            Judged::Answer(reply) => reply.status,
+        }
+    }
+
+    #[test]
+    fn a_request_is_a_call_a_part_of_one_or_answered_at_once() {
+        let slots = Slots::new(1);
+        let ours = "To: <sip:us@b>;tag=ours\r\n";
+        for (method, headers, expected) in [
+            ("INVITE", "", 100),
+            ("INVITE", "Max-Forwards: 0\r\n", 483),
+            ("INVITE", "Max-Forwards: 1\r\n", 100),
+            ("INVITE", "Require: 100rel, x-magic\r\n", 420),
+            ("INVITE", "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi", 415),
+            ("INVITE", "c: Application/SDP;x=y\r\nContent-Length: 2\r\n\r\nv=", 100),
+            ("BYE", "", 481),
+            ("UPDATE", "", 481),
+            ("OPTIONS", "Max-Forwards: 0\r\n", 200),
+            ("REGISTER", "", 405),
+            ("MESSAGE", "", 405),
+        ] {
+            assert_eq!(status(&judge(&request(method, headers), &slots)), expected, "{method} {headers}");
+        }
+        let within = Request::try_from(format!("BYE sip:us@b SIP/2.0\r\n{ours}CSeq: 8 BYE\r\n\r\n")).unwrap();
+        assert_eq!(judge(&within, &slots), Judged::Within("ours".into()));
+    }
+
+    #[test]
+    fn options_says_whether_a_call_would_be_taken() {
+        let slots = Slots::new(1);
+        let ask = |slots: &Slots| judge(&request("OPTIONS", ""), slots);
+        let retry = |judged: &Judged| match judged {
+            Judged::Answer(reply) => reply.headers.iter().any(|header| header.name() == "Retry-After"),
+            Judged::Call | Judged::Within(_) => false,
+        };
+        assert_eq!((status(&ask(&slots)), retry(&ask(&slots))), (200, false));
+        let slot = slots.reserve().unwrap();
+        assert_eq!((status(&ask(&slots)), retry(&ask(&slots))), (503, true));
+        drop(slot);
+        slots.drain();
+        assert_eq!((status(&ask(&slots)), retry(&ask(&slots))), (503, true));
+    }
+
+    #[test]
+    fn what_is_lacking_is_named() {
+        let Judged::Answer(reply) = judge(&request("INVITE", "Require: 100rel, x-magic\r\n"), &Slots::new(1))
+        else {
+            panic!("taken")
+        };
+        assert_eq!(reply, Reply::status(420).with("Unsupported", "100rel, x-magic"));
+    }
+}

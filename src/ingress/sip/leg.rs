@@ -1,0 +1,272 @@
+//! One caller's leg on our own SIP port: the task that answers requests, moves audio both ways and does what the session
+//! commands. What to do is decided by [`machine`].
+
+mod asked;
+pub mod machine;
+mod ours;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rsipstack::sip::{Method, Response};
+use rsipstack::transaction::Transaction;
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use self::machine::{Action, Input, Machine};
+use self::ours::{Done, Ours};
+use super::dialog::{Dialog, OutOfOrder};
+use super::media::Media;
+use super::message::{self, Reply};
+use super::uas::{self, Happening, Invite, Uas};
+use crate::call::{Call, Destination};
+use crate::ingress::leg::{LegCommand, LegEvent};
+
+/// Places in the event queue that keys leave free for what comes once or seldom.
+const KEYS_LEAVE: usize = 8;
+/// What happens to our INVITE transactions and is not dealt with yet.
+const HAPPENINGS: usize = 16;
+
+/// A call to be served: everything a leg is given.
+pub struct Task {
+    pub uas: Uas,
+    pub invite: Transaction,
+    pub dialog: Dialog,
+    pub media: Media,
+    pub call: Box<Call>,
+    /// Where callers reach us: our Contact.
+    pub local: SocketAddr,
+    /// The caller's requests in the dialog.
+    pub requests: mpsc::Receiver<Box<Transaction>>,
+    pub commands: mpsc::Receiver<LegCommand>,
+    pub events: mpsc::Sender<LegEvent>,
+}
+
+/// Runs the leg to its end, and that of its last transaction.
+pub async fn run(task: Task) {
+    let (mut leg, call) = Leg::new(task);
+    leg.input(Input::Start(call)).await;
+    leg.run().await;
+}
+
+struct Leg {
+    machine: Machine,
+    dialog: Dialog,
+    media: Media,
+    ours: Ours,
+    invite: Invite,
+    /// The request that is being answered.
+    asked: Option<Box<Transaction>>,
+    requests: Option<mpsc::Receiver<Box<Transaction>>>,
+    /// `None` once the session is gone.
+    commands: Option<mpsc::Receiver<LegCommand>>,
+    events: mpsc::Sender<LegEvent>,
+    told: mpsc::Sender<Happening>,
+    happenings: mpsc::Receiver<Happening>,
+    /// INVITEs that are followed.
+    followed: JoinSet<()>,
+    held: bool,
+}
+
+/// What woke the leg.
+enum Wake {
+    Request(Option<Box<Transaction>>),
+    Happening(Happening),
+    Command(Option<LegCommand>),
+    Refer(u16),
+    Followed,
+    Time,
+}
+
+impl Leg {
+    fn new(task: Task) -> (Self, Box<Call>) {
+        let (told, happenings) = mpsc::channel(HAPPENINGS);
+        let invite = Invite::of(&task.invite);
+        let mut followed = JoinSet::new();
+        followed.spawn(uas::follow(task.invite, told.clone()));
+        let leg = Self {
+            machine: Machine::new(invite.request.body.is_empty()),
+            dialog: task.dialog,
+            media: task.media,
+            ours: Ours::new(task.uas, task.local),
+            invite,
+            asked: None,
+            requests: Some(task.requests),
+            commands: Some(task.commands),
+            events: task.events,
+            told,
+            happenings,
+            followed,
+            held: false,
+        };
+        (leg, task.call)
+    }
+
+    async fn run(&mut self) {
+        while !(self.machine.is_over() && self.followed.is_empty() && self.ours.is_idle()) {
+            match self.wake().await {
+                Wake::Request(Some(transaction)) => self.request(transaction).await,
+                Wake::Request(None) => self.requests = None,
+                Wake::Happening(happening) => self.happened(happening).await,
+                Wake::Command(Some(command)) => self.command(command).await,
+                Wake::Command(None) => {
+                    self.commands = None;
+                    self.input(Input::Deserted).await;
+                }
+                Wake::Refer(status) => self.input(Input::ReferAnswered { status }).await,
+                Wake::Followed => {}
+                Wake::Time => self.input(Input::Time).await,
+            }
+        }
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let deadline = self.machine.deadline().unwrap_or(far);
+        select! {
+            biased;
+            Some(happening) = self.happenings.recv() => Wake::Happening(happening),
+            request = received(&mut self.requests) => Wake::Request(request),
+            command = received(&mut self.commands) => Wake::Command(command),
+            done = self.ours.next() => match done {
+                Done::Refer(status) => Wake::Refer(status),
+                Done::Bye => Wake::Followed,
+            },
+            Some(_) = self.followed.join_next() => Wake::Followed,
+            () = sleep_until(deadline) => Wake::Time,
+        }
+    }
+
+    // === What happens ===
+
+    async fn command(&mut self, command: LegCommand) {
+        let leaving = matches!(command, LegCommand::Leave { .. });
+        self.input(Input::Command(command)).await;
+        if leaving {
+            self.commands = None;
+        }
+    }
+
+    async fn request(&mut self, transaction: Box<Transaction>) {
+        if let Err(OutOfOrder) = self.dialog.take(&transaction.original) {
+            self.asked = Some(transaction);
+            return self.reply(Reply::later(0)).await;
+        }
+        let asked = asked::read(&transaction.original);
+        self.asked = Some(transaction);
+        self.input(Input::Asked(asked)).await;
+    }
+
+    async fn happened(&mut self, happening: Happening) {
+        let first = self.invite.sequence();
+        match happening {
+            Happening::Cancelled => self.input(Input::Cancelled).await,
+            Happening::Acked { sequence, body } => {
+                let fits = body.is_empty() || self.media.answered(&body).is_ok();
+                if sequence == first {
+                    let described = !body.is_empty() || !self.invite.request.body.is_empty();
+                    self.input(Input::Acked { fits: fits && described }).await;
+                }
+            }
+            Happening::Over { sequence } if sequence == first => self.input(Input::Unacked).await,
+            Happening::Over { .. } => {}
+        }
+    }
+
+    // === What is done about it ===
+
+    async fn input(&mut self, input: Input) {
+        for action in self.machine.handle(input, Instant::now()) {
+            self.perform(action).await;
+        }
+    }
+
+    async fn perform(&mut self, action: Action) {
+        match action {
+            Action::Emit(event) => self.emit(event),
+            Action::Ring => self.invite.respond(self.response(Reply::status(180))),
+            Action::Answer => {
+                let described = Reply::abilities(200).describing(self.media.describe());
+                self.invite.respond(self.response(described));
+            }
+            Action::Refuse(reply) => self.invite.respond(self.response(reply)),
+            Action::Reply(reply) => self.reply(reply).await,
+            Action::Negotiate => self.negotiate().await,
+            Action::Bye => {
+                let bye =
+                    self.dialog.request(Method::Bye, &self.ours.via(), &self.ours.contact(), Vec::new());
+                self.ours.bye(bye);
+            }
+            Action::Refer(to) => self.refer(&to),
+            Action::Silence => {}
+        }
+    }
+
+    /// The INVITE's response, which says where we are.
+    fn response(&self, reply: Reply) -> Response {
+        let reply = reply.with("Contact", self.ours.contact());
+        message::response(&self.invite.request, reply, self.dialog.local_tag())
+    }
+
+    async fn reply(&mut self, reply: Reply) {
+        let Some(transaction) = self.asked.take() else { return };
+        let tag = self.dialog.local_tag();
+        if !uas::is_invite(&transaction) {
+            return uas::respond(*transaction, reply, tag).await;
+        }
+        let response = message::response(&transaction.original, reply, tag);
+        Invite::of(&transaction).respond(response);
+        self.followed.spawn(uas::follow(*transaction, self.told.clone()));
+    }
+
+    async fn negotiate(&mut self) {
+        let offer = self.asked.as_ref().map(|asked| asked.original.body.clone()).unwrap_or_default();
+        let is_invite = self.asked.as_ref().is_some_and(|asked| uas::is_invite(asked));
+        let reply = match (offer.is_empty(), is_invite) {
+            // A refresh (RFC 3311): nothing changes.
+            (true, false) => Reply::status(200),
+            (true, true) => Reply::abilities(200).describing(self.media.describe()),
+            (false, _) => match self.media.negotiate(&offer) {
+                Ok(answer) => Reply::abilities(200).describing(answer),
+                Err(reply) => reply,
+            },
+        };
+        self.reply(reply.with("Contact", self.ours.contact())).await;
+        self.note_hold();
+    }
+
+    /// A caller who holds the line hears nobody.
+    fn note_hold(&mut self) {
+        let held = self.media.is_held();
+        if std::mem::replace(&mut self.held, held) != held {
+            self.emit(if held { LegEvent::Away } else { LegEvent::Back });
+        }
+    }
+
+    fn refer(&mut self, to: &Destination) {
+        let more = vec![
+            message::header("Refer-To", format!("<{}>", to.as_uri())),
+            message::header("Referred-By", self.ours.contact()),
+        ];
+        let refer = self.dialog.request(Method::Refer, &self.ours.via(), &self.ours.contact(), more);
+        self.ours.refer(refer);
+    }
+
+    fn emit(&mut self, event: LegEvent) {
+        if matches!(event, LegEvent::Digit(_)) && self.events.capacity() <= KEYS_LEAVE {
+            return;
+        }
+        // The queue has a place reserved for it; a session that is gone needs no event.
+        let _ = self.events.try_send(event);
+    }
+}
+
+/// What the channel brings; for ever nothing where there is none.
+async fn received<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    match channel {
+        Some(channel) => channel.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,118 @@
+//! What a request in the dialog asks for.
+
+use rsipstack::sip::{Method, Request};
+
+use super::machine::{Asked, Change};
+use crate::call::Digit;
+use crate::ingress::sip::message::values;
+
+/// What `request` asks for.
+pub(super) fn read(request: &Request) -> Asked {
+    let offer = !request.body.is_empty();
+    match request.method() {
+        Method::Bye => Asked::Bye,
+        Method::Invite => Asked::Change { offer, method: Change::Invite },
+        Method::Update => Asked::Change { offer, method: Change::Update },
+        Method::Info => info(request),
+        Method::Options => Asked::Options,
+        Method::Notify => Asked::Notify { status: progress(request) },
+        Method::Ack
+        | Method::Cancel
+        | Method::Message
+        | Method::PRack
+        | Method::Publish
+        | Method::Refer
+        | Method::Register
+        | Method::Subscribe => Asked::Other,
+    }
+}
+
+/// A key, as `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`) tells it.
+fn info(request: &Request) -> Asked {
+    let kind = values(request, "content-type").next().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let body = String::from_utf8_lossy(&request.body);
+    let key = match kind.as_str() {
+        "application/dtmf" => Some(body.trim()),
+        "application/dtmf-relay" => body.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim())
+        }),
+        _ => None,
+    };
+    key.and_then(digit).map_or(Asked::Info, Asked::Digit)
+}
+
+/// Some name the keys beyond 9 by their event codes.
+fn digit(key: &str) -> Option<Digit> {
+    let mut letters = key.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) => Digit::parse(letter),
+        _ => key.parse().ok().filter(|code| *code > 9).and_then(Digit::from_code),
+    }
+}
+
+/// The status that the new call has, from the first line of a `message/sipfrag` (RFC 3420). A subscription that ends without
+/// one leaves none; one that goes on has nothing to say yet.
+fn progress(request: &Request) -> Option<u16> {
+    let body = String::from_utf8_lossy(&request.body);
+    let status = body.trim_start().strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse().ok());
+    let state = values(request, "subscription-state").next().unwrap_or_default();
+    let goes_on = !state.trim_start().to_ascii_lowercase().starts_with("terminated");
+    status.filter(|status| goes_on || *status >= 200).or(goes_on.then_some(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, headers: &str, body: &str) -> Request {
+        let text = format!(
+            "{method} sip:us@b SIP/2.0\r\nCSeq: 8 {method}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Request::try_from(text).unwrap()
+    }
+
+    #[test]
+    fn keys_come_in_info_in_two_spellings() {
+        let key =
+            |kind: &str, body: &str| match read(&request("INFO", &format!("Content-Type: {kind}\r\n"), body))
+            {
+                Asked::Digit(digit) => Some(digit.reveal()),
+                _ => None,
+            };
+        for (kind, body, expected) in [
+            ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", Some('5')),
+            ("application/dtmf-relay", "signal = #\r\n", Some('#')),
+            ("Application/DTMF-Relay;x=y", "Signal=10\r\n", Some('*')),
+            ("application/dtmf", "d", Some('D')),
+            ("application/dtmf", "12", Some('A')),
+            ("application/dtmf", "16", None),
+            ("application/dtmf", "05", None),
+            ("application/dtmf", "", None),
+            ("application/media_control+xml", "5", None),
+        ] {
+            assert_eq!(key(kind, body), expected, "{kind} {body:?}");
+        }
+    }
+
+    #[test]
+    fn a_notify_says_how_the_transfer_goes() {
+        let active = "Subscription-State: active;expires=60\r\n";
+        let terminated = "Subscription-State: terminated;reason=noresource\r\n";
+        for (state, body, expected) in [
+            (active, "SIP/2.0 100 Trying\r\n", Some(100)),
+            (active, "SIP/2.0 200 OK\r\n", Some(200)),
+            (active, "", Some(100)),
+            (terminated, "SIP/2.0 200 OK\r\n", Some(200)),
+            (terminated, "SIP/2.0 486 Busy Here\r\n", Some(486)),
+            (terminated, "SIP/2.0 180 Ringing\r\n", None),
+            (terminated, "", None),
+            ("", "SIP/2.0 603 Decline", Some(603)),
+        ] {
+            let asked = read(&request("NOTIFY", state, body));
+            assert_eq!(asked, Asked::Notify { status: expected }, "{state} {body:?}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What a leg does about what happens: the INVITE's dialog from the first ringing to the last BYE. Pure.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::{Call, Destination, Digit, Refusal};
+use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
+use crate::ingress::sip::message::{self, Reply};
+
+/// From the REFER to its outcome. The session waits a little longer.
+const TRANSFER: Duration = Duration::from_secs(30);
+
+/// When a request that meets another may come again, in seconds.
+const RETRY: u32 = 2;
+
+pub struct Machine {
+    stage: Stage,
+    /// The session is over: nobody is to be told.
+    deserted: bool,
+    transfer: Option<Transfer>,
+    /// Our own offer (the INVITE had none) waits for its answer in the ACK.
+    offering: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Ringing,
+    /// 200 OK is sent, and its ACK not here yet. No BYE may go before it (RFC 3261, section 15).
+    Answered {
+        leaving: bool,
+    },
+    Up,
+    Over,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Transfer {
+    until: Instant,
+}
+
+#[derive(Debug)]
+pub enum Input {
+    Start(Box<Call>),
+    Command(LegCommand),
+    /// Whoever held the leg is gone.
+    Deserted,
+    /// CANCEL, before any answer.
+    Cancelled,
+    /// The ACK of our 200 OK; whether the media can be as it says, where it answers our offer.
+    Acked {
+        fits: bool,
+    },
+    /// Nobody acknowledged our 200 OK, for 32 s.
+    Unacked,
+    Asked(Asked),
+    /// The final response to our REFER.
+    ReferAnswered {
+        status: u16,
+    },
+    /// Nothing has been heard of the caller for so long that there is none.
+    Silent,
+    Time,
+}
+
+/// A request of the caller's, in the dialog and in its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Bye,
+    /// Re-INVITE or UPDATE.
+    Change {
+        offer: bool,
+        method: Change,
+    },
+    Digit(Digit),
+    /// An INFO of no kind that we know.
+    Info,
+    Options,
+    /// How the transfer goes (RFC 3515): the status that the new call has.
+    Notify {
+        status: Option<u16>,
+    },
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Invite,
+    Update,
+}
+
+#[derive(Debug)]
+pub enum Action {
+    Emit(LegEvent),
+    /// A provisional response to the INVITE.
+    Ring,
+    /// 200 OK to the INVITE.
+    Answer,
+    /// A final response to the INVITE that is no 200.
+    Refuse(Reply),
+    /// The response to the request that was asked.
+    Reply(Reply),
+    /// Let the session be as the request that was asked offers, or offer it anew, and reply.
+    Negotiate,
+    Bye,
+    Refer(Destination),
+    /// No more audio either way.
+    Silence,
+}
+
+impl Machine {
+    /// `offering`: the INVITE describes no session, so our 200 OK will.
+    pub const fn new(offering: bool) -> Self {
+        Self { stage: Stage::Ringing, deserted: false, transfer: None, offering }
+    }
+
+    pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
+        match input {
+            Input::Start(call) => vec![Action::Ring, Action::Emit(LegEvent::Arrived(call))],
+            Input::Command(command) => self.command(command, now),
+            Input::Deserted => self.desert(),
+            Input::Cancelled if self.stage == Stage::Ringing => self.give_up_ringing(None),
+            Input::Cancelled => Vec::new(),
+            Input::Acked { fits } => self.acked(fits),
+            Input::Unacked => self.unacked(),
+            Input::Asked(asked) => self.asked(asked),
+            Input::ReferAnswered { status } if status >= 300 => self.transferred(false),
+            Input::ReferAnswered { .. } => Vec::new(),
+            Input::Silent if self.stage == Stage::Up => self.bye(LegEnd::Caller),
+            Input::Silent => Vec::new(),
+            Input::Time => self.on_time(now),
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.transfer.map(|transfer| transfer.until)
+    }
+
+    /// Nothing is left to be done but for transactions that are under way.
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over && self.deserted
+    }
+
+    /// Whether keys and audio are of a call that is answered.
+    pub const fn is_answered(&self) -> bool {
+        matches!(self.stage, Stage::Answered { .. } | Stage::Up)
+    }
+
+    fn command(&mut self, command: LegCommand, now: Instant) -> Vec<Action> {
+        match command {
+            LegCommand::Answer if self.stage == Stage::Ringing => {
+                self.stage = Stage::Answered { leaving: false };
+                vec![Action::Answer, Action::Emit(LegEvent::Subscribed)]
+            }
+            LegCommand::Transfer(to) if self.stage == Stage::Up && self.transfer.is_none() => {
+                self.transfer = Some(Transfer { until: now + TRANSFER });
+                vec![Action::Refer(to)]
+            }
+            LegCommand::Transfer(_) if self.stage != Stage::Over => {
+                vec![Action::Emit(LegEvent::NotTransferred)]
+            }
+            LegCommand::HangUp(refusal) => self.hang_up(refusal.unwrap_or(Refusal::Unavailable)),
+            LegCommand::Leave { .. } => self.desert(),
+            // Frames go past the machine.
+            LegCommand::Answer | LegCommand::Transfer(_) | LegCommand::Frame(_) => Vec::new(),
+        }
+    }
+
+    fn hang_up(&mut self, refusal: Refusal) -> Vec<Action> {
+        match self.stage {
+            Stage::Ringing => {
+                self.stage = Stage::Over;
+                let ended = Action::Emit(LegEvent::Ended(LegEnd::HungUp));
+                vec![Action::Refuse(Reply::refusal(refusal)), ended]
+            }
+            Stage::Answered { .. } => {
+                self.stage = Stage::Answered { leaving: true };
+                vec![Action::Silence]
+            }
+            Stage::Up => self.bye(LegEnd::HungUp),
+            Stage::Over => Vec::new(),
+        }
+    }
+
+    /// Nobody commands the leg any more: the caller is let go.
+    fn desert(&mut self) -> Vec<Action> {
+        self.deserted = true;
+        self.hang_up(Refusal::Unavailable)
+    }
+
+    fn bye(&mut self, end: LegEnd) -> Vec<Action> {
+        self.over(end, [Action::Bye])
+    }
+
+    /// The caller gives up an unanswered call: the INVITE is answered with 487, whatever asked for it is answered before.
+    fn give_up_ringing(&mut self, reply: Option<Reply>) -> Vec<Action> {
+        let reply = reply.map(Action::Reply);
+        self.over(LegEnd::Caller, reply.into_iter().chain([Action::Refuse(Reply::status(487))]))
+    }
+
+    fn over(&mut self, end: LegEnd, actions: impl IntoIterator<Item = Action>) -> Vec<Action> {
+        self.stage = Stage::Over;
+        self.transfer = None;
+        let ended = [Action::Silence, Action::Emit(LegEvent::Ended(end))];
+        actions.into_iter().chain(ended).collect()
+    }
+
+    fn acked(&mut self, fits: bool) -> Vec<Action> {
+        let Stage::Answered { leaving } = self.stage else { return Vec::new() };
+        self.offering = false;
+        match (leaving, fits) {
+            (true, _) => self.bye(LegEnd::HungUp),
+            // The caller takes nothing that we offered: there is no session to be had.
+            (false, false) => self.bye(LegEnd::Caller),
+            (false, true) => {
+                self.stage = Stage::Up;
+                vec![Action::Emit(LegEvent::Active)]
+            }
+        }
+    }
+
+    fn unacked(&mut self) -> Vec<Action> {
+        let Stage::Answered { leaving } = self.stage else { return Vec::new() };
+        self.bye(if leaving { LegEnd::HungUp } else { LegEnd::Caller })
+    }
+
+    fn asked(&mut self, asked: Asked) -> Vec<Action> {
+        match asked {
+            Asked::Bye if self.stage == Stage::Ringing => self.give_up_ringing(Some(Reply::status(200))),
+            // Theirs and ours may cross.
+            Asked::Bye if self.stage == Stage::Over => vec![Action::Reply(Reply::status(200))],
+            Asked::Bye => self.over(LegEnd::Caller, [Action::Reply(Reply::status(200))]),
+            _ if self.stage == Stage::Over => vec![Action::Reply(Reply::status(481))],
+            Asked::Change { offer, method } => vec![self.change(offer, method)],
+            Asked::Digit(digit) => {
+                let told = self.is_answered().then_some(Action::Emit(LegEvent::Digit(digit)));
+                [Action::Reply(Reply::status(200))].into_iter().chain(told).collect()
+            }
+            Asked::Info => {
+                let accepted = "application/dtmf-relay, application/dtmf";
+                vec![Action::Reply(Reply::status(415).with("Accept", accepted))]
+            }
+            Asked::Options => vec![Action::Reply(Reply::abilities(200))],
+            Asked::Notify { status } => self.notified(status),
+            Asked::Other => vec![Action::Reply(Reply::status(405).with("Allow", message::ALLOW))],
+        }
+    }
+
+    /// One offer at a time (RFC 3261, section 14.2; RFC 3311, section 5.2).
+    fn change(&self, offer: bool, method: Change) -> Action {
+        match (self.stage, method) {
+            (Stage::Ringing, Change::Update) if !offer => Action::Reply(Reply::status(200)),
+            (Stage::Ringing, _) => Action::Reply(Reply::later(RETRY)),
+            (Stage::Answered { .. }, _) if self.offering => Action::Reply(Reply::status(491)),
+            _ => Action::Negotiate,
+        }
+    }
+
+    fn notified(&mut self, status: Option<u16>) -> Vec<Action> {
+        if self.transfer.is_none() {
+            return vec![Action::Reply(Reply::status(481))];
+        }
+        let outcome = match status {
+            Some(..200) => Vec::new(),
+            Some(200..300) => self.transferred(true),
+            Some(300..) | None => self.transferred(false),
+        };
+        [Action::Reply(Reply::status(200))].into_iter().chain(outcome).collect()
+    }
+
+    fn transferred(&mut self, done: bool) -> Vec<Action> {
+        let told = if done { LegEvent::Transferred } else { LegEvent::NotTransferred };
+        self.transfer.take().map(|_| Action::Emit(told)).into_iter().collect()
+    }
+
+    fn on_time(&mut self, now: Instant) -> Vec<Action> {
+        if self.transfer.is_some_and(|transfer| now >= transfer.until) {
+            return self.transferred(false);
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

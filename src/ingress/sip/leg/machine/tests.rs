@@ -1,0 +1,207 @@
+use super::*;
+
+/// What the machine does, in short.
+fn shown(actions: &[Action]) -> String {
+    let all: Vec<String> = actions
+        .iter()
+        .map(|action| match action {
+            Action::Emit(LegEvent::Arrived(_)) => "arrived".into(),
+            Action::Emit(LegEvent::Ended(end)) => format!("ended {end:?}"),
+            Action::Emit(event) => format!("{event:?}").split('(').next().unwrap().to_lowercase(),
+            Action::Refuse(reply) => format!("refuse {}", reply.status),
+            Action::Reply(reply) => format!("reply {}", reply.status),
+            Action::Refer(_) => "refer".into(),
+            Action::Ring | Action::Answer | Action::Negotiate | Action::Bye | Action::Silence => {
+                format!("{action:?}").to_lowercase()
+            }
+        })
+        .collect();
+    all.join(", ")
+}
+
+fn destination() -> Destination {
+    Destination::parse("tel:+15557770099").unwrap()
+}
+
+fn call() -> Input {
+    Input::Start(Box::new(Call::example()))
+}
+
+const ANSWER: Input = Input::Command(LegCommand::Answer);
+const HANG_UP: Input = Input::Command(LegCommand::HangUp(None));
+const LEAVE: Input = Input::Command(LegCommand::Leave { failed: None });
+const ACKED: Input = Input::Acked { fits: true };
+const BYE: Input = Input::Asked(Asked::Bye);
+
+fn transfer() -> Input {
+    Input::Command(LegCommand::Transfer(destination()))
+}
+
+fn notify(status: u16) -> Input {
+    Input::Asked(Asked::Notify { status: Some(status) })
+}
+
+fn change(method: Change, offer: bool) -> Input {
+    Input::Asked(Asked::Change { offer, method })
+}
+
+/// Runs the steps of one call; each is what happens and what is done about it.
+fn check(story: &str, offering: bool, steps: Vec<(Input, &str)>) {
+    let (mut machine, now) = (Machine::new(offering), Instant::now());
+    for (at, (input, expected)) in steps.into_iter().enumerate() {
+        let happened = format!("{input:?}");
+        let done = shown(&machine.handle(input, now));
+        assert_eq!(done, expected, "{story}: step {at}: {happened}");
+    }
+}
+
+#[test]
+fn a_call_is_answered_talks_and_ends() {
+    let up = || vec![(call(), "ring, arrived"), (ANSWER, "answer, subscribed"), (ACKED, "active")];
+    let with = |more: Vec<(Input, &'static str)>| up().into_iter().chain(more).collect::<Vec<_>>();
+    check("caller hangs up", false, with(vec![(BYE, "reply 200, silence, ended Caller"), (LEAVE, "")]));
+    check(
+        "we hang up",
+        false,
+        with(vec![(HANG_UP, "bye, silence, ended HungUp"), (BYE, "reply 200"), (LEAVE, "")]),
+    );
+    check("session gone", false, with(vec![(Input::Deserted, "bye, silence, ended HungUp")]));
+    check("caller vanished", false, with(vec![(Input::Silent, "bye, silence, ended Caller")]));
+    check("a second ACK says nothing", false, with(vec![(ACKED, "")]));
+    check("a late CANCEL has no effect", false, with(vec![(Input::Cancelled, "")]));
+}
+
+#[test]
+fn an_unanswered_call_is_refused_or_given_up() {
+    let ringing = |more: (Input, &'static str)| vec![(call(), "ring, arrived"), more];
+    let refuse = |refusal| Input::Command(LegCommand::HangUp(Some(refusal)));
+    check("unknown number", false, ringing((refuse(Refusal::NotFound), "refuse 404, ended HungUp")));
+    check("busy", false, ringing((refuse(Refusal::Busy), "refuse 486, ended HungUp")));
+    check("declined", false, ringing((refuse(Refusal::Declined), "refuse 603, ended HungUp")));
+    check("unavailable", false, ringing((refuse(Refusal::Unavailable), "refuse 503, ended HungUp")));
+    check("session gone", false, ringing((Input::Deserted, "refuse 503, ended HungUp")));
+    check("CANCEL", false, ringing((Input::Cancelled, "refuse 487, silence, ended Caller")));
+    check("early BYE", false, ringing((BYE, "reply 200, refuse 487, silence, ended Caller")));
+    check("no transfer yet", false, ringing((transfer(), "nottransferred")));
+}
+
+#[test]
+fn no_bye_goes_before_the_ack_of_our_200() {
+    let answered = || vec![(call(), "ring, arrived"), (ANSWER, "answer, subscribed")];
+    let with = |more: Vec<(Input, &'static str)>| answered().into_iter().chain(more).collect::<Vec<_>>();
+    check("ACK comes", false, with(vec![(HANG_UP, "silence"), (ACKED, "bye, silence, ended HungUp")]));
+    check(
+        "ACK never comes",
+        false,
+        with(vec![(HANG_UP, "silence"), (Input::Unacked, "bye, silence, ended HungUp")]),
+    );
+    check("lost ACK", false, with(vec![(Input::Unacked, "bye, silence, ended Caller")]));
+    check("BYE before ACK", false, with(vec![(BYE, "reply 200, silence, ended Caller"), (ACKED, "")]));
+    check("no answer fits", true, with(vec![(Input::Acked { fits: false }, "bye, silence, ended Caller")]));
+}
+
+#[test]
+fn offers_come_one_at_a_time() {
+    use Change::{Invite, Update};
+    check(
+        "ringing",
+        false,
+        vec![
+            (call(), "ring, arrived"),
+            (change(Update, false), "reply 200"),
+            (change(Update, true), "reply 500"),
+            (change(Invite, true), "reply 500"),
+        ],
+    );
+    check(
+        "our own offer waits",
+        true,
+        vec![
+            (call(), "ring, arrived"),
+            (ANSWER, "answer, subscribed"),
+            (change(Update, true), "reply 491"),
+            (ACKED, "active"),
+            (change(Update, true), "negotiate"),
+            (change(Invite, false), "negotiate"),
+        ],
+    );
+    check(
+        "over",
+        false,
+        vec![
+            (call(), "ring, arrived"),
+            (HANG_UP, "refuse 503, ended HungUp"),
+            (change(Invite, true), "reply 481"),
+        ],
+    );
+}
+
+#[test]
+fn other_requests_are_answered_as_they_are_known() {
+    let digit = || Input::Asked(Asked::Digit(Digit::parse('5').unwrap()));
+    check(
+        "requests",
+        false,
+        vec![
+            (call(), "ring, arrived"),
+            (digit(), "reply 200"),
+            (ANSWER, "answer, subscribed"),
+            (digit(), "reply 200, digit"),
+            (Input::Asked(Asked::Info), "reply 415"),
+            (Input::Asked(Asked::Options), "reply 200"),
+            (Input::Asked(Asked::Other), "reply 405"),
+            (notify(200), "reply 481"),
+        ],
+    );
+}
+
+#[test]
+fn a_transfer_is_done_when_the_new_call_is_answered_and_else_the_caller_stays() {
+    let up = || {
+        vec![
+            (call(), "ring, arrived"),
+            (ANSWER, "answer, subscribed"),
+            (ACKED, "active"),
+            (transfer(), "refer"),
+        ]
+    };
+    let with = |more: Vec<(Input, &'static str)>| up().into_iter().chain(more).collect::<Vec<_>>();
+    let accepted = || (Input::ReferAnswered { status: 202 }, "");
+    let done = (notify(200), "reply 200, transferred");
+    check(
+        "done",
+        false,
+        with(vec![accepted(), (notify(100), "reply 200"), (notify(180), "reply 200"), done]),
+    );
+    check(
+        "done before the 202 is here",
+        false,
+        with(vec![(notify(200), "reply 200, transferred"), accepted()]),
+    );
+    check(
+        "refused",
+        false,
+        with(vec![(Input::ReferAnswered { status: 603 }, "nottransferred"), (transfer(), "refer")]),
+    );
+    check(
+        "busy",
+        false,
+        with(vec![accepted(), (notify(486), "reply 200, nottransferred"), (notify(200), "reply 481")]),
+    );
+    let silent = Input::Asked(Asked::Notify { status: None });
+    check("no word of it", false, with(vec![accepted(), (silent, "reply 200, nottransferred")]));
+    check("one at a time", false, with(vec![(transfer(), "nottransferred")]));
+    check("caller hangs up", false, with(vec![accepted(), (BYE, "reply 200, silence, ended Caller")]));
+}
+
+#[test]
+fn a_transfer_without_an_outcome_is_given_up() {
+    let (mut machine, now) = (Machine::new(false), Instant::now());
+    for input in [call(), ANSWER, ACKED, transfer()] {
+        machine.handle(input, now);
+    }
+    let due = machine.deadline().unwrap();
+    assert_eq!(shown(&machine.handle(Input::Time, due - Duration::from_millis(1))), "");
+    assert_eq!(shown(&machine.handle(Input::Time, due)), "nottransferred");
+    assert_eq!(machine.deadline(), None);
+}

@@ -1,0 +1,179 @@
+//! Our own SIP socket: what arrives is filtered, mended and parsed here, one datagram after the other. What comes
+//! faster waits in the system's buffer, which is bounded.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rsipstack::sip::{HeadersExt, Method, Request, SipMessage};
+use tokio::net::UdpSocket;
+use tokio::time::Instant;
+
+use super::message::{self, Reply, call_id, cseq, from_tag};
+use super::repair::{Unfit, repair};
+use super::sources::{Admitted, Sources};
+use crate::dialplan::trunk::TrunkPlan;
+use crate::telemetry::{Dropped, Metrics};
+
+/// The longest that a datagram can be.
+const DATAGRAM: usize = 65_535;
+
+pub struct Socket {
+    udp: Arc<UdpSocket>,
+    sources: Sources,
+    metrics: Metrics,
+    buffer: Vec<u8>,
+}
+
+/// A message of someone who may call.
+pub struct Received {
+    pub source: SocketAddr,
+    pub trunk: Option<Arc<TrunkPlan>>,
+    pub content: Content,
+}
+
+pub enum Content {
+    Message(SipMessage),
+    /// A request that can only be answered so.
+    Wrong(Request, Reply),
+}
+
+impl Socket {
+    pub fn new(udp: Arc<UdpSocket>, sources: Sources, metrics: Metrics) -> Self {
+        Self { udp, sources, metrics, buffer: vec![0; DATAGRAM] }
+    }
+
+    /// The next message. Cancel safe.
+    pub async fn next(&mut self) -> io::Result<Received> {
+        loop {
+            let (length, source) = self.udp.recv_from(&mut self.buffer).await?;
+            let trunk = match self.sources.admit(source.ip(), Instant::now()) {
+                Admitted::From(trunk) => trunk,
+                Admitted::Stranger => {
+                    self.metrics.sip_dropped(Dropped::Stranger);
+                    continue;
+                }
+                Admitted::TooMuch => {
+                    self.metrics.sip_dropped(Dropped::Rate);
+                    continue;
+                }
+            };
+            let datagram = self.buffer.get(..length).unwrap_or_default();
+            match read(datagram) {
+                Some(content) => return Ok(Received { source, trunk, content }),
+                None => self.metrics.sip_dropped(Dropped::Malformed),
+            }
+        }
+    }
+}
+
+/// What a datagram says; `None` where there is nothing that could be answered.
+pub fn read(datagram: &[u8]) -> Option<Content> {
+    match repair(datagram) {
+        Ok(message) => match SipMessage::try_from(&*message) {
+            Ok(SipMessage::Request(request)) if is_of_our_version(&message) => judged(request),
+            Ok(SipMessage::Request(_)) => strange(&message),
+            Ok(response @ SipMessage::Response(_)) => Some(Content::Message(response)),
+            Err(_) => strange(&message),
+        },
+        Err(Unfit::TooLong { head }) => wrong(&head?, Reply::status(513)),
+        Err(Unfit::CutShort { head }) => wrong(&head, Reply::status(400)),
+        Err(Unfit::Empty | Unfit::Endless) => None,
+    }
+}
+
+/// A request whose headers are enough to be answered by goes on; one that lacks what RFC 3261, section 8.1.1, wants is
+/// answered with 400.
+fn judged(request: Request) -> Option<Content> {
+    request.top_via_header().ok()?;
+    let method = request.cseq_header().ok().and_then(|cseq| cseq.method().ok());
+    let complete = request.to_header().is_ok_and(|to| to.tag().is_ok())
+        && from_tag(&request).is_some()
+        && call_id(&request).is_some()
+        && cseq(&request).is_some()
+        && method == Some(*request.method());
+    match (complete, request.method()) {
+        (true, _) => Some(Content::Message(request.into())),
+        (false, Method::Ack) => None,
+        (false, _) => Some(Content::Wrong(request, Reply::status(400))),
+    }
+}
+
+/// The parser takes any version for 2.0.
+fn is_of_our_version(message: &[u8]) -> bool {
+    message
+        .split(|byte| *byte == b'\n')
+        .next()
+        .is_some_and(|line| line.trim_ascii_end().ends_with(b" SIP/2.0"))
+}
+
+/// The parser does not know the method, the address or the version in the first line. The headers may still be good
+/// enough to say so.
+fn strange(message: &[u8]) -> Option<Content> {
+    let end = message.windows(2).position(|window| window == b"\r\n")?;
+    let line = std::str::from_utf8(message.get(..end)?).ok()?;
+    let mut words = line.split(' ');
+    let (method, _uri, version) = (words.next()?, words.next()?, words.next_back()?);
+    let status = match (version, method.parse::<Method>()) {
+        (_, Ok(Method::Ack)) => return None,
+        ("SIP/2.0", Ok(_)) => 400,
+        ("SIP/2.0", Err(_)) => 501,
+        (other, _) if other.starts_with("SIP/") => 505,
+        _ => return None,
+    };
+    let headers = [b"OPTIONS sip:unknown.invalid SIP/2.0", message.get(end..)?].concat();
+    wrong(&headers, Reply::status(status).with("Allow", message::ALLOW))
+}
+
+fn wrong(head: &[u8], reply: Reply) -> Option<Content> {
+    let request = Request::try_from(head).ok()?;
+    let answerable = request.top_via_header().is_ok() && *request.method() != Method::Ack;
+    answerable.then_some(Content::Wrong(request, reply))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(line: &str, more: &str) -> String {
+        format!("{line}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n{more}\r\n")
+    }
+
+    const HEADERS: &str = "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 7\r\nCSeq: 1 INVITE\r\n";
+
+    #[test]
+    fn a_request_is_passed_on_answered_or_dropped() {
+        let invite = "INVITE sip:c@d SIP/2.0";
+        let without = |name: &str| {
+            let kept = HEADERS.split_inclusive("\r\n").filter(|line| !line.starts_with(name));
+            message(invite, &kept.collect::<String>())
+        };
+        let foo = HEADERS.replace("1 INVITE", "1 FOO");
+        let long = format!("{HEADERS}Content-Length: 20000\r\n\r\n{}", "x".repeat(20_000));
+        for (text, status) in [
+            (message(invite, HEADERS), Some(0)),
+            (without("From"), Some(400)),
+            (without("To"), Some(400)),
+            (without("Call-ID"), Some(400)),
+            (without("CSeq"), Some(400)),
+            (message("OPTIONS sip:c@d SIP/2.0", HEADERS), Some(400)),
+            (message(invite, &HEADERS.replace(";tag=1", "")), Some(400)),
+            (message(invite, &format!("{HEADERS}Content-Length: 50\r\n")), Some(400)),
+            (message("FOO sip:c@d SIP/2.0", &foo), Some(501)),
+            (message("INVITE sip:c@d SIP/7.0", HEADERS), Some(505)),
+            (message("INVITE sip: SIP/2.0", HEADERS), Some(400)),
+            (message("ACK sip:c@d SIP/2.0", &HEADERS.replace("Call-ID: 7\r\n", "")), None),
+            (message("ACK sip: SIP/2.0", HEADERS), None),
+            (message("GET / HTTP/1.1", HEADERS), None),
+            (format!("{invite}\r\n{HEADERS}\r\n"), None),
+            ("\r\n\r\n".into(), None),
+            (message(invite, &long), Some(513)),
+        ] {
+            let found = read(text.as_bytes()).map(|content| match content {
+                Content::Message(_) => 0,
+                Content::Wrong(_, reply) => reply.status,
+            });
+            assert_eq!(found, status, "{}", text.lines().next().unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The SIP stack's transaction layer on our own socket: whatever touches its endpoint is here.
+//!
+//! Of the stack (rsipstack 0.7.14) we use the parser, the transactions and their timers. Its dialogs are not used: they lose
+//! a target refresh and every request before the answer, and leave the INVITE of an early BYE for ever (see `dialog`
+//! and `leg`). Neither are its sockets: what they receive they queue without a bound (see `socket`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rsipstack::EndpointBuilder;
+use rsipstack::sip::{HeadersExt, Method, Request, Response, SipMessage, Transport};
+use rsipstack::transaction::endpoint::EndpointInnerRef;
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::transaction::transaction::{TransactionEvent, TransactionEventSender};
+use rsipstack::transaction::{Transaction, TransactionReceiver};
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::message::{self, Reply, fresh_tag};
+
+/// Transactions that are under way or remembered (for 32 s): beyond that, what would begin another is dropped, and its
+/// sender tries again. Each takes some 2 kB.
+const TRANSACTIONS: usize = 100_000;
+
+/// Request Timeout: what a transaction without an answer comes to.
+const TIMED_OUT: u16 = 408;
+
+/// The endpoint. Clones share it.
+#[derive(Clone)]
+pub struct Uas {
+    endpoint: EndpointInnerRef,
+    udp: UdpConnection,
+}
+
+/// What becomes of an INVITE after it was answered, or before.
+#[derive(Debug)]
+pub enum Happening {
+    /// CANCEL; it has its 200.
+    Cancelled,
+    /// The ACK of the INVITE with this sequence number, and what it describes.
+    Acked { sequence: u32, body: Vec<u8> },
+    /// Nothing more will come; if there was no ACK, none will.
+    Over { sequence: u32 },
+}
+
+impl Uas {
+    /// With it comes what begins a transaction.
+    pub async fn new(socket: Arc<UdpSocket>) -> Result<(Self, TransactionReceiver), rsipstack::Error> {
+        let udp = UdpConnection::from_socket(socket, None, None).await?;
+        let endpoint = EndpointBuilder::new()
+            .with_user_agent(message::SERVER)
+            .with_transport_layer(TransportLayer::new(CancellationToken::new()))
+            .build();
+        let incoming = endpoint.incoming_transactions()?;
+        Ok((Self { endpoint: endpoint.inner, udp }, incoming))
+    }
+
+    /// Keeps the time of every transaction, for ever.
+    pub async fn keep_time(&self) {
+        self.endpoint.process_timer().await;
+    }
+
+    /// A message from `source`: it goes to its transaction, or begins one.
+    pub async fn receive(&self, message: SipMessage, source: SocketAddr) {
+        if let SipMessage::Request(cancel) = &message
+            && *cancel.method() == Method::Cancel
+            && !self.knows(&message)
+        {
+            // The stack would answer without a tag.
+            return self.answer_once(cancel.clone(), Reply::status(481), source).await;
+        }
+        let begins = matches!(&message, SipMessage::Request(request)
+            if !matches!(request.method(), Method::Ack | Method::Cancel));
+        if begins && self.transactions() >= TRANSACTIONS && !self.knows(&message) {
+            return;
+        }
+        let Ok(message) = SipConnection::update_msg_received(message, source, Transport::Udp) else { return };
+        // What the stack cannot place it drops.
+        let _ = self.endpoint.on_received_message(message, self.connection(), &address(source)).await;
+    }
+
+    /// Answers a request that begins no transaction, once for each copy of it.
+    pub async fn answer_once(&self, request: Request, reply: Reply, source: SocketAddr) {
+        let stamped = SipConnection::update_msg_received(request.into(), source, Transport::Udp);
+        let Ok(SipMessage::Request(request)) = stamped else { return };
+        let response = message::response(&request, reply, &fresh_tag());
+        // Its sender tries again.
+        let _ = self.connection().send(response.into(), None).await;
+    }
+
+    /// Sends a request of ours, again until it is answered, and gives the final status.
+    pub async fn ask(&self, request: Request, to: SocketAddr) -> u16 {
+        let Ok(key) = TransactionKey::from_request(&request, TransactionRole::Client) else {
+            return TIMED_OUT;
+        };
+        let connection = Some(self.connection());
+        let mut transaction = Transaction::new_client(key, request, Arc::clone(&self.endpoint), connection);
+        transaction.destination = Some(address(to));
+        if transaction.send().await.is_err() {
+            return TIMED_OUT;
+        }
+        while let Some(message) = transaction.receive().await {
+            if let SipMessage::Response(response) = message
+                && response.status_code.code() >= 200
+            {
+                return response.status_code.code();
+            }
+        }
+        TIMED_OUT
+    }
+
+    fn connection(&self) -> SipConnection {
+        SipConnection::Udp(self.udp.clone())
+    }
+
+    fn transactions(&self) -> usize {
+        self.endpoint.transactions.len() + self.endpoint.finished_transactions.len()
+    }
+
+    /// Whether it is of a transaction that is there, or was a moment ago.
+    fn knows(&self, message: &SipMessage) -> bool {
+        let SipMessage::Request(request) = message else { return false };
+        TransactionKey::from_request(request, TransactionRole::Server).is_ok_and(|key| {
+            self.endpoint.transactions.get(&key).is_some()
+                || self.endpoint.finished_transactions.get(&key).is_some()
+        })
+    }
+}
+
+fn address(socket: SocketAddr) -> SipAddr {
+    SipAddr { r#type: Some(Transport::Udp), addr: socket.into() }
+}
+
+/// An INVITE that is being answered.
+pub struct Invite {
+    pub request: Request,
+    respond: TransactionEventSender,
+}
+
+impl Invite {
+    /// The INVITE of `transaction`, which has to be followed.
+    pub fn of(transaction: &Transaction) -> Self {
+        Self { request: transaction.original.clone(), respond: transaction.tu_sender.clone() }
+    }
+
+    pub fn sequence(&self) -> u32 {
+        message::cseq(&self.request).unwrap_or_default()
+    }
+
+    /// Answers it, in the order of the calls. Of a transaction that is over nobody waits for a response.
+    pub fn respond(&self, response: Response) {
+        let _ = self.respond.send(TransactionEvent::Respond(response));
+    }
+}
+
+/// Keeps an INVITE's transaction alive, which sends its final response again until the ACK is here or 32 s are over, and
+/// tells what comes.
+pub async fn follow(mut transaction: Transaction, told: mpsc::Sender<Happening>) {
+    let sequence = message::cseq(&transaction.original).unwrap_or_default();
+    while let Some(message) = transaction.receive().await {
+        let SipMessage::Request(request) = message else { continue };
+        let happening = match request.method() {
+            Method::Cancel => Happening::Cancelled,
+            Method::Ack => Happening::Acked { sequence, body: request.body },
+            _ => continue,
+        };
+        // Nobody waits for it any more.
+        let _ = told.send(happening).await;
+    }
+    let _ = told.send(Happening::Over { sequence }).await;
+}
+
+/// Answers a request that is no INVITE.
+pub async fn respond(mut transaction: Transaction, reply: Reply, tag: &str) {
+    let response = message::response(&transaction.original, reply, tag);
+    // It cannot be sent: then it is asked again.
+    let _ = transaction.respond(response).await;
+}
+
+/// Refuses an INVITE that becomes no call, and sees its ACK.
+pub async fn refuse(mut transaction: Transaction, reply: Reply) {
+    let response = message::response(&transaction.original, reply, &fresh_tag());
+    if transaction.respond(response).await.is_ok() {
+        while transaction.receive().await.is_some() {}
+    }
+}
+
+/// The number of the message that a transaction is about, for whoever follows several.
+pub fn is_invite(transaction: &Transaction) -> bool {
+    *transaction.original.method() == Method::Invite && transaction.original.cseq_header().is_ok()
+}

@@ -1,0 +1,110 @@
+//! Requests within an answered call.
+
+use super::answered::up;
+use super::phone::SDP;
+
+fn held(sdp: &str) -> String {
+    format!("{sdp}a=sendonly\r\n")
+}
+
+#[tokio::test]
+async fn a_caller_holds_and_comes_back() {
+    let (_world, mut phone, mut session) = up().await;
+    for (method, sdp, answered, told) in [
+        ("INVITE", held(SDP), "a=recvonly", "Away"),
+        ("INVITE", SDP.to_owned(), "a=sendrecv", "Back"),
+        ("UPDATE", held(SDP), "a=recvonly", "Away"),
+        ("UPDATE", SDP.to_owned(), "a=sendrecv", "Back"),
+    ] {
+        phone.ask(method, "", &sdp).await;
+        let ok = phone.status(method, 200).await;
+        assert!(ok.body.contains(answered), "{}", ok.body);
+        assert!(ok.one("contact").starts_with("<sip:"), "{ok:?}");
+        if method == "INVITE" {
+            phone.ack("").await;
+        }
+        session.expect(told).await;
+    }
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
+async fn an_offer_that_nothing_fits_is_refused_and_the_call_goes_on() {
+    let (_world, mut phone, mut session) = up().await;
+    let t38 = SDP.replace("m=audio 4000 RTP/AVP 0 101", "m=image 4000 udptl t38");
+    for (sdp, status) in [(t38.as_str(), 488), (&SDP.replace(" 0 101", " 18"), 488), ("nonsense", 400)] {
+        phone.ask("INVITE", "", sdp).await;
+        phone.status("INVITE", status).await;
+        phone.follow_up("ACK").await;
+    }
+    phone.ask("INVITE", "", SDP).await;
+    phone.status("INVITE", 200).await;
+    phone.ack("").await;
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
+async fn a_re_invite_without_an_offer_is_made_one() {
+    let (_world, mut phone, mut session) = up().await;
+    phone.ask("INVITE", "", "").await;
+    let ok = phone.status("INVITE", 200).await;
+    assert!(ok.body.contains("m=audio "), "{}", ok.body);
+    phone.ack(SDP).await;
+    phone.ask("UPDATE", "", "").await;
+    assert_eq!(phone.status("UPDATE", 200).await.body, "");
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
+async fn a_caller_who_moved_is_let_go_where_it_is_now() {
+    let (_world, mut phone, session) = up().await;
+    let moved = phone.elsewhere().await;
+    let contact = format!("Contact: <sip:ada@{}>\r\n", moved.local_addr().unwrap());
+    phone.ask("INVITE", &contact, SDP).await;
+    phone.status("INVITE", 200).await;
+    phone.ack("").await;
+    drop(session);
+    let mut buffer = vec![0; 2000];
+    let (length, _) = tokio::time::timeout(super::SOON, moved.recv_from(&mut buffer)).await.unwrap().unwrap();
+    let bye = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    assert!(bye.starts_with(&format!("BYE sip:ada@{} SIP/2.0\r\n", moved.local_addr().unwrap())), "{bye}");
+}
+
+#[tokio::test]
+async fn keys_in_info_reach_the_session() {
+    let (_world, mut phone, mut session) = up().await;
+    phone.ask("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=5\r\nDuration=160\r\n").await;
+    phone.status("INFO", 200).await;
+    session.expect("Digit([redacted])").await;
+    phone.ask("INFO", "Content-Type: application/x-what\r\n", "5").await;
+    assert!(phone.status("INFO", 415).await.one("accept").contains("dtmf"));
+}
+
+#[tokio::test]
+async fn what_is_out_of_order_or_unknown_is_refused() {
+    let (_world, mut phone, mut session) = up().await;
+    let late = phone.request("OPTIONS", "", "");
+    phone.ask("OPTIONS", "", "").await;
+    phone.status("OPTIONS", 200).await;
+    phone.send(&late).await;
+    assert_eq!(phone.status("OPTIONS", 500).await.one("retry-after"), "0");
+    phone.ask("MESSAGE", "Content-Type: text/plain\r\n", "hi").await;
+    assert!(phone.status("MESSAGE", 405).await.one("allow").contains("INVITE"));
+    phone.ask("INFO", "Require: x-magic\r\n", "").await;
+    assert_eq!(phone.status("INFO", 420).await.one("unsupported"), "x-magic");
+    phone.ask("NOTIFY", "Event: refer\r\nSubscription-State: active\r\n", "").await;
+    phone.status("NOTIFY", 481).await;
+    let ours = phone.tag.replace("another".into());
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 481).await;
+    phone.tag = ours;
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}

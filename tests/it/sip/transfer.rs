@@ -1,0 +1,52 @@
+//! Callers that are handed on with REFER.
+
+use dialplane::call::Destination;
+use dialplane::ingress::leg::LegCommand;
+
+use super::answered::up;
+use super::phone::Phone;
+
+async fn notify(phone: &mut Phone, state: &str, line: &str, status: u16) {
+    let more = format!("Event: refer\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n");
+    phone.ask("NOTIFY", &more, line).await;
+    phone.status("NOTIFY", status).await;
+}
+
+fn transfer() -> LegCommand {
+    LegCommand::Transfer(Destination::parse("tel:+15557770099").unwrap())
+}
+
+#[tokio::test]
+async fn a_caller_is_handed_on_when_the_new_call_is_answered() {
+    let (_world, mut phone, mut session) = up().await;
+    session.command(transfer()).await;
+    let refer = phone.requested("REFER").await;
+    assert_eq!(refer.one("refer-to"), "<tel:+15557770099>");
+    assert!(refer.one("referred-by").starts_with("<sip:"), "{refer:?}");
+    phone.answer(&refer, "202 Accepted").await;
+    notify(&mut phone, "active;expires=60", "SIP/2.0 100 Trying\r\n", 200).await;
+    notify(&mut phone, "terminated;reason=noresource", "SIP/2.0 200 OK\r\n", 200).await;
+    session.expect("Transferred").await;
+    session.leave().await;
+    phone.let_go().await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_fails_leaves_the_caller_in_the_call() {
+    let (_world, mut phone, mut session) = up().await;
+    session.command(transfer()).await;
+    let refer = phone.requested("REFER").await;
+    phone.answer(&refer, "603 Decline").await;
+    session.expect("NotTransferred").await;
+
+    session.command(transfer()).await;
+    let refer = phone.requested("REFER").await;
+    phone.answer(&refer, "202 Accepted").await;
+    notify(&mut phone, "terminated;reason=noresource", "SIP/2.0 486 Busy Here\r\n", 200).await;
+    session.expect("NotTransferred").await;
+    notify(&mut phone, "terminated", "SIP/2.0 200 OK\r\n", 481).await;
+
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
