@@ -96,6 +96,19 @@ impl Trunks {
         self.all.iter().any(|trunk| !trunk.addresses.is_empty())
     }
 
+    /// Trunks by name and by the one network that each calls from.
+    #[cfg(test)]
+    pub fn calling_from(trunks: &[(&str, &str)]) -> Self {
+        let plan = |(name, network): &(&str, &str)| TrunkPlan {
+            name: (*name).into(),
+            ids: Vec::new(),
+            addresses: vec![Network::parse(network).unwrap()],
+            called_from: CalledFrom::default(),
+            rules: TrunkRules::default(),
+        };
+        Self { all: trunks.iter().map(plan).map(Arc::new).collect(), by_id: HashMap::new() }
+    }
+
     /// Reads `[[trunk]]` tables opened with [`TRUNK_KEYS`]. A trunk with an error is noted and left out.
     pub fn read(tables: &[Table<'_>]) -> Self {
         let mut taken = Taken::default();

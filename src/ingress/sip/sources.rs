@@ -72,33 +72,25 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::path::Path;
 
     use super::*;
-    use crate::dialplan::trunk::TRUNK_KEYS;
-    use crate::document::{self, Keys};
 
-    fn sources(text: &str) -> Sources {
-        let (trunks, found) = document::read(&Path::new("f.toml").into(), text, |document| {
-            Trunks::read(&document.root(Keys::only(&["trunk"])).tables("trunk", TRUNK_KEYS))
-        });
-        assert!(found.is_empty(), "{found:?}");
-        Sources::new(Arc::new(trunks))
+    fn sources(trunks: &[(&str, &str)]) -> Sources {
+        Sources::new(Arc::new(Trunks::calling_from(trunks)))
     }
 
     #[test]
     fn a_source_is_a_trunk_or_a_stranger_and_without_trunks_this_machine_may_call() {
         let now = Instant::now();
-        let trunk = "[[trunk]]\nname = 'acme'\naddresses = ['203.0.113.0/24']\n";
+        let trunk = &[("acme", "203.0.113.0/24")][..];
         for (trunks, address, expected) in [
             (trunk, "203.0.113.9", Some(Some("acme"))),
             (trunk, "::ffff:203.0.113.9", Some(Some("acme"))),
             (trunk, "198.51.100.1", None),
             (trunk, "127.0.0.1", None),
-            ("", "127.0.0.1", Some(None)),
-            ("", "::1", Some(None)),
-            ("", "192.168.1.7", None),
-            ("[[trunk]]\nname = 'lk'\nids = ['ST_1']\n", "127.0.0.1", Some(None)),
+            (&[], "127.0.0.1", Some(None)),
+            (&[], "::1", Some(None)),
+            (&[], "192.168.1.7", None),
         ] {
             let admitted = sources(trunks).admit(address.parse().unwrap(), now);
             let found = match &admitted {
@@ -111,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_bounded_and_the_rate_after_it_too() {
-        let mut sources = sources("");
+        let mut sources = sources(&[]);
         let (address, start) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Instant::now());
         let taken = |sources: &mut Sources, now| {
             (0..2 * BURST).filter(|_| sources.admit(address, now) == Admitted::From(None)).count()
@@ -123,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_network_of_strangers_fills_no_memory() {
-        let mut sources = sources("[[trunk]]\nname = 'all'\naddresses = ['0.0.0.0/0']\n");
+        let mut sources = sources(&[("all", "0.0.0.0/0")]);
         let now = Instant::now();
         for n in 0..20_000 {
             sources.admit(IpAddr::V4(Ipv4Addr::from_bits(n)), now);
