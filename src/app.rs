@@ -30,7 +30,7 @@ use crate::realtime::connect::Dialer;
 use crate::session::failover::Server;
 use crate::session::health::Health;
 use crate::session::run::{Shared, run as converse};
-use crate::session::sounds::Sounds;
+use crate::session::sounds::SoundsByCodec;
 use crate::session::timings::Timings;
 use crate::store::journal::{Journal, OpenError};
 use crate::telemetry::{Metrics, Readiness};
@@ -128,7 +128,7 @@ impl App {
             metrics: metrics.clone(),
             lateness: Arc::new(Lateness::new(Instant::now())),
             timings: Timings::with_lookup(budget.whole),
-            sounds: Sounds::default(),
+            sounds: SoundsByCodec::default(),
         });
         let slots = Slots::new(settings.max_calls);
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.

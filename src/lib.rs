@@ -44,7 +44,7 @@
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
 //! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
-//! | `media` | frames, opus, framer, pacer, the caller's clock, recordings, how late we are | - | opus, hound |
+//! | `media` | frames, codecs, framer, pacer, the caller as the model hears it, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `fleet` | circuit breakers | - | |
 //! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, http::address, call, media, tenant | notify |
@@ -53,11 +53,11 @@
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, webhook, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
-//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, door, dialog, leg, facts} | call, media, livekit, dialplan::trunk, admission | str0m, rsipstack |
+//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, door, dialog, leg, facts, sdp, rtp} | call, media, livekit, dialplan::trunk, admission | str0m, rsipstack |
 //! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
-//! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
+//! | `kit` | strict scripted model, mock backend, phone | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook | axum |
 //! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit, ingress::sip::settings | |
 //! | `app` | wiring, signals, drain | * | rustls |

@@ -6,11 +6,14 @@ pub mod clip;
 pub mod clock;
 pub mod codec;
 pub mod framer;
+pub mod g711;
+pub mod hearing;
 pub mod lateness;
 pub mod opus;
 pub mod pacer;
 pub mod packet;
 pub mod quality;
+pub mod resample;
 
 /// What every frame lasts. livekit-sip's decoder takes exactly this much (960 samples at 48 kHz).
 pub const FRAME: Duration = Duration::from_millis(20);

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::admission::Slot;
 use crate::call::{Call, CallId, Destination, Digit, Fault, Refusal};
 use crate::media::Pcm;
+use crate::media::codec::Codec;
 use crate::media::quality::Quality;
 
 /// Events waiting for the session: half a second of audio and all that can happen beside it.
@@ -25,6 +26,8 @@ pub struct Incoming {
     /// When it was offered, and what the wall's clock said then.
     pub offered: Instant,
     pub offered_at: Timestamp,
+    /// What the leg's frames are encoded in, from the first to the last.
+    pub codec: Codec,
     pub leg: Leg,
     /// Held until the call's record is written.
     pub slot: Slot,

@@ -8,7 +8,6 @@
 //! Beside them [`rescue`] looks for callers that nobody came for.
 
 pub mod facts;
-pub mod hearing;
 pub mod leg;
 pub mod peer;
 pub mod reports;

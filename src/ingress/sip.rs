@@ -15,6 +15,7 @@ pub mod leg;
 pub mod media;
 pub mod message;
 pub mod repair;
+pub mod rtp;
 pub mod sdp;
 pub mod settings;
 pub mod socket;
@@ -42,6 +43,7 @@ use self::dialog::Dialog;
 use self::door::{Judged, judge};
 use self::media::Media;
 use self::message::{Reply, fresh_tag};
+use self::rtp::ports::Ports;
 use self::settings::SipSettings;
 use self::socket::{Content, Received, Socket};
 use self::sources::Sources;
@@ -69,6 +71,7 @@ pub struct Site {
 pub struct Port {
     site: Site,
     udp: Arc<UdpSocket>,
+    rtp: Ports,
     socket: Socket,
     uas: Uas,
     incoming: TransactionReceiver,
@@ -92,7 +95,8 @@ impl Port {
         let sources = Sources::new(Arc::clone(&site.trunks));
         let socket = Socket::new(Arc::clone(&udp), sources, site.metrics.clone());
         let (calls, refused) = (Calls::default(), JoinSet::new());
-        Ok(Self { site, udp, socket, uas, incoming, calls, refused })
+        let rtp = Ports::new(site.settings.listen.ip(), &site.settings.rtp_ports);
+        Ok(Self { site, udp, rtp, socket, uas, incoming, calls, refused })
     }
 
     /// Where it listens.
@@ -177,8 +181,7 @@ impl Port {
             Reply::no_slot(why)
         })?;
         let local = self.local(sender.address).await.map_err(|_| Reply::status(500))?;
-        let ports = &self.site.settings.rtp_ports;
-        let media = Media::open(&invite.original.body, local.ip(), ports).inspect_err(|_| {
+        let media = Media::open(&invite.original.body, local.ip(), &self.rtp).await.inspect_err(|_| {
             self.site.metrics.offer_turned_away("media");
         })?;
         Ok(Opened { dialog, slot, local, media })
@@ -193,6 +196,7 @@ impl Port {
         let _ = invite.respond(trying).await;
         let call = facts::read(&invite.original, id, offered_at, sender.trunk.as_ref());
         let Opened { dialog, slot, local, media } = opened;
+        let codec = media.codec();
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
         let uas = self.uas.clone();
@@ -210,7 +214,7 @@ impl Port {
             })
         });
         let leg = Leg { commands: command_sender, events: event_receiver };
-        let incoming = Incoming { id, offered: sender.at, offered_at, leg, slot };
+        let incoming = Incoming { id, offered: sender.at, offered_at, codec, leg, slot };
         if self.site.calls.try_send(incoming).is_err() {
             tracing::error!(call = %id, "call taken by a router that has ended");
         }

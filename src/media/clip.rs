@@ -1,18 +1,37 @@
 //! A recording that callers are played: a WAV file, encoded once for all of them.
 
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec};
 
 use super::FRAME;
+use super::codec::{Codec, transcode};
 use super::opus::encode_recording;
 
-/// A recording as 20 ms Opus frames, one stream from its first frame on.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// A recording as 20 ms frames, one stream from its first frame on.
+#[derive(Clone)]
 pub struct Clip {
-    frames: Box<[Arc<[u8]>]>,
+    opus: Box<[Arc<[u8]>]>,
+    /// In G.711, each law made of the Opus when it is first needed.
+    pcmu: OnceLock<Box<[Arc<[u8]>]>>,
+    pcma: OnceLock<Box<[Arc<[u8]>]>>,
+}
+
+impl PartialEq for Clip {
+    fn eq(&self, other: &Self) -> bool {
+        self.opus == other.opus
+    }
+}
+
+impl Eq for Clip {}
+
+impl Hash for Clip {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.opus.hash(state);
+    }
 }
 
 /// Why a file is no [`Clip`]: what was found in it.
@@ -69,15 +88,21 @@ impl Clip {
         let samples: Vec<i16> =
             reader.into_samples().collect::<Result<_, _>>().map_err(|_| ClipError::BreaksOff)?;
         let mono: Vec<i16> = samples.chunks(channels.into()).map(mean).collect();
-        Ok(Self { frames: encode_recording(&mono, rate).into() })
+        let opus = encode_recording(&mono, rate).into();
+        Ok(Self { opus, pcmu: OnceLock::new(), pcma: OnceLock::new() })
     }
 
-    pub fn frames(&self) -> impl ExactSizeIterator<Item = &Arc<[u8]>> {
-        self.frames.iter()
+    pub fn frames(&self, codec: Codec) -> impl ExactSizeIterator<Item = &Arc<[u8]>> {
+        let frames: &[Arc<[u8]>] = match codec {
+            Codec::Opus => &self.opus,
+            Codec::Pcmu => self.pcmu.get_or_init(|| transcode(&self.opus, codec)),
+            Codec::Pcma => self.pcma.get_or_init(|| transcode(&self.opus, codec)),
+        };
+        frames.iter()
     }
 
     pub fn length(&self) -> Duration {
-        FRAME * u32::try_from(self.frames.len()).expect("60 s are 3000 frames")
+        FRAME * u32::try_from(self.opus.len()).expect("60 s are 3000 frames")
     }
 }
 
@@ -132,13 +157,13 @@ mod tests {
 
     use super::samples::{SPEC, wav};
     use super::*;
-    use crate::media::opus::Decoder;
+    use crate::media::codec::Decoder;
 
     /// How often it crosses zero upwards, and its loudest sample.
-    fn measure(clip: &Clip) -> (usize, i16) {
-        let mut decoder = Decoder::new();
-        let pcm: Vec<i16> = clip.frames().flat_map(|frame| decoder.decode(frame).expect("Opus")).collect();
-        assert_eq!(pcm.len(), clip.frames().len() * 480);
+    fn measure(clip: &Clip, codec: Codec) -> (usize, i16) {
+        let mut decoder = Decoder::new(codec);
+        let pcm: Vec<i16> = clip.frames(codec).flat_map(|frame| decoder.decode(frame)).collect();
+        assert_eq!(pcm.len(), clip.frames(codec).len() * 480);
         let loud = |sample: i16| if sample.abs() < 1_000 { 0 } else { sample.signum() };
         let signs: Vec<i16> = pcm.iter().map(|sample| loud(*sample)).filter(|sign| *sign != 0).collect();
         let crossings = signs.windows(2).filter(|pair| pair[0] < pair[1]).count();
@@ -153,9 +178,11 @@ mod tests {
                 let clip = clip.expect("it is accepted");
                 let length = clip.length().as_secs_f64();
                 assert!((1.0..1.05).contains(&length), "{rate} Hz: {length} s");
-                let (crossings, peak) = measure(&clip);
-                assert!((396..=402).contains(&crossings), "{rate} Hz, {channels}: {crossings} periods");
-                assert!((14_000..19_500).contains(&peak), "{rate} Hz, {channels}: peak {peak}");
+                for codec in Codec::ALL {
+                    let (crossings, peak) = measure(&clip, codec);
+                    let found = format!("{rate} Hz, {channels}, {codec:?}: {crossings} periods, peak {peak}");
+                    assert!((396..=402).contains(&crossings) && (14_000..19_500).contains(&peak), "{found}");
+                }
             }
         }
     }

@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Opus always counts at 48 kHz (RFC 7587).
-const TICKS_A_SECOND: u64 = 48_000;
+/// As Opus always counts (RFC 7587); what counts slower is scaled.
+pub const TICKS_A_SECOND: u64 = 48_000;
 
 /// What is held behind a gap: a second.
 const HELD_MAX: usize = 50;
 
-/// One packet of Opus in RTP, as it arrived.
+/// One packet of the caller's RTP, as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
     /// The synchronisation source (SSRC).
     pub source: u32,
     /// The sequence number, counted on beyond its 16 bits.
     pub sequence: u64,
-    /// When it was spoken, by the sender's clock of 48 kHz, counted on beyond its 32 bits.
+    /// When it was spoken, by the sender's clock in ticks of 48 kHz, counted on beyond its 32 bits.
     pub time: u64,
     pub arrived: Instant,
+    /// Empty where it is no audio.
     pub payload: Arc<[u8]>,
 }
 

@@ -21,7 +21,8 @@ use crate::media::clip::Clip;
 use crate::media::pacer::Pacer;
 use crate::realtime::{ItemId, ModelCommand, ResponseId, ResponseOutcome};
 
-/// Speech that may wait: 4 minutes, more than a response of 4096 tokens lasts. About 1 MB of Opus.
+/// Speech that may wait: 4 minutes, more than a response of 4096 tokens lasts. About 1 MB of Opus, 2 MB of
+/// G.711.
 const QUEUE_LIMIT: usize = 12_000;
 
 /// What the bridge still holds of the frames we sent: its mixer and the carrier's jitter buffer.
@@ -134,7 +135,7 @@ impl Floor {
 
     /// A recording for a caller who hears us.
     pub fn play(&mut self, clip: &Clip) {
-        self.queue.extend(clip.frames().cloned().map(Queued::Clip));
+        self.queue.extend(clip.frames(self.sounds.codec).cloned().map(Queued::Clip));
     }
 
     /// The caller waits for something that no model says, with the comfort sound and without an end.

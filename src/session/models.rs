@@ -3,6 +3,7 @@ use std::task::Poll;
 
 use super::voice::Voice;
 use super::{Event, SessionNo};
+use crate::media::codec::Codec;
 use crate::realtime::session::ModelSession;
 use crate::realtime::{Closed, ModelCommand, ModelEvent};
 
@@ -11,8 +12,12 @@ const RESERVED: usize = 8;
 
 /// The model sessions of a call that are not over: the one that serves, one that is being opened, and those that are
 /// being closed.
-#[derive(Debug, Default)]
-pub struct Models(Vec<Model>);
+#[derive(Debug)]
+pub struct Models {
+    /// What the leg takes.
+    codec: Codec,
+    open: Vec<Model>,
+}
 
 #[derive(Debug)]
 struct Model {
@@ -22,18 +27,22 @@ struct Model {
 }
 
 impl Models {
+    pub const fn new(codec: Codec) -> Self {
+        Self { codec, open: Vec::new() }
+    }
+
     pub fn add(&mut self, number: SessionNo, session: ModelSession) {
-        self.0.push(Model { number, session, voice: Voice::default() });
+        self.open.push(Model { number, session, voice: Voice::new(self.codec) });
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.open.is_empty()
     }
 
     /// The run loop never waits for a model. One that does not keep up misses some of the caller's audio, and what it
     /// must know has places that audio leaves free.
     pub fn tell(&self, number: SessionNo, command: ModelCommand) {
-        let Some(model) = self.0.iter().find(|model| model.number == number) else { return };
+        let Some(model) = self.open.iter().find(|model| model.number == number) else { return };
         let commands = &model.session.commands;
         let is_audio = matches!(command, ModelCommand::Audio(_));
         if !is_audio || commands.capacity() > RESERVED {
@@ -45,14 +54,14 @@ impl Models {
     pub async fn next(&mut self) -> (SessionNo, ModelEvent) {
         poll_fn(|context| {
             // The youngest first: it is the one that is waited for.
-            for at in (0..self.0.len()).rev() {
-                let Some(model) = self.0.get_mut(at) else { continue };
+            for at in (0..self.open.len()).rev() {
+                let Some(model) = self.open.get_mut(at) else { continue };
                 let Poll::Ready(event) = model.session.events.poll_recv(context) else { continue };
                 let number = model.number;
                 let event =
                     event.unwrap_or(ModelEvent::Closed(Closed::Lost { reason: "session task ended" }));
                 if matches!(event, ModelEvent::Closed(_)) {
-                    self.0.remove(at);
+                    self.open.remove(at);
                 }
                 return Poll::Ready((number, event));
             }
@@ -63,7 +72,7 @@ impl Models {
 
     /// Audio becomes encoded frames; everything else passes.
     pub fn voiced(&mut self, session: SessionNo, event: ModelEvent) -> Vec<Event> {
-        let Some(model) = self.0.iter_mut().find(|model| model.number == session) else {
+        let Some(model) = self.open.iter_mut().find(|model| model.number == session) else {
             return vec![Event::Model { session, event }];
         };
         match event {

@@ -93,18 +93,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::media::opus::Decoder;
+    use crate::media::codec::{Codec, Decoder};
 
     #[test]
     fn every_recording_is_short_loud_enough_and_not_too_loud() {
         for recording in Phrases::default().0.iter() {
-            let (clip, mut decoder) = (recording.clip(), Decoder::new());
+            let (clip, mut decoder) = (recording.clip(), Decoder::new(Codec::Opus));
             let context = format!("{:?} in {}", recording.phrase, recording.language);
             assert!((40..130).contains(&recording.words().len()), "{context}: {}", recording.words());
             assert!((3..9).contains(&clip.length().as_secs()), "{context}: {:?}", clip.length());
             let pcm: Vec<f64> = clip
-                .frames()
-                .flat_map(|frame| decoder.decode(frame).expect("Opus"))
+                .frames(Codec::Opus)
+                .flat_map(|frame| decoder.decode(frame))
                 .map(|sample| f64::from(sample) / 32_768.0)
                 .collect();
             let peak = pcm.iter().fold(0.0, |peak: f64, sample| peak.max(sample.abs()));

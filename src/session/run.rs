@@ -16,13 +16,14 @@ use super::failover::Server;
 use super::health::Health;
 use super::machine::{Context, Machine};
 use super::models::Models;
-use super::sounds::Sounds;
+use super::sounds::SoundsByCodec;
 use super::timings::Timings;
 use super::{Action, Event, SessionNo};
 use crate::call::Fault;
 use crate::dialplan::Dialplan;
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
+use crate::media::codec::Codec;
 use crate::media::lateness::Lateness;
 use crate::realtime::ModelEvent;
 use crate::realtime::connect::Dialer;
@@ -48,18 +49,18 @@ pub struct Shared {
     /// How late the calls' clocks are, for whoever admits calls.
     pub lateness: Arc<Lateness>,
     pub timings: Timings,
-    pub sounds: Sounds,
+    pub sounds: SoundsByCodec,
 }
 
 /// Runs one call to its end and writes its record, whatever happens. `drain` lets the caller go.
 pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationToken) {
-    let Incoming { id, offered, offered_at, leg, slot } = incoming;
+    let Incoming { id, offered, offered_at, codec, leg, slot } = incoming;
     let span = call_span(&id);
     let counted = shared.metrics.call_offered();
     let known = OnceLock::new();
-    let context = context(&shared);
+    let context = context(&shared, codec);
     let machine = Machine::new(id, offered_at, offered, context);
-    let call = Shell::new(&shared, &known, machine, leg).run(&drain).instrument(span.clone());
+    let call = Shell::new(&shared, &known, machine, leg, codec).run(&drain).instrument(span.clone());
     let record = match AssertUnwindSafe(call).catch_unwind().await {
         Ok(Some(record)) => record,
         Ok(None) => return,
@@ -100,12 +101,12 @@ fn panicked(known: CallRecord) -> CallRecord {
     record
 }
 
-fn context(shared: &Shared) -> Context {
+fn context(shared: &Shared, codec: Codec) -> Context {
     Context {
         dialplan: Arc::clone(&shared.dialplan.borrow()),
         servers: Arc::clone(&shared.servers),
         timings: shared.timings,
-        sounds: shared.sounds.clone(),
+        sounds: shared.sounds.of(codec).clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
     }
 }
@@ -138,6 +139,7 @@ impl<'call> Shell<'call> {
         known: &'call OnceLock<CallRecord>,
         machine: Machine,
         leg: Leg,
+        codec: Codec,
     ) -> Self {
         Self {
             shared,
@@ -145,7 +147,7 @@ impl<'call> Shell<'call> {
             machine,
             leg,
             leg_is_open: true,
-            models: Models::default(),
+            models: Models::new(codec),
             lookups: JoinSet::new(),
             marks: JoinSet::new(),
             record: None,

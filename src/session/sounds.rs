@@ -3,12 +3,13 @@ use std::sync::Arc;
 
 use super::phrases::Phrases;
 use crate::ingress::leg::Frame;
-use crate::media::opus::{Encoder, SILENCE};
+use crate::media::codec::{Codec, Encoder};
 use crate::media::{FRAME_SAMPLES, MODEL_RATE, PcmFrame};
 
-/// Sounds that need no model, encoded once for every call.
+/// Sounds that need no model, encoded once for every call in the codec.
 #[derive(Debug, Clone)]
 pub struct Sounds {
+    pub codec: Codec,
     pub silence: Frame,
     /// Played when the model lets the caller wait, so that nobody thinks the line is dead.
     pub comfort: Arc<[Frame]>,
@@ -21,11 +22,28 @@ const NOTE_FRAMES: usize = 10;
 /// -30 dBFS: plainly there, far below speech.
 const AMPLITUDE: f32 = 0.03;
 
-impl Default for Sounds {
-    fn default() -> Self {
-        let mut encoder = Encoder::new();
+impl Sounds {
+    pub fn new(codec: Codec, phrases: Phrases) -> Self {
+        let mut encoder = Encoder::new(codec);
         let comfort = NOTES.into_iter().flat_map(note).map(|frame| encoder.encode(&frame)).collect();
-        Self { silence: SILENCE.into(), comfort, phrases: Phrases::default() }
+        Self { codec, silence: codec.silence(), comfort, phrases }
+    }
+}
+
+/// The sounds of every codec.
+#[derive(Debug, Clone)]
+pub struct SoundsByCodec([Sounds; 3]);
+
+impl Default for SoundsByCodec {
+    fn default() -> Self {
+        let phrases = Phrases::default();
+        Self(Codec::ALL.map(|codec| Sounds::new(codec, phrases.clone())))
+    }
+}
+
+impl SoundsByCodec {
+    pub fn of(&self, codec: Codec) -> &Sounds {
+        self.0.iter().find(|sounds| sounds.codec == codec).expect("every codec has its sounds")
     }
 }
 
@@ -44,16 +62,18 @@ fn note(pitch: f32) -> impl Iterator<Item = PcmFrame> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::opus::Decoder;
+    use crate::media::codec::Decoder;
 
     #[test]
     fn the_comfort_sound_is_soft_and_short() {
-        let sounds = Sounds::default();
-        let mut decoder = Decoder::new();
-        let pcm: Vec<i16> =
-            sounds.comfort.iter().flat_map(|frame| decoder.decode(frame).expect("Opus")).collect();
-        assert_eq!(pcm.len(), 400 * 24, "400 ms");
-        let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().expect("samples");
-        assert!((300..2_000).contains(&peak), "peak {peak}");
+        let sounds = SoundsByCodec::default();
+        for codec in Codec::ALL {
+            let mut decoder = Decoder::new(codec);
+            let pcm: Vec<i16> =
+                sounds.of(codec).comfort.iter().flat_map(|frame| decoder.decode(frame)).collect();
+            assert_eq!(pcm.len(), 400 * 24, "400 ms");
+            let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().expect("samples");
+            assert!((300..2_000).contains(&peak), "{codec:?}: peak {peak}");
+        }
     }
 }

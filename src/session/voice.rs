@@ -1,6 +1,6 @@
 use crate::ingress::leg::Frame;
+use crate::media::codec::{Codec, Encoder};
 use crate::media::framer::Framer;
-use crate::media::opus::Encoder;
 use crate::realtime::ItemId;
 
 /// The model's audio on its way to the leg: pieces of any length in, encoded 20 ms frames out.
@@ -8,7 +8,7 @@ use crate::realtime::ItemId;
 /// Frames are encoded as they arrive, not as they leave, so that the queue in the floor stays compact. What leaves
 /// between two items is silence that this encoder never saw, so each item begins with a fresh one, as it does for
 /// the decoder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Voice {
     framer: Framer,
     encoder: Encoder,
@@ -16,6 +16,10 @@ pub struct Voice {
 }
 
 impl Voice {
+    pub fn new(codec: Codec) -> Self {
+        Self { framer: Framer::default(), encoder: Encoder::new(codec), item: None }
+    }
+
     pub fn push(&mut self, item: &ItemId, pcm: &[i16]) -> Vec<Frame> {
         if self.item.as_ref() != Some(item) {
             self.framer.clear();

@@ -4,7 +4,8 @@ use std::f64::consts::TAU;
 use std::fmt;
 use std::time::Duration;
 
-use dialplane::ingress::livekit::hearing::Hearing;
+use dialplane::media::codec::Codec;
+use dialplane::media::hearing::Hearing;
 use dialplane::media::packet::Packet;
 use dialplane::media::{FRAME, FRAME_SAMPLES, MODEL_RATE};
 use proptest::prelude::*;
@@ -85,7 +86,7 @@ fn late(packet: &Packet, delay: Duration) -> Packet {
 
 fn listen(start: Instant, mut arrivals: Vec<Packet>) -> Heard {
     arrivals.sort_by_key(|packet| packet.arrived);
-    let mut hearing = Hearing::new(start);
+    let mut hearing = Hearing::new(start, Codec::Opus);
     let mut heard = Heard { pcm: Vec::new(), arrived: arrivals.len(), held: Duration::ZERO };
     let mut waiting: Option<Instant> = None;
     for packet in arrivals {

@@ -21,7 +21,6 @@ use self::requests::Requests;
 use self::waits::{Pending, cancelled, finish, next_command, next_event};
 use super::Site;
 use super::facts::Context;
-use super::hearing::Hearing;
 use super::reports::Reports;
 use super::rescue::arbiter::Arbiter;
 use super::room::{JoinError, Room, RoomEvent, RoomLost};
@@ -32,6 +31,8 @@ use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Departure, Joined};
 use crate::livekit::wire::worker::{Assignment, JobState};
 use crate::media::Pcm;
+use crate::media::codec::Codec;
+use crate::media::hearing::Hearing;
 use crate::media::quality::Meter;
 
 /// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
@@ -230,7 +231,7 @@ impl Leg {
             return;
         }
         if command == LegCommand::Answer {
-            self.hearing.get_or_insert_with(|| Hearing::new(Instant::now()));
+            self.hearing.get_or_insert_with(|| Hearing::new(Instant::now(), Codec::Opus));
         }
         self.input(Input::Command(command));
     }

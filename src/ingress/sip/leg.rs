@@ -20,6 +20,7 @@ use self::ours::{Done, Ours};
 use super::dialog::{Dialog, OutOfOrder};
 use super::media::Media;
 use super::message::{self, Reply};
+use super::rtp::Heard;
 use super::uas::{self, Happening, Invite, Uas};
 use crate::call::{Call, Destination};
 use crate::ingress::leg::{LegCommand, LegEvent};
@@ -75,6 +76,7 @@ enum Wake {
     Request(Option<Box<Transaction>>),
     Happening(Happening),
     Command(Option<LegCommand>),
+    Heard(Heard),
     Refer(u16),
     Followed,
     Time,
@@ -110,11 +112,13 @@ impl Leg {
                 Wake::Request(Some(transaction)) => self.request(transaction).await,
                 Wake::Request(None) => self.requests = None,
                 Wake::Happening(happening) => self.happened(happening).await,
+                Wake::Command(Some(LegCommand::Frame(frame))) => self.media.send(&frame),
                 Wake::Command(Some(command)) => self.command(command).await,
                 Wake::Command(None) => {
                     self.commands = None;
                     self.input(Input::Deserted).await;
                 }
+                Wake::Heard(heard) => self.heard(heard).await,
                 Wake::Refer(status) => self.input(Input::ReferAnswered { status }).await,
                 Wake::Followed => {}
                 Wake::Time => self.input(Input::Time).await,
@@ -130,6 +134,7 @@ impl Leg {
             Some(happening) = self.happenings.recv() => Wake::Happening(happening),
             request = received(&mut self.requests) => Wake::Request(request),
             command = received(&mut self.commands) => Wake::Command(command),
+            heard = self.media.next() => Wake::Heard(heard),
             done = self.ours.next() => match done {
                 Done::Refer(status) => Wake::Refer(status),
                 Done::Bye => Wake::Followed,
@@ -175,6 +180,18 @@ impl Leg {
         }
     }
 
+    async fn heard(&mut self, heard: Heard) {
+        match heard {
+            // Audio for a session that lags is dropped; it is of use only now.
+            Heard::Audio(frame) if self.events.capacity() > AUDIO_LEAVES => {
+                let _ = self.events.try_send(LegEvent::Audio(frame));
+            }
+            Heard::Audio(_) => {}
+            Heard::Digit(digit) => self.emit(LegEvent::Digit(digit)),
+            Heard::Nothing => self.input(Input::Silent).await,
+        }
+    }
+
     // === What is done about it ===
 
     async fn input(&mut self, input: Input) {
@@ -190,6 +207,7 @@ impl Leg {
             Action::Answer => {
                 let described = Reply::abilities(200).describing(self.media.describe());
                 self.invite.respond(self.response(described));
+                self.media.start();
             }
             Action::Refuse(reply) => self.invite.respond(self.response(reply)),
             Action::Reply(reply) => self.reply(reply).await,
@@ -200,7 +218,7 @@ impl Leg {
                 self.ours.bye(bye);
             }
             Action::Refer(to) => self.refer(&to),
-            Action::Silence => {}
+            Action::Silence => self.media.stop(),
         }
     }
 
@@ -227,7 +245,7 @@ impl Leg {
         let reply = match (offer.is_empty(), is_invite) {
             // A refresh (RFC 3311): nothing changes.
             (true, false) => Reply::status(200),
-            (true, true) => Reply::abilities(200).describing(self.media.describe()),
+            (true, true) => Reply::abilities(200).describing(self.media.offer()),
             (false, _) => match self.media.negotiate(&offer) {
                 Ok(answer) => Reply::abilities(200).describing(answer),
                 Err(reply) => reply,
@@ -255,6 +273,10 @@ impl Leg {
     }
 
     fn emit(&mut self, event: LegEvent) {
+        if matches!(event, LegEvent::Ended(_)) {
+            let quality = self.media.quality();
+            let _ = quality.map(|quality| self.events.try_send(LegEvent::Quality(quality)));
+        }
         if matches!(event, LegEvent::Digit(_)) && self.events.capacity() <= KEYS_LEAVE {
             return;
         }

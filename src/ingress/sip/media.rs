@@ -1,57 +1,169 @@
-//! The media of one call: what was agreed on.
+//! The media of one call: what was agreed on, and the audio that flows.
 
+use std::future::pending;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
+
+use tokio::time::Instant;
 
 use super::message::Reply;
+use super::rtp::ports::{Port, Ports};
+use super::rtp::{Heard, Session};
 use super::sdp::{Description, Local, Stream};
+use crate::ingress::leg::Frame;
+use crate::media::codec::Codec;
+use crate::media::quality::Quality;
 
-/// The two sides' descriptions so far.
+/// What a caller is offered who offers nothing, and what the session then encodes in: every phone has it.
+const OFFERED: Codec = Codec::Pcmu;
+
+/// One call's media, from its INVITE on.
+#[derive(Debug)]
 pub struct Media {
     local: Local,
-    stream: Option<Stream>,
+    /// What the session encodes in.
+    codec: Codec,
+    stage: Stage,
+    /// Our last description.
     described: String,
+    /// The call is answered.
+    started: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Our offer waits for its answer.
+    Offered(Port),
+    Agreed(Box<Session>),
+    /// It went so.
+    Over(Option<Quality>),
 }
 
 impl Media {
-    pub fn open(offer: &[u8], address: IpAddr, ports: &RangeInclusive<u16>) -> Result<Self, Reply> {
-        let mut local = Local {
-            address,
-            port: *ports.start(),
-            session: rand::random::<u32>().into(),
-            version: 1,
-            codec: None,
-        };
-        if offer.is_empty() {
-            let described = local.offer();
-            return Ok(Self { local, stream: None, described });
+    /// Answers an INVITE's description, or, where it has none, makes an offer. `address` is what the caller reaches us by.
+    pub async fn open(offer: &[u8], address: IpAddr, ports: &Ports) -> Result<Self, Reply> {
+        let offered = if offer.is_empty() { None } else { Some(parse(offer)?) };
+        let session = rand::random::<u32>().into();
+        let mut local = Local { address, port: 0, session, version: 1, codec: None };
+        // An offer that we cannot take needs no port.
+        if let Some(offered) = &offered {
+            offered.answer(&local).map_err(|_| Reply::status(488))?;
         }
-        let offered = Description::parse(offer).map_err(|_| Reply::status(400))?;
+        let port = ports.take().await.map_err(|error| {
+            tracing::warn!(%error, "call refused for want of an RTP port");
+            Reply::status(503)
+        })?;
+        local.port = port.number();
+        let Some(offered) = offered else {
+            local.codec = Some(OFFERED);
+            let described = local.offer();
+            return Ok(Self { local, codec: OFFERED, stage: Stage::Offered(port), described, started: false });
+        };
         let answer = offered.answer(&local).map_err(|_| Reply::status(488))?;
-        local.codec = Some(answer.stream.codec);
-        Ok(Self { local, stream: Some(answer.stream), described: answer.sdp })
+        let codec = answer.stream.codec;
+        local.codec = Some(codec);
+        let session = Session::new(port, answer.stream, codec, Instant::now());
+        let stage = Stage::Agreed(Box::new(session));
+        Ok(Self { local, codec, stage, described: answer.sdp, started: false })
     }
 
+    /// What frames are to be encoded in.
+    pub const fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Our last description: what answers the INVITE.
     pub fn describe(&self) -> Vec<u8> {
         self.described.clone().into_bytes()
     }
 
+    /// Offers anew to a caller who asks for it.
+    pub fn offer(&mut self) -> Vec<u8> {
+        self.local.version += 1;
+        self.described = self.local.offer();
+        self.describe()
+    }
+
+    /// The caller's answer to our offer.
     pub fn answered(&mut self, body: &[u8]) -> Result<(), Reply> {
-        let answer = Description::parse(body).map_err(|_| Reply::status(400))?;
-        self.stream = Some(answer.accept(&self.local).map_err(|_| Reply::status(488))?);
+        let stream = parse(body)?.accept(&self.local).map_err(|_| Reply::status(488))?;
+        self.agree(stream);
         Ok(())
     }
 
+    /// The caller offers anew. Where that fits, this answers it; else all stays as it is.
     pub fn negotiate(&mut self, offer: &[u8]) -> Result<Vec<u8>, Reply> {
-        let offered = Description::parse(offer).map_err(|_| Reply::status(400))?;
-        self.local.version += 1;
-        let answer = offered.answer(&self.local).map_err(|_| Reply::status(488))?;
-        self.stream = Some(answer.stream);
-        self.described = answer.sdp;
+        let offered = parse(offer)?;
+        let local = Local { version: self.local.version + 1, ..self.local };
+        let answer = offered.answer(&local).map_err(|_| Reply::status(488))?;
+        (self.local, self.described) = (local, answer.sdp);
+        self.agree(answer.stream);
         Ok(self.describe())
     }
 
+    /// Whether the caller has put us on hold.
     pub fn is_held(&self) -> bool {
-        self.stream.is_some_and(|stream| !stream.sends)
+        match &self.stage {
+            Stage::Agreed(session) => !session.stream().sends,
+            Stage::Offered(_) | Stage::Over(_) => false,
+        }
     }
+
+    /// The call is answered.
+    pub fn start(&mut self) {
+        self.started = true;
+        if let Stage::Agreed(session) = &mut self.stage {
+            session.answer(Instant::now());
+        }
+    }
+
+    /// The call is over: its port is given back.
+    pub fn stop(&mut self) {
+        self.stage = Stage::Over(self.quality());
+    }
+
+    /// Sends 20 ms now, if anybody is there.
+    pub fn send(&mut self, frame: &Frame) {
+        if let Stage::Agreed(session) = &mut self.stage {
+            session.send(frame, Instant::now());
+        }
+    }
+
+    /// What the caller is heard to do next. Cancel safe.
+    pub async fn next(&mut self) -> Heard {
+        match &mut self.stage {
+            Stage::Agreed(session) => session.next().await,
+            Stage::Offered(_) | Stage::Over(_) => pending().await,
+        }
+    }
+
+    /// How the media went so far; `None` when there was none.
+    pub fn quality(&self) -> Option<Quality> {
+        match &self.stage {
+            Stage::Agreed(session) => session.quality(Instant::now()),
+            Stage::Offered(_) => None,
+            Stage::Over(quality) => *quality,
+        }
+    }
+
+    fn agree(&mut self, stream: Stream) {
+        let now = Instant::now();
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Over(None)) {
+            Stage::Offered(port) => {
+                let mut session = Session::new(port, stream, self.codec, now);
+                if self.started {
+                    session.answer(now);
+                }
+                Stage::Agreed(Box::new(session))
+            }
+            Stage::Agreed(mut session) => {
+                session.change(stream, now);
+                Stage::Agreed(session)
+            }
+            over @ Stage::Over(_) => over,
+        };
+    }
+}
+
+fn parse(description: &[u8]) -> Result<Description, Reply> {
+    Description::parse(description).map_err(|_| Reply::status(400))
 }

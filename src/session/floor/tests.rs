@@ -1,4 +1,5 @@
 use super::*;
+use crate::media::codec::Codec;
 use crate::session::phrases::Phrases;
 
 const SPEECH: u8 = 1;
@@ -15,7 +16,8 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let comfort = [Arc::from([COMFORT]); 1].into();
-        let sounds = Sounds { silence: Arc::from([SILENCE]), comfort, phrases: Phrases::default() };
+        let (codec, silence, phrases) = (Codec::Opus, Arc::from([SILENCE]), Phrases::default());
+        let sounds = Sounds { codec, silence, comfort, phrases };
         let (mut floor, now) = (Floor::new(sounds), Instant::now());
         floor.open(false, now);
         floor.start(now + FRAME);

@@ -118,11 +118,11 @@ impl World {
     fn check_errand(&self, record: &CallRecord, props: &Props, context: &str) {
         let (seen, ending) = (&self.seen, record.ending);
         assert!(self.route == Route::Answers || self.models.opened() == 0, "{context}: no model is asked");
-        let frames = |phrase| props.sounds.phrases.get(phrase, None).frames().len();
+        let frames = |phrase| props.sounds.phrases.get(phrase, None).frames(props.sounds.codec).len();
         let apology = frames(Phrase::Apology);
         let (whole, transfers) = match (&self.route, &self.machine.when_model_down) {
             (Route::Plays(clip), _) | (Route::Answers, Some(RouteAction::Play(clip))) => {
-                (clip.frames().len(), false)
+                (clip.frames(props.sounds.codec).len(), false)
             }
             (Route::Transfers, _) => (0, true),
             (Route::Answers, Some(RouteAction::Transfer(_))) => (frames(Phrase::Connecting) + apology, true),

@@ -21,6 +21,7 @@ use crate::ingress::livekit::leg::{self, Task};
 use crate::ingress::livekit::reports::Reports;
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::worker::{Assignment, JobId, JobState};
+use crate::media::codec::Codec;
 use crate::pii::Redacted;
 
 /// The pauses before each attempt to delete the room of a leg that panicked. An attempt takes a second at most.
@@ -101,7 +102,12 @@ impl Legs {
         self.running.insert(job, running);
 
         let leg = Leg { commands: command_sender, events: event_receiver };
-        if self.site.calls.try_send(Incoming { id, offered, offered_at, leg, slot }).is_err() {
+        if self
+            .site
+            .calls
+            .try_send(Incoming { id, offered, offered_at, codec: Codec::Opus, leg, slot })
+            .is_err()
+        {
             tracing::error!(call = %id, "call taken by a router that has ended");
         }
     }

@@ -1,6 +1,7 @@
 //! What can be different from call to call.
 
 use super::*;
+use crate::media::codec::Codec;
 
 /// What goes wrong in this call, if anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,6 +108,7 @@ impl Default for Props {
     fn default() -> Self {
         Self {
             sounds: Sounds {
+                codec: Codec::Opus,
                 silence: Arc::from([SILENCE]),
                 comfort: vec![Frame::from([COMFORT]); 10].into(),
                 phrases: Phrases::default(),

@@ -1,13 +1,15 @@
 //! Calls that another router had before, or has.
 
 use super::*;
+use crate::media::codec::Codec;
+use crate::session::sounds::SoundsByCodec;
 
 fn machine(now: Instant) -> Machine {
     let context = Context {
         dialplan: Arc::default(),
         servers: models::servers(&mut SmallRng::seed_from_u64(2)),
         timings: Timings::default(),
-        sounds: Sounds::default(),
+        sounds: SoundsByCodec::default().of(Codec::Opus).clone(),
         phase: Duration::ZERO,
     };
     Machine::new(CallId::from_u128(2), Timestamp::UNIX_EPOCH, now, context)

@@ -41,7 +41,7 @@ fn wait(hearing: &mut Hearing, end: Instant) -> Vec<Pcm> {
 
 /// Feeds the packets at their arrivals, asks at every deadline between, and returns what was heard, with the moments.
 fn hear(start: Instant, packets: &[Packet], end: Instant) -> Vec<(Duration, Pcm)> {
-    let mut hearing = Hearing::new(start);
+    let mut hearing = Hearing::new(start, Codec::Opus);
     let mut heard = Vec::new();
     for packet in packets {
         while hearing.deadline() < packet.arrived {
@@ -98,7 +98,7 @@ fn a_packet_up_to_70_ms_late_is_used_and_one_later_than_what_replaced_it_is_not(
         let all_loud = heard.iter().skip(2).all(|(_, frame)| is_loud(frame));
         assert!(all_loud, "{late} ms late");
         // What is concealed is not what was said: without the packet another frame stands there.
-        let mut clean = Hearing::new(start);
+        let mut clean = Hearing::new(start, Codec::Opus);
         let said: Vec<Pcm> =
             self::packets(start, 40).iter().flat_map(|packet| clean.packet(packet.arrived, packet)).collect();
         let same = heard.iter().map(|(_, frame)| frame).eq(said.iter());
@@ -109,7 +109,7 @@ fn a_packet_up_to_70_ms_late_is_used_and_one_later_than_what_replaced_it_is_not(
 #[test]
 fn a_silent_network_is_heard_as_silence() {
     let start = Instant::now();
-    let mut hearing = Hearing::new(start);
+    let mut hearing = Hearing::new(start, Codec::Opus);
     let heard = wait(&mut hearing, start + Duration::from_secs(1));
     assert!((46..=50).contains(&heard.len()), "{} frames in a second", heard.len());
     assert!(!heard.iter().any(is_loud));
@@ -130,7 +130,7 @@ fn a_network_that_falls_silent_is_concealed_for_a_moment_and_then_silent() {
 fn a_stall_of_ours_puts_no_silence_into_what_waited_meanwhile() {
     let start = Instant::now();
     let packets = packets(start, 40);
-    let mut hearing = Hearing::new(start);
+    let mut hearing = Hearing::new(start, Codec::Opus);
     let heard: Vec<Pcm> = packets
         .iter()
         .flat_map(|packet| {
@@ -159,6 +159,58 @@ fn another_source_begins_anew_and_what_is_held_of_the_old_one_is_heard_first() {
 #[test]
 fn a_packet_that_is_not_opus_is_concealed() {
     let now = Instant::now();
-    let packet = Packet { source: 1, sequence: 1, time: 0, arrived: now, payload: Vec::new().into() };
-    assert_eq!(Hearing::new(now).packet(now, &packet).len(), 1);
+    let packet = Packet { source: 1, sequence: 1, time: 0, arrived: now, payload: vec![3, 0].into() };
+    assert_eq!(Hearing::new(now, Codec::Opus).packet(now, &packet).len(), 1);
+}
+
+#[test]
+fn a_packet_without_audio_has_its_place_and_is_no_loss() {
+    let start = Instant::now();
+    for codec in Codec::ALL {
+        let packet = |n: u64, payload: Vec<u8>| Packet {
+            source: 1,
+            sequence: n,
+            time: 960 * n,
+            arrived: start + ms(20 * n),
+            payload: payload.into(),
+        };
+        let sound = codec.silence().to_vec();
+        let packets: Vec<Packet> = (0..30)
+            .map(|n| packet(n, if (10..20).contains(&n) { Vec::new() } else { sound.clone() }))
+            .collect();
+        let mut hearing = Hearing::new(start, codec);
+        let mut heard = 0;
+        for packet in &packets {
+            heard += wait(&mut hearing, packet.arrived).len();
+            heard += hearing.packet(packet.arrived, packet).len();
+        }
+        assert!((29..=31).contains(&heard), "{codec:?}: {heard} frames of 30");
+    }
+}
+
+#[test]
+fn a_caller_in_g711_is_heard_through_losses() {
+    let start = Instant::now();
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let mut encoder = crate::media::codec::Encoder::new(codec);
+        let tone = |n: usize| ((std::f64::consts::TAU * 440.0 * n as f64 / 24_000.0).sin() * 8_000.0) as i16;
+        let packets: Vec<Packet> = (0..60u32)
+            .map(|frame| Packet {
+                source: 1,
+                sequence: 100 + u64::from(frame),
+                time: 960 * u64::from(frame),
+                arrived: start + FRAME * frame,
+                payload: encoder.encode(&std::array::from_fn(|n| tone(frame as usize * FRAME_SAMPLES + n))),
+            })
+            .filter(|packet| !(120..122).contains(&packet.sequence))
+            .collect();
+        let mut hearing = Hearing::new(start, codec);
+        let mut heard = Vec::new();
+        for packet in &packets {
+            heard.extend(wait(&mut hearing, packet.arrived));
+            heard.extend(hearing.packet(packet.arrived, packet));
+        }
+        assert!((59..=61).contains(&heard.len()), "{codec:?}: {} frames of 60", heard.len());
+        assert!(heard[1..].iter().all(is_loud), "{codec:?}");
+    }
 }

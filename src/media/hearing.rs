@@ -6,11 +6,11 @@
 
 use tokio::time::Instant;
 
-use crate::media::clock::CallerClock;
-use crate::media::framer::Framer;
-use crate::media::opus::Decoder;
-use crate::media::packet::{Packet, Reorder};
-use crate::media::{FRAME_SAMPLES, Pcm};
+use super::clock::CallerClock;
+use super::codec::{Codec, Decoder};
+use super::framer::Framer;
+use super::packet::{Packet, Reorder};
+use super::{FRAME_SAMPLES, Pcm};
 
 /// A longer loss is a pause: what concealment makes up beyond it is noise.
 const CONCEALED_MAX: u64 = 3;
@@ -20,6 +20,7 @@ pub struct Hearing {
     /// Whose packets these are; `None` before the first.
     source: Option<u32>,
     reorder: Reorder,
+    codec: Codec,
     decoder: Decoder,
     framer: Framer,
     clock: CallerClock,
@@ -28,16 +29,22 @@ pub struct Hearing {
 }
 
 impl Hearing {
-    /// Hears the caller from `now` on.
-    pub fn new(now: Instant) -> Self {
+    /// Hears a caller who speaks `codec` from `now` on.
+    pub fn new(now: Instant, codec: Codec) -> Self {
         Self {
             source: None,
             reorder: Reorder::default(),
-            decoder: Decoder::new(),
+            codec,
+            decoder: Decoder::new(codec),
             framer: Framer::default(),
             clock: CallerClock::new(now),
             filled: 0,
         }
+    }
+
+    /// The caller speaks another codec from the next packet on.
+    pub fn change_codec(&mut self, codec: Codec) {
+        (self.codec, self.decoder) = (codec, Decoder::new(codec));
     }
 
     /// A packet arrived. Returns the frames to pass on, in order.
@@ -77,7 +84,8 @@ impl Hearing {
         while self.reorder.missing().is_some() {
             self.give_up(now, heard);
         }
-        (self.source, self.reorder, self.decoder) = (Some(source), Reorder::default(), Decoder::new());
+        (self.source, self.reorder, self.decoder) =
+            (Some(source), Reorder::default(), Decoder::new(self.codec));
     }
 
     /// Goes on behind the gap, with as much made up as was not filled already.
@@ -90,6 +98,10 @@ impl Hearing {
     /// Passes on what is in order, after `lost` packets that are not.
     fn pass_on(&mut self, now: Instant, mut lost: u64, heard: &mut Vec<Pcm>) {
         while let Some(payload) = self.reorder.pop() {
+            // No audio: the clock fills its time.
+            if payload.is_empty() {
+                continue;
+            }
             self.decode(&payload, std::mem::take(&mut lost));
             self.filled = 0;
             while let Some(frame) = self.framer.next_frame() {
@@ -103,15 +115,12 @@ impl Hearing {
     fn decode(&mut self, payload: &[u8], lost: u64) {
         for missing in (1..=lost.min(CONCEALED_MAX)).rev() {
             let frame = match missing {
-                1 => self.decoder.recover(payload).unwrap_or_else(|_| self.decoder.conceal()),
+                1 => self.decoder.recover(payload),
                 _ => self.decoder.conceal(),
             };
             self.framer.push(&frame);
         }
-        match self.decoder.decode(payload) {
-            Ok(pcm) => self.framer.push(&pcm),
-            Err(_) => self.framer.push(&self.decoder.conceal()),
-        }
+        self.framer.push(&self.decoder.decode(payload));
     }
 
     fn fill(&mut self) -> Pcm {

@@ -1,0 +1,293 @@
+//! A call's audio on a UDP port of its own (RFC 3550): frames out as the session sends them, the caller's in order, and
+//! silence by the clock where nothing arrives.
+//!
+//! The caller's packets show where it is: what it announced may lie behind a NAT. The first to come settles it, unless
+//! the announced address itself is heard later; packets from anywhere else are nobody's.
+
+pub mod ports;
+pub mod reception;
+pub mod report;
+pub mod wire;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
+
+use ports::Port;
+use reception::Reception;
+use report::Reports;
+use wire::Rtp;
+
+use super::sdp::{Rtcp, Stream};
+use crate::call::Digit;
+use crate::ingress::leg::Frame;
+use crate::media::codec::Codec;
+use crate::media::hearing::Hearing;
+use crate::media::quality::{Meter, Quality};
+use crate::media::{FRAME, Pcm};
+
+/// A caller of whom nothing is heard for so long, and who does not hold the call, is gone.
+pub const SILENCE: Duration = Duration::from_secs(60);
+
+/// Between our reports, give or take half of it (RFC 3550, section 6.2).
+const REPORTS: Duration = Duration::from_secs(5);
+
+/// A longer pause in what we send moves the timestamps on, as it does the caller's clock.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const LONGEST_DATAGRAM: usize = 2048;
+
+/// What happens on the port.
+#[derive(Debug, PartialEq)]
+pub enum Heard {
+    /// 20 ms of the caller, or of silence.
+    Audio(Pcm),
+    Digit(Digit),
+    /// Nothing has come from the caller for [`SILENCE`].
+    Nothing,
+}
+
+/// The audio of one call.
+#[derive(Debug)]
+pub struct Session {
+    port: Port,
+    stream: Stream,
+    /// What the call's session encodes in: the stream's codec, or the other law of it.
+    encoded: Codec,
+    since: Instant,
+    /// Where the caller was heard.
+    source: Option<SocketAddr>,
+    reports_to: Option<SocketAddr>,
+    reception: Reception,
+    sender: Sender,
+    reports: Reports,
+    report_due: Instant,
+    /// When anything last came from the caller.
+    alive: Instant,
+    /// From the answer on.
+    hearing: Option<Hearing>,
+    meter: Meter,
+    happened: VecDeque<Heard>,
+}
+
+/// Our own stream.
+#[derive(Debug)]
+struct Sender {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    last: Option<Instant>,
+}
+
+impl Session {
+    /// Listens for a caller who agreed on `stream`. What is to be sent is encoded in `encoded`.
+    pub fn new(port: Port, stream: Stream, encoded: Codec, now: Instant) -> Self {
+        Self {
+            port,
+            encoded,
+            stream,
+            since: now,
+            source: None,
+            reports_to: None,
+            reception: Reception::default(),
+            sender: Sender {
+                ssrc: rand::random(),
+                sequence: rand::random(),
+                timestamp: rand::random(),
+                last: None,
+            },
+            reports: Reports::default(),
+            report_due: now + REPORTS.mul_f64(rand::random_range(0.1..0.5)),
+            alive: now,
+            hearing: None,
+            meter: Meter::default(),
+            happened: VecDeque::new(),
+        }
+    }
+
+    /// The call is answered: the caller is heard from now on.
+    pub fn answer(&mut self, now: Instant) {
+        self.alive = now;
+        self.hearing.get_or_insert_with(|| Hearing::new(now, self.stream.codec));
+    }
+
+    /// The caller and we agreed anew.
+    pub fn change(&mut self, stream: Stream, now: Instant) {
+        if stream.rtp != self.stream.rtp {
+            // The new place is to be seen anew too.
+            (self.source, self.reports_to) = (None, None);
+        }
+        if stream.codec != self.stream.codec
+            && let Some(hearing) = &mut self.hearing
+        {
+            hearing.change_codec(stream.codec);
+        }
+        (self.stream, self.alive) = (stream, now);
+    }
+
+    /// What was agreed on.
+    pub const fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Sends 20 ms of the session's, unless the caller holds the call or nobody knows where it is.
+    pub fn send(&mut self, frame: &Frame, now: Instant) {
+        let Some(target) = self.source.or(self.stream.rtp).filter(|_| self.stream.sends) else { return };
+        let transcoded = match (self.encoded.law(), self.stream.codec.law()) {
+            (Some(from), Some(to)) if from != to => Some(from.transcode(frame, to)),
+            _ => None,
+        };
+        let payload = transcoded.as_deref().unwrap_or(frame);
+        let datagram = self.sender.packet(payload, &self.stream, now);
+        // A datagram that the socket does not take is one the network lost.
+        let _ = self.port.rtp.try_send_to(&datagram, target);
+        self.reports.sent(payload.len());
+        self.meter.sent(now);
+    }
+
+    /// How the media went so far; `None` when there was none.
+    pub fn quality(&self, now: Instant) -> Option<Quality> {
+        self.meter.quality(now)
+    }
+
+    /// What happens next. Cancel safe.
+    pub async fn next(&mut self) -> Heard {
+        let (mut rtp, mut rtcp) = ([0; LONGEST_DATAGRAM], [0; LONGEST_DATAGRAM]);
+        loop {
+            if let Some(heard) = self.happened.pop_front() {
+                return heard;
+            }
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                Ok((length, source)) = self.port.rtp.recv_from(&mut rtp) => {
+                    self.received(rtp.get(..length).unwrap_or_default(), source, Instant::now());
+                }
+                Ok((length, source)) = self.port.rtcp.recv_from(&mut rtcp) => {
+                    self.told(rtcp.get(..length).unwrap_or_default(), source, Instant::now());
+                }
+                () = sleep_until(deadline) => self.on_time(Instant::now()),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let hearing = self.hearing.as_ref().map(Hearing::deadline);
+        [Some(self.report_due), hearing, self.silence_ends()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.report_due)
+    }
+
+    fn silence_ends(&self) -> Option<Instant> {
+        (self.hearing.is_some() && self.is_heard()).then(|| self.alive + SILENCE)
+    }
+
+    /// What comes from a caller who holds the call is music.
+    const fn is_heard(&self) -> bool {
+        self.stream.receives && self.stream.sends
+    }
+
+    fn received(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) {
+        if wire::is_rtcp(datagram) {
+            return self.told(datagram, source, now);
+        }
+        let Some(rtp) = Rtp::read(datagram) else { return };
+        let is_agreed =
+            rtp.payload_type == self.stream.payload_type || Some(rtp.payload_type) == self.stream.keys;
+        if !self.is_from_the_caller(source, is_agreed) {
+            return;
+        }
+        self.alive = now;
+        let Some(received) = self.reception.receive(now, &rtp, &self.stream) else { return };
+        let is_heard = self.is_heard();
+        let Some(hearing) = self.hearing.as_mut().filter(|_| is_heard) else { return };
+        self.reports.received(
+            &rtp,
+            received.packet.sequence,
+            self.stream.codec.clock_rate(),
+            now - self.since,
+        );
+        self.meter.received(&received.packet);
+        let frames = hearing.packet(now, &received.packet);
+        self.happened.extend(frames.into_iter().map(Heard::Audio));
+        self.happened.extend(received.key.map(Heard::Digit));
+    }
+
+    /// Whether it is the caller that sends from there.
+    fn is_from_the_caller(&mut self, source: SocketAddr, is_agreed: bool) -> bool {
+        let settles = self.source.is_none() || Some(source) == self.stream.rtp;
+        if settles && is_agreed {
+            self.source = Some(source);
+        }
+        self.source == Some(source)
+    }
+
+    fn told(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) {
+        let caller = self.source.or(self.stream.rtp);
+        if !wire::is_rtcp(datagram) || caller.is_none_or(|caller| caller.ip() != source.ip()) {
+            return;
+        }
+        (self.alive, self.reports_to) = (now, Some(source));
+        let told = report::read(datagram, self.sender.ssrc);
+        self.reports.told(&told, now);
+        if let Some(report) = told.report(self.stream.codec.clock_rate()) {
+            self.meter.reported(report);
+        }
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        if let Some(hearing) = &mut self.hearing {
+            let frames = hearing.on_time(now);
+            self.happened.extend(frames.into_iter().map(Heard::Audio));
+        }
+        if self.silence_ends().is_some_and(|end| now >= end) {
+            self.alive = now;
+            self.happened.push_back(Heard::Nothing);
+        }
+        if now >= self.report_due {
+            self.report(now);
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        self.report_due = now + REPORTS.mul_f64(rand::random_range(0.5..1.5));
+        let Sender { ssrc, timestamp, .. } = self.sender;
+        let together = self.stream.rtcp == Rtcp::Together;
+        let announced = match self.stream.rtcp {
+            Rtcp::Together => self.source.or(self.stream.rtp),
+            Rtcp::Apart(address) => address,
+        };
+        let Some(target) = self.reports_to.or(announced).filter(|_| self.hearing.is_some()) else { return };
+        let socket = if together { &self.port.rtp } else { &self.port.rtcp };
+        let datagram = self.reports.write(ssrc, timestamp, Timestamp::now(), now);
+        let _ = socket.try_send_to(&datagram, target);
+    }
+}
+
+impl Sender {
+    fn packet(&mut self, payload: &[u8], stream: &Stream, now: Instant) -> Vec<u8> {
+        let ticks = stream.codec.clock_rate() / 50;
+        let pause = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        let goes_on = self.last.is_some() && pause < PAUSE;
+        if pause >= PAUSE {
+            let frames = u32::try_from(pause.as_millis() / FRAME.as_millis()).unwrap_or(u32::MAX);
+            self.timestamp = self.timestamp.wrapping_add(ticks.wrapping_mul(frames.saturating_sub(1)));
+        }
+        self.last = Some(now);
+        let Self { ssrc, sequence, timestamp, .. } = *self;
+        // The marker is set where speech begins, so that the receiver may adjust.
+        let rtp =
+            Rtp { payload_type: stream.payload_type, marker: !goes_on, sequence, timestamp, ssrc, payload };
+        self.sequence = sequence.wrapping_add(1);
+        self.timestamp = timestamp.wrapping_add(ticks);
+        rtp.write()
+    }
+}
+
+#[cfg(test)]
+mod tests;

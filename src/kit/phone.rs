@@ -1,0 +1,227 @@
+//! A telephone that is code: it calls a SIP port over UDP, says what it is told in G.711, keeps what it hears, presses
+//! keys and hangs up. It offers no more than it can do, and shares no line with the router that it calls.
+
+mod audio;
+mod line;
+mod message;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use audio::{RATE, Recording, Say};
+
+use super::TimedOut;
+use super::codec::Codec;
+use super::journal::Journal;
+use audio::{Mouth, Packet};
+use line::{Line, Order};
+use message::Dialog;
+
+/// Orders that wait for the phone.
+const ORDERS: usize = 16;
+
+/// Which law of G.711 is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Law {
+    #[default]
+    Pcmu,
+    Pcma,
+}
+
+impl Law {
+    const fn codec(self) -> Codec {
+        match self {
+            Self::Pcmu => Codec::Mulaw,
+            Self::Pcma => Codec::Alaw,
+        }
+    }
+
+    /// RTP's static payload type (RFC 3551).
+    const fn payload_type(self) -> u8 {
+        match self {
+            Self::Pcmu => 0,
+            Self::Pcma => 8,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+}
+
+/// Whom to call, and who calls.
+#[derive(Debug, Clone)]
+pub struct Dial {
+    /// The SIP port that is called.
+    pub to: SocketAddr,
+    pub called: String,
+    pub caller: String,
+    pub law: Law,
+    /// More headers of the INVITE.
+    pub headers: Vec<(String, String)>,
+    /// Where the other side is to send audio instead of to the phone itself, as through a bad network.
+    pub audio_via: Option<SocketAddr>,
+}
+
+impl Dial {
+    pub fn new(to: SocketAddr, called: &str, caller: &str) -> Self {
+        Self {
+            to,
+            called: called.to_owned(),
+            caller: caller.to_owned(),
+            law: Law::default(),
+            headers: Vec::new(),
+            audio_via: None,
+        }
+    }
+
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// Where a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stage {
+    #[default]
+    Calling,
+    Ringing,
+    /// And it sends audio there.
+    Answered(SocketAddr),
+    /// With this status; 487 of a call that was given up.
+    Refused(u16),
+    /// After our BYE.
+    HungUp,
+    /// The other side said BYE.
+    LetGo,
+    /// Nobody answered.
+    Unreachable,
+}
+
+impl Stage {
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Calling | Self::Ringing | Self::Answered(_) => false,
+            Self::Refused(_) | Self::HungUp | Self::LetGo | Self::Unreachable => true,
+        }
+    }
+}
+
+/// A call. Dropping it ends the phone without a word.
+#[derive(Debug)]
+pub struct Call {
+    orders: mpsc::Sender<Order>,
+    stage: watch::Receiver<Stage>,
+    heard: Arc<Journal<Packet>>,
+    /// Where the phone takes audio.
+    audio: SocketAddr,
+    _phone: AbortOnDropHandle<()>,
+}
+
+impl Call {
+    /// Sends the INVITE.
+    pub async fn place(dial: &Dial) -> io::Result<Self> {
+        let from = own_address(dial.to).await?;
+        let signalling = UdpSocket::bind((from, 0)).await?;
+        let audio_socket = UdpSocket::bind((from, 0)).await?;
+        let audio = audio_socket.local_addr()?;
+        let heard = Arc::new(Journal::new());
+        let (orders, taken) = mpsc::channel(ORDERS);
+        let (told, stage) = watch::channel(Stage::default());
+        let line = Line {
+            dialog: Dialog::new(dial, signalling.local_addr()?, dial.audio_via.unwrap_or(audio)),
+            signalling,
+            audio: audio_socket,
+            law: dial.law,
+            mouth: Mouth::new(dial.law),
+            heard: Arc::clone(&heard),
+            kept: 0,
+            orders: taken,
+            stage: told,
+            waiting: None,
+        };
+        #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
+        let phone = AbortOnDropHandle::new(tokio::spawn(line.run()));
+        Ok(Self { orders, stage, heard, audio, _phone: phone })
+    }
+
+    pub fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// Where the phone takes audio.
+    pub const fn audio(&self) -> SocketAddr {
+        self.audio
+    }
+
+    /// Says this from the next 20 ms on, instead of what is left to say.
+    pub async fn say(&self, plan: Vec<Say>) {
+        self.order(Order::Say(plan)).await;
+    }
+
+    /// BYE, or CANCEL while it rings.
+    pub async fn hang_up(&self) {
+        self.order(Order::HangUp).await;
+    }
+
+    /// Holds the call, or takes it back.
+    pub async fn hold(&self, on: bool) {
+        self.order(Order::Hold(on)).await;
+    }
+
+    /// The answer, or what came instead of it.
+    pub async fn answered(&mut self, within: Duration) -> Result<Stage, TimedOut> {
+        self.wait_for(within, |stage| matches!(stage, Stage::Answered(_)) || stage.is_over()).await
+    }
+
+    /// The end.
+    pub async fn over(&mut self, within: Duration) -> Result<Stage, TimedOut> {
+        self.wait_for(within, Stage::is_over).await
+    }
+
+    /// What was heard so far.
+    pub fn heard(&self) -> Recording {
+        audio::recording(&self.heard.snapshot())
+    }
+
+    /// Waits until so much was heard.
+    pub async fn hears(&self, length: Duration, within: Duration) -> Result<Recording, TimedOut> {
+        let enough = |packets: &[Packet]| {
+            let recording = audio::recording(packets);
+            (recording.length() >= length).then_some(recording)
+        };
+        self.heard.wait_for(enough, within).await
+    }
+
+    async fn wait_for(&mut self, within: Duration, found: impl Fn(Stage) -> bool) -> Result<Stage, TimedOut> {
+        let waited = timeout(within, self.stage.wait_for(|stage| found(*stage))).await;
+        // A phone that is gone has told how before.
+        waited.map(|told| told.is_ok()).map_err(|_| TimedOut(within))?;
+        Ok(self.stage())
+    }
+
+    async fn order(&self, order: Order) {
+        // A phone that is gone has nothing more to do.
+        let _ = self.orders.send(order).await;
+    }
+}
+
+/// Our own address on the way to `peer`.
+async fn own_address(peer: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = if peer.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+    let probe = UdpSocket::bind((any, 0)).await?;
+    probe.connect(peer).await?;
+    Ok(probe.local_addr()?.ip())
+}

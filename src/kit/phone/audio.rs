@@ -1,0 +1,204 @@
+//! What a phone says and hears, in 20 ms packets of G.711 (RFC 3550, RFC 4733).
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Law;
+use crate::kit::codec::Codec;
+use crate::kit::tone;
+
+/// Samples a second.
+pub const RATE: u32 = 8_000;
+/// Of 20 ms.
+pub(super) const FRAME_SAMPLES: usize = 160;
+
+const KEYS: u8 = 101;
+/// Packets of one key; the last three say that it is released.
+const KEY_PACKETS: u16 = 12;
+const SSRC: u32 = 0x0D1A_1B1A;
+
+/// Ten minutes: what a phone keeps of one call at most.
+pub(super) const MOST_PACKETS: usize = 30_000;
+
+/// How late a packet may be against its timestamp before a phone has run dry and plays it when it comes.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+/// What to say next; silence follows the last of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Say {
+    Silence(Duration),
+    Tone {
+        hz: f32,
+        length: Duration,
+    },
+    /// Speech at [`RATE`].
+    Samples(Vec<i16>),
+    /// A key, pressed for 180 ms: `0` to `9`, `*`, `#`, `A` to `D`.
+    Key(char),
+}
+
+/// One packet of the other side's.
+#[derive(Debug, Clone)]
+pub(super) struct Packet {
+    arrived: Instant,
+    timestamp: u32,
+    source: u32,
+    samples: Vec<i16>,
+}
+
+/// What a phone would have played: by the packets' timestamps, with silence where there was none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// When the first sample was heard.
+    pub start: Option<Instant>,
+    /// At [`RATE`].
+    pub samples: Vec<i16>,
+    /// The longest time between two packets.
+    pub longest_gap: Duration,
+}
+
+impl Recording {
+    pub fn length(&self) -> Duration {
+        Duration::from_secs(self.samples.len() as u64) / RATE
+    }
+
+    /// A WAV file of 16 bit PCM.
+    pub fn write_wav(&self, path: &Path) -> io::Result<()> {
+        let data: Vec<u8> = self.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let length = u32::try_from(data.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut wav = Vec::with_capacity(44 + data.len());
+        wav.extend(b"RIFF");
+        wav.extend((36 + length).to_le_bytes());
+        // 16 bytes of format: PCM, one channel, rate, bytes a second, bytes a sample, bits.
+        wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+        wav.extend(RATE.to_le_bytes());
+        wav.extend((RATE * 2).to_le_bytes());
+        wav.extend(b"\x02\0\x10\0data");
+        wav.extend(length.to_le_bytes());
+        wav.extend(data);
+        std::fs::write(path, wav)
+    }
+}
+
+/// Reads RTP of G.711; anything else, reports among it, is none.
+pub(super) fn read(datagram: &[u8], law: Law, arrived: Instant) -> Option<Packet> {
+    let (header, payload) = datagram.split_first_chunk::<12>()?;
+    let [0x80, kind, _, _, t0, t1, t2, t3, s0, s1, s2, s3] = *header else { return None };
+    let samples = law.codec().decode(payload).filter(|_| kind & 0x7F == law.payload_type())?;
+    let (timestamp, source) = (u32::from_be_bytes([t0, t1, t2, t3]), u32::from_be_bytes([s0, s1, s2, s3]));
+    Some(Packet { arrived, timestamp, source, samples })
+}
+
+/// Puts packets where a phone would play them: counted from the first of their source; one that comes later than the
+/// patience of a jitter buffer moves all that follow.
+pub(super) fn recording(packets: &[Packet]) -> Recording {
+    let Some(first) = packets.first() else { return Recording::default() };
+    let in_samples =
+        |time: Duration| i64::try_from(time.as_micros() * u128::from(RATE) / 1_000_000).unwrap_or(i64::MAX);
+    let (mut source, mut origin, mut anchor) = (first.source, first.timestamp, 0);
+    let mut samples: Vec<i16> = Vec::new();
+    for packet in packets {
+        let arrived = in_samples(packet.arrived - first.arrived);
+        let mut place = anchor + i64::from(packet.timestamp.wrapping_sub(origin).cast_signed());
+        let is_late = arrived > place + in_samples(PATIENCE);
+        if packet.source != source || is_late || place > arrived + i64::from(RATE) {
+            (source, origin, anchor, place) = (packet.source, packet.timestamp, arrived, arrived);
+        }
+        let place = usize::try_from(place).unwrap_or(0);
+        samples.resize(samples.len().max(place + packet.samples.len()), 0);
+        for (slot, sample) in samples.iter_mut().skip(place).zip(&packet.samples) {
+            *slot = *sample;
+        }
+    }
+    let gaps = packets.iter().zip(packets.iter().skip(1)).map(|(a, b)| b.arrived - a.arrived);
+    Recording { start: Some(first.arrived), samples, longest_gap: gaps.max().unwrap_or_default() }
+}
+
+/// What is said, packet by packet.
+#[derive(Debug)]
+pub(super) struct Mouth {
+    codec: Codec,
+    payload_type: u8,
+    sequence: u16,
+    timestamp: u32,
+    plan: VecDeque<Part>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Samples(VecDeque<i16>),
+    Key { code: u8, sent: u16 },
+}
+
+impl Mouth {
+    pub(super) fn new(law: Law) -> Self {
+        let plan = VecDeque::new();
+        Self { codec: law.codec(), payload_type: law.payload_type(), sequence: 1, timestamp: 0, plan }
+    }
+
+    pub(super) fn say(&mut self, plan: Vec<Say>) {
+        self.plan = plan.into_iter().filter_map(Part::new).collect();
+    }
+
+    /// The next 20 ms.
+    pub(super) fn packet(&mut self) -> Vec<u8> {
+        let (payload_type, since, payload) = self.payload();
+        let mut datagram = vec![0x80, payload_type];
+        datagram.extend(self.sequence.to_be_bytes());
+        datagram.extend(self.timestamp.wrapping_sub(since).to_be_bytes());
+        datagram.extend(SSRC.to_be_bytes());
+        datagram.extend(payload);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        datagram
+    }
+
+    /// The payload type of the next 20 ms, how many ticks ago what it tells of began, and the payload.
+    fn payload(&mut self) -> (u8, u32, Vec<u8>) {
+        let mut frame: Vec<i16> = Vec::new();
+        match self.plan.front_mut() {
+            Some(Part::Key { code, sent }) => {
+                let (code, step) = (*code, *sent);
+                *sent += 1;
+                if *sent == KEY_PACKETS {
+                    self.plan.pop_front();
+                }
+                let marker = if step == 0 { 0x80 } else { 0 };
+                return (KEYS | marker, u32::from(step) * FRAME_SAMPLES as u32, key(code, step));
+            }
+            Some(Part::Samples(samples)) => {
+                frame.extend(samples.drain(..samples.len().min(FRAME_SAMPLES)));
+                if samples.is_empty() {
+                    self.plan.pop_front();
+                }
+            }
+            None => {}
+        }
+        frame.resize(FRAME_SAMPLES, 0);
+        (self.payload_type, 0, self.codec.encode(&frame))
+    }
+}
+
+impl Part {
+    fn new(say: Say) -> Option<Self> {
+        let count = |length: Duration| length.as_millis() as u64 * u64::from(RATE) / 1_000;
+        Some(match say {
+            Say::Silence(length) => Self::Samples(std::iter::repeat_n(0, count(length) as usize).collect()),
+            Say::Tone { hz, length } => Self::Samples(tone::sine(hz, 0.25, RATE, 0, count(length)).into()),
+            Say::Samples(samples) => Self::Samples(samples.into()),
+            Say::Key(key) => Self::Key { code: u8::try_from("0123456789*#ABCD".find(key)?).ok()?, sent: 0 },
+        })
+    }
+}
+
+/// The payload of a key's packet: code, released, volume, and how long it is held by then.
+fn key(code: u8, step: u16) -> Vec<u8> {
+    let held = KEY_PACKETS - 3;
+    let released = if step >= held { 0x80 } else { 0 };
+    let duration = (step.min(held - 1) + 1) * FRAME_SAMPLES as u16;
+    [&[code, released | 10], &duration.to_be_bytes()[..]].concat()
+}
