@@ -69,7 +69,7 @@ pub struct Dial {
     pub law: Law,
     /// More headers of the INVITE.
     pub headers: Vec<(String, String)>,
-    /// Where the other side is to send audio instead of to the phone itself, as through a bad network.
+    /// Whoever passes audio on between the two sides, as a bad network does.
     pub audio_via: Option<SocketAddr>,
 }
 
@@ -143,6 +143,7 @@ impl Call {
         let line = Line {
             dialog: Dialog::new(dial, signalling.local_addr()?, dial.audio_via.unwrap_or(audio)),
             signalling,
+            audio_via: dial.audio_via,
             audio: audio_socket,
             law: dial.law,
             mouth: Mouth::new(dial.law),
@@ -196,13 +197,14 @@ impl Call {
         audio::recording(&self.heard.snapshot())
     }
 
-    /// Waits until so much was heard.
-    pub async fn hears(&self, length: Duration, within: Duration) -> Result<Recording, TimedOut> {
-        let enough = |packets: &[Packet]| {
-            let recording = audio::recording(packets);
-            (recording.length() >= length).then_some(recording)
-        };
-        self.heard.wait_for(enough, within).await
+    /// Waits until what was heard is as it should be. It is looked at with every packet.
+    pub async fn hears(
+        &self,
+        is_right: impl Fn(&Recording) -> bool,
+        within: Duration,
+    ) -> Result<Recording, TimedOut> {
+        let find = |packets: &[Packet]| Some(audio::recording(packets)).filter(&is_right);
+        self.heard.wait_for(find, within).await
     }
 
     async fn wait_for(&mut self, within: Duration, found: impl Fn(Stage) -> bool) -> Result<Stage, TimedOut> {

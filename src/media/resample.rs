@@ -18,14 +18,14 @@ const BETA: f64 = 6.76;
 #[derive(Debug)]
 pub struct Up {
     /// Each makes one of the three samples that stand for one; the last tap is of the newest.
-    phases: [[f32; PHASE_TAPS]; RATIO],
+    phases: Box<[[f32; PHASE_TAPS]; RATIO]>,
     held: Vec<f32>,
 }
 
 /// 24 kHz to 8 kHz.
 #[derive(Debug)]
 pub struct Down {
-    taps: [f32; TAPS],
+    taps: Box<[f32; TAPS]>,
     held: Vec<f32>,
 }
 
@@ -38,7 +38,7 @@ impl Default for Up {
             filled.iter_mut().zip(of_phase).for_each(|(slot, tap)| *slot = tap * RATIO as f32);
             filled
         };
-        Self { phases: std::array::from_fn(phase), held: vec![0.0; PHASE_TAPS - 1] }
+        Self { phases: Box::new(std::array::from_fn(phase)), held: vec![0.0; PHASE_TAPS - 1] }
     }
 }
 
@@ -56,7 +56,7 @@ impl Up {
 impl Default for Down {
     fn default() -> Self {
         // The filter is the same from either end.
-        Self { taps: taps(), held: vec![0.0; TAPS - RATIO] }
+        Self { taps: Box::new(taps()), held: vec![0.0; TAPS - RATIO] }
     }
 }
 
@@ -65,7 +65,7 @@ impl Down {
     pub fn push(&mut self, samples: &[i16]) -> Vec<i16> {
         self.held.extend(samples.iter().copied().map(f32::from));
         let windows = self.held.windows(TAPS).step_by(RATIO);
-        let out: Vec<i16> = windows.map(|window| dot(window, &self.taps)).collect();
+        let out: Vec<i16> = windows.map(|window| dot(window, self.taps.as_slice())).collect();
         self.held.drain(..out.len() * RATIO);
         out
     }

@@ -5,6 +5,7 @@
 mod admin;
 mod churn;
 mod cli;
+mod direct;
 mod hearing;
 mod kit;
 #[path = "../shared/leak.rs"]

@@ -25,7 +25,8 @@ use super::uas::{self, Happening, Invite, Uas};
 use crate::call::{Call, Destination};
 use crate::ingress::leg::{LegCommand, LegEvent};
 
-/// Places in the event queue that keys leave free for what comes once or seldom.
+/// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
+const AUDIO_LEAVES: usize = 24;
 const KEYS_LEAVE: usize = 8;
 /// What happens to our INVITE transactions and is not dealt with yet.
 const HAPPENINGS: usize = 16;

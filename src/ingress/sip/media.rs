@@ -56,7 +56,13 @@ impl Media {
         let Some(offered) = offered else {
             local.codec = Some(OFFERED);
             let described = local.offer();
-            return Ok(Self { local, codec: OFFERED, stage: Stage::Offered(port), described, started: false });
+            return Ok(Self {
+                local,
+                codec: OFFERED,
+                stage: Stage::Offered(port),
+                described,
+                started: false,
+            });
         };
         let answer = offered.answer(&local).map_err(|_| Reply::status(488))?;
         let codec = answer.stream.codec;

@@ -49,7 +49,7 @@ const REQUEST: Shape = Shape::Object(&[
         Shape::Object(&[
             required("id", Shape::Text),
             required("sipCallIdFull", TEXT_OR_NULL),
-            required("ingress", Shape::Word(&["livekit"])),
+            required("ingress", Shape::Word(&["livekit", "sip"])),
             required("project", TEXT_OR_NULL),
             required("room", Shape::Text),
             required("headers", Shape::Map(200, &Shape::Text)),

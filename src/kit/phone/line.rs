@@ -1,6 +1,7 @@
 //! The phone at work: one task for its signalling and its audio.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(super) struct Line {
     pub(super) dialog: Dialog,
     pub(super) signalling: UdpSocket,
     pub(super) audio: UdpSocket,
+    pub(super) audio_via: Option<SocketAddr>,
     pub(super) law: Law,
     pub(super) mouth: Mouth,
     pub(super) heard: Arc<Journal<Packet>>,
@@ -95,7 +97,7 @@ impl Line {
     async fn speak(&mut self) {
         if let Stage::Answered(target) = self.stage() {
             // What the network does not take, it lost.
-            let _ = self.audio.send_to(&self.mouth.packet(), target).await;
+            let _ = self.audio.send_to(&self.mouth.packet(), self.audio_via.unwrap_or(target)).await;
         }
     }
 

@@ -60,12 +60,8 @@ fn every_sample_becomes_a_byte_within_half_a_step_of_it() {
 #[test]
 fn the_milliwatt_tone_is_one_of_1_khz_in_either_law() {
     for (law, bytes) in MILLIWATT {
-        // 0 dBm0 lies 3.17 dB (µ-law) and 3.14 dB (A-law) below the loudest sine.
-        let full = if law == Law::Mu {
-            32_636.0 / 10f64.powf(3.17 / 20.0)
-        } else {
-            32_768.0 / 10f64.powf(3.14 / 20.0)
-        };
+        // 3.17 dB (µ-law) and 3.14 dB (A-law) below the loudest sine that there is.
+        let full = if law == Law::Mu { 22_657.0 } else { 22_827.0 };
         for (byte, n) in bytes.into_iter().zip(0..) {
             let sine = -full * (TAU * (f64::from(n) + 0.5) / 8.0).sin();
             let error = (f64::from(law.decode(byte)) - sine).abs() / full;

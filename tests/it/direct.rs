@@ -1,0 +1,222 @@
+//! Whole calls without LiveKit: a phone, the router with a SIP port of its own, a scripted model and a backend, all over
+//! loopback.
+
+mod relay;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use dialplane::app::{App, Stop};
+use dialplane::config::Settings;
+use dialplane::document::Given;
+use dialplane::kit::backend::Backend;
+use dialplane::kit::backend::script::{Answer, Script as BackendScript};
+use dialplane::kit::model::ModelServer;
+use dialplane::kit::model::log::SessionLog;
+use dialplane::kit::model::script::{Behaviour, Script};
+use dialplane::kit::phone::{Call, Dial, Law, RATE, Recording, Say, Stage};
+use dialplane::kit::tone::{dominant, tone_of};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::network::Weather;
+use relay::Relay;
+
+const SOON: Duration = Duration::from_secs(10);
+const CALLED: &str = "+15557770001";
+const CALLER: &str = "+15551230001";
+/// What the caller says, in Hz; no voice of the model is near it.
+const TONE: f32 = 600.0;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A running router, and what it needs.
+struct World {
+    model: ModelServer,
+    backend: Backend,
+    sip: SocketAddr,
+    records: PathBuf,
+    stop: Stop,
+    router: JoinSet<()>,
+}
+
+impl World {
+    async fn start(behaviour: Behaviour) -> Self {
+        let model = ModelServer::start(Script::always(behaviour)).await.unwrap();
+        let answer = json!({"voice": "marin", "systemPrompt": "You answer the phone."});
+        let backend = Backend::start(BackendScript::always(Answer::ok(answer))).await.unwrap();
+        static WORLDS: Mutex<u32> = Mutex::new(0);
+        let number = {
+            let mut worlds = WORLDS.lock().unwrap();
+            *worlds += 1;
+            *worlds
+        };
+        let records =
+            std::env::temp_dir().join(format!("dialplane-direct-{}-{number}.jsonl", std::process::id()));
+        let _before = std::fs::remove_file(&records);
+        let (model_url, backend_url) = (model.url(), backend.url());
+        let given = Given::variables([
+            ("DIALPLANE_SIP", "127.0.0.1:0"),
+            ("DIALPLANE_HTTP", "127.0.0.1:0"),
+            ("OPENAI_API_KEY", "sk-of-the-test"),
+            ("OPENAI_BASE_URL", model_url.as_str()),
+            ("DIALPLANE_CALL_CONFIG_URL", backend_url.as_str()),
+            ("DIALPLANE_RECORDS", records.to_str().unwrap()),
+        ]);
+        let app = App::start(Settings::load(None, &given, 1).expect("settings")).await.expect("a router");
+        let (sip, stop) = (app.sip().expect("a SIP port"), Stop::default());
+        let mut router = JoinSet::new();
+        router.spawn(app.run(stop.clone()));
+        Self { model, backend, sip, records, stop, router }
+    }
+
+    fn dial(&self) -> Dial {
+        Dial::new(self.sip, CALLED, CALLER)
+    }
+
+    /// The caller has said a sentence, and the model has heard its end: how long it was, and its tone.
+    async fn understood(&self) -> (Duration, Option<f32>) {
+        let over = |session: &SessionLog| {
+            session
+                .utterances
+                .last()
+                .filter(|said| said.stopped.is_some())
+                .map(|said| (said.voiced, said.tone_hz))
+        };
+        self.model.wait_for(|sessions| over(sessions.first()?), SOON).await.unwrap()
+    }
+
+    /// Ends the router; its one record.
+    async fn end(mut self) -> Value {
+        self.stop.drain.cancel();
+        timeout(SOON, self.router.join_next()).await.expect("the router ends").unwrap().unwrap();
+        for session in self.model.sessions() {
+            assert!(session.refused.is_empty(), "the model refused {:?}", session.refused);
+        }
+        for request in self.backend.requests() {
+            assert_eq!(request.refused, None, "the backend refused {}", request.body);
+        }
+        let text = std::fs::read_to_string(&self.records).unwrap();
+        std::fs::remove_file(&self.records).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// Where a tone is: from its first 20 ms to its last, and how much of that it is not there, at once and in all.
+#[derive(Debug, PartialEq)]
+struct Tone {
+    from: Duration,
+    length: Duration,
+    longest_hole: Duration,
+    missing: f64,
+}
+
+/// How loud the tone is in a piece, as a share of all that is in it, if there is anything.
+fn is_tone(piece: &[i16], hz: f32) -> bool {
+    let turn = |n: usize| std::f64::consts::TAU * f64::from(hz) * n as f64 / f64::from(RATE);
+    let part = |wave: fn(f64) -> f64| {
+        piece.iter().enumerate().map(|(n, s)| f64::from(*s) * wave(turn(n))).sum::<f64>()
+    };
+    let power: f64 = piece.iter().map(|s| f64::from(*s).powi(2)).sum();
+    let of_tone = (part(f64::sin).powi(2) + part(f64::cos).powi(2)) * 2.0 / piece.len() as f64;
+    power > 100.0 * piece.len() as f64 && of_tone > 0.5 * power
+}
+
+fn find(heard: &Recording, hz: f32) -> Option<Tone> {
+    let pieces: Vec<bool> = heard.samples.chunks(80).map(|piece| is_tone(piece, hz)).collect();
+    let (first, last) = (pieces.iter().position(|is| *is)?, pieces.iter().rposition(|is| *is)?);
+    let within = &pieces[first..=last];
+    let hole = within.chunk_by(|a, b| a == b).filter(|run| !run[0]).map(<[_]>::len).max().unwrap_or(0);
+    let missing = within.iter().filter(|is| !**is).count() as f64 / within.len() as f64;
+    let time = |pieces: usize| ms(pieces as u64 * 10);
+    Some(Tone { from: time(first), length: time(within.len()), longest_hole: time(hole), missing })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_calls_talks_presses_keys_and_hangs_up_in_either_law() {
+    for law in [Law::Pcmu, Law::Pcma] {
+        let behaviour = Behaviour { greeting: ms(1_500), reply: ms(700), ..Behaviour::default() };
+        let world = World::start(behaviour).await;
+        let voice = tone_of("marin");
+        let mut call = Call::place(&Dial { law, ..world.dial() }).await.unwrap();
+        let answered = call.answered(SOON).await.unwrap();
+        assert!(matches!(answered, Stage::Answered(_)), "{answered:?}");
+
+        let greeted = |heard: &Recording| find(heard, voice).is_some_and(|tone| tone.length >= ms(1_450));
+        let heard = call.hears(greeted, SOON).await.unwrap();
+        let greeting = find(&heard, voice).expect("the greeting");
+        assert!(greeting.from <= ms(300) && greeting.missing < 0.02, "{greeting:?}");
+        let middle = ((greeting.from + greeting.length / 2).as_millis() * 8) as usize;
+        let pitch = dominant(&heard.samples[middle - 800..middle + 800], RATE).expect("a tone");
+        assert!((pitch - voice).abs() < 3.0, "{law:?}: {pitch} Hz for {voice}");
+
+        call.say(vec![Say::Tone { hz: TONE, length: ms(1_000) }]).await;
+        let (voiced, tone) = world.understood().await;
+        assert!(voiced.abs_diff(ms(1_000)) <= ms(120), "{law:?}: {voiced:?}");
+        assert!((tone.expect("a pure tone") - TONE).abs() < 5.0, "{law:?}: {tone:?}");
+        let answered = |heard: &Recording| find(heard, voice).is_some_and(|tone| tone.length >= ms(2_500));
+        call.hears(answered, SOON).await.unwrap();
+
+        let keys = "0123456789*#ABCD";
+        let pressed = keys.chars().flat_map(|key| [Say::Key(key), Say::Silence(ms(60))]).collect();
+        call.say(pressed).await;
+        // The phone hears 20 ms for every 20 ms that it says.
+        let end = call.heard().length() + ms(keys.len() as u64 * 300 + 200);
+        call.hears(|heard| heard.length() >= end, SOON).await.unwrap();
+        call.hang_up().await;
+        assert_eq!(call.over(SOON).await, Ok(Stage::HungUp));
+
+        let record = world.end().await;
+        assert_eq!(record["call"]["ingress"], "sip", "{record}");
+        assert_eq!(record["digits"], 16, "{law:?}: {record}");
+        let media = &record["media"];
+        for way in ["received", "sent"] {
+            assert!(media[way]["packets"].as_u64().unwrap() > 200, "{media}");
+        }
+        assert_eq!(media["received"]["lost"], 0, "{media}");
+    }
+}
+
+/// A call through that weather both ways: the model's greeting as the phone hears it, and the record.
+async fn call_in(what: &str, weather: Weather) -> (Tone, Value) {
+    let behaviour = Behaviour { greeting: ms(4_000), reply: ms(200), ..Behaviour::default() };
+    let world = World::start(behaviour).await;
+    let voice = tone_of("marin");
+    let relay = Relay::open(7, weather).await;
+    let mut call = Call::place(&Dial { audio_via: Some(relay.address()), ..world.dial() }).await.unwrap();
+    relay.serve(call.audio());
+    assert!(matches!(call.answered(SOON).await.unwrap(), Stage::Answered(_)));
+    let greeted = |heard: &Recording| find(heard, voice).is_some_and(|tone| tone.length >= ms(3_900));
+    let heard = call.hears(greeted, SOON).await.unwrap();
+    call.say(vec![Say::Tone { hz: TONE, length: ms(3_000) }]).await;
+    let (voiced, tone) = world.understood().await;
+    assert!(voiced.abs_diff(ms(3_000)) <= ms(200), "{what}: one sentence of 3 s, {voiced:?}");
+    assert!((tone.expect("a pure tone") - TONE).abs() < 5.0, "{what}: {tone:?}");
+    call.hang_up().await;
+    assert_eq!(call.over(SOON).await, Ok(Stage::HungUp));
+    let greeting = find(&heard, voice).expect("the greeting");
+    (greeting, world.end().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_is_understood_through_loss_and_jitter_and_hears_no_gap() {
+    let (greeting, record) = call_in("5 % lost", Weather { loss: 0.05, ..Weather::default() }).await;
+    // A phone conceals single frames; nothing longer is missing, and no more than the network took.
+    assert!(greeting.longest_hole <= ms(60) && greeting.missing < 0.12, "{greeting:?}");
+    let received = &record["media"]["received"];
+    let share = received["lost"].as_f64().unwrap() / received["packets"].as_f64().unwrap();
+    assert!((0.01..0.12).contains(&share), "{received}");
+
+    let (greeting, record) =
+        call_in("50 ms of jitter", Weather { jitter: ms(50), ..Weather::default() }).await;
+    assert!(greeting.longest_hole <= ms(40) && greeting.missing < 0.03, "{greeting:?}");
+    let received = &record["media"]["received"];
+    assert_eq!(received["lost"], 0, "{received}");
+    assert!(received["jitter_ms"].as_f64().unwrap() > 5.0, "{received}");
+}
