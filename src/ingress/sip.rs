@@ -20,6 +20,7 @@ pub mod sdp;
 pub mod settings;
 pub mod socket;
 pub mod sources;
+pub mod timer;
 pub mod uas;
 
 use std::io;
@@ -176,6 +177,7 @@ impl Port {
     async fn open_call(&self, invite: &Transaction, sender: &Sender) -> Result<Opened, Reply> {
         let dialog = Dialog::begun_by(&invite.original, fresh_tag(), sender.address);
         let dialog = dialog.map_err(|_| Reply::status(400))?;
+        timer::agree(&invite.original)?;
         let slot = self.site.slots.reserve().map_err(|why| {
             self.site.metrics.offer_turned_away(why.name());
             Reply::no_slot(why)

@@ -35,6 +35,7 @@ mod router;
 mod routes;
 mod rtp;
 mod signalling;
+mod sip;
 mod soak;
 mod talk;
 mod tenants;

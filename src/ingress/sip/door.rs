@@ -6,7 +6,7 @@ use super::message::{self, Reply, to_tag, values};
 use crate::admission::{NoSlot, Slots};
 
 /// The option tags that we understand where a request requires them.
-const UNDERSTOOD: [&str; 0] = [];
+const UNDERSTOOD: [&str; 1] = ["timer"];
 
 /// What a request is to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,7 @@ mod tests {
             ("INVITE", "Max-Forwards: 0\r\n", 483),
             ("INVITE", "Max-Forwards: 1\r\n", 100),
             ("INVITE", "Require: 100rel, x-magic\r\n", 420),
+            ("INVITE", "Require: timer\r\n", 100),
             ("INVITE", "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi", 415),
             ("INVITE", "c: Application/SDP;x=y\r\nContent-Length: 2\r\n\r\nv=", 100),
             ("BYE", "", 481),

@@ -21,6 +21,7 @@ use super::dialog::{Dialog, OutOfOrder};
 use super::media::Media;
 use super::message::{self, Reply};
 use super::rtp::Heard;
+use super::timer;
 use super::uas::{self, Happening, Invite, Uas};
 use crate::call::{Call, Destination};
 use crate::ingress::leg::{LegCommand, LegEvent};
@@ -79,6 +80,7 @@ enum Wake {
     Command(Option<LegCommand>),
     Heard(Heard),
     Refer(u16),
+    Refresh(u16),
     Followed,
     Time,
 }
@@ -121,6 +123,7 @@ impl Leg {
                 }
                 Wake::Heard(heard) => self.heard(heard).await,
                 Wake::Refer(status) => self.input(Input::ReferAnswered { status }).await,
+                Wake::Refresh(status) => self.input(Input::RefreshAnswered { status }).await,
                 Wake::Followed => {}
                 Wake::Time => self.input(Input::Time).await,
             }
@@ -138,6 +141,7 @@ impl Leg {
             heard = self.media.next() => Wake::Heard(heard),
             done = self.ours.next() => match done {
                 Done::Refer(status) => Wake::Refer(status),
+                Done::Refresh(status) => Wake::Refresh(status),
                 Done::Bye => Wake::Followed,
             },
             Some(_) = self.followed.join_next() => Wake::Followed,
@@ -206,8 +210,12 @@ impl Leg {
             Action::Emit(event) => self.emit(event),
             Action::Ring => self.invite.respond(self.response(Reply::status(180))),
             Action::Answer => {
-                let described = Reply::abilities(200).describing(self.media.describe());
-                self.invite.respond(self.response(described));
+                // What is wrong with it was answered before there was a call.
+                let timer = timer::agree(&self.invite.request).unwrap_or_default();
+                let timed = timer.map(timer::Timer::headers).unwrap_or_default();
+                let reply = Reply::abilities(200).with_all(timed).describing(self.media.describe());
+                self.invite.respond(self.response(reply));
+                self.machine.time(timer, Instant::now());
                 self.media.start();
             }
             Action::Refuse(reply) => self.invite.respond(self.response(reply)),
@@ -219,6 +227,11 @@ impl Leg {
                 self.ours.bye(bye);
             }
             Action::Refer(to) => self.refer(&to),
+            Action::Refresh(timer) => {
+                let (via, contact) = (self.ours.via(), self.ours.contact());
+                let update = self.dialog.request(Method::Update, &via, &contact, timer.refresh());
+                self.ours.refresh(update);
+            }
             Action::Silence => self.media.stop(),
         }
     }
@@ -241,8 +254,12 @@ impl Leg {
     }
 
     async fn negotiate(&mut self) {
-        let offer = self.asked.as_ref().map(|asked| asked.original.body.clone()).unwrap_or_default();
-        let is_invite = self.asked.as_ref().is_some_and(|asked| uas::is_invite(asked));
+        let Some(asked) = &self.asked else { return };
+        let (offer, is_invite) = (asked.original.body.clone(), uas::is_invite(asked));
+        let timer = match timer::agree(&asked.original) {
+            Ok(timer) => timer,
+            Err(reply) => return self.reply(reply).await,
+        };
         let reply = match (offer.is_empty(), is_invite) {
             // A refresh (RFC 3311): nothing changes.
             (true, false) => Reply::status(200),
@@ -252,7 +269,12 @@ impl Leg {
                 Err(reply) => reply,
             },
         };
-        self.reply(reply.with("Contact", self.ours.contact())).await;
+        let mut reply = reply.with("Contact", self.ours.contact());
+        if reply.status < 300 {
+            reply = reply.with_all(timer.map(timer::Timer::headers).unwrap_or_default());
+            self.machine.time(timer, Instant::now());
+        }
+        self.reply(reply).await;
         self.note_hold();
     }
 

@@ -37,7 +37,12 @@ impl Reply {
 
     /// With what we can do: of OPTIONS, and of a request that asks for more.
     pub fn abilities(status: u16) -> Self {
-        Self::status(status).with("Allow", ALLOW).with("Accept", "application/sdp")
+        Self::status(status).with("Allow", ALLOW).with("Accept", "application/sdp").with("Supported", "timer")
+    }
+
+    pub fn with_all(mut self, headers: Vec<Header>) -> Self {
+        self.headers.extend(headers);
+        self
     }
 
     /// With this session description.

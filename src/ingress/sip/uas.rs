@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rsipstack::EndpointBuilder;
-use rsipstack::sip::{HeadersExt, Method, Request, Response, SipMessage, Transport};
+use rsipstack::sip::{Method, Request, Response, SipMessage, Transport};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{TransactionEvent, TransactionEventSender};
@@ -188,7 +188,7 @@ pub async fn refuse(mut transaction: Transaction, reply: Reply) {
     }
 }
 
-/// The number of the message that a transaction is about, for whoever follows several.
+/// Whether its answer is followed by an ACK.
 pub fn is_invite(transaction: &Transaction) -> bool {
-    *transaction.original.method() == Method::Invite && transaction.original.cseq_header().is_ok()
+    *transaction.original.method() == Method::Invite
 }

@@ -120,25 +120,6 @@ async fn a_200_that_is_lost_is_sent_again_until_its_ack() {
 }
 
 #[tokio::test]
-#[ignore = "takes 33 s: in the live tests' time"]
-async fn a_caller_who_never_acknowledges_is_let_go_after_32_seconds() {
-    let mut world = World::new().await;
-    let mut phone = Phone::new(world.address).await;
-    phone.ring().await;
-    let mut session = world.call().await;
-    session.answer().await;
-    loop {
-        let message = phone.message().await;
-        if message.start.starts_with("BYE") {
-            phone.answer(&message, "200 OK").await;
-            break;
-        }
-        assert_eq!(message.status(), 200);
-    }
-    session.expect("Ended(Caller)").await;
-}
-
-#[tokio::test]
 async fn a_caller_without_an_offer_is_made_one_and_answers_it_in_the_ack() {
     let mut world = World::new().await;
     let mut phone = Phone::new(world.address).await;

@@ -1,7 +1,8 @@
 //! Requests within an answered call.
 
+use super::World;
 use super::answered::up;
-use super::phone::SDP;
+use super::phone::{Phone, SDP};
 
 fn held(sdp: &str) -> String {
     format!("{sdp}a=sendonly\r\n")
@@ -104,6 +105,36 @@ async fn what_is_out_of_order_or_unknown_is_refused() {
     phone.ask("BYE", "", "").await;
     phone.status("BYE", 481).await;
     phone.tag = ours;
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
+async fn a_session_timer_is_agreed_on_and_refreshed() {
+    let mut world = World::new().await;
+    let mut phone = Phone::new(world.address).await;
+    let timer = |seconds: u32| format!("Supported: timer\r\nSession-Expires: {seconds}\r\n");
+    phone.ask("INVITE", &timer(60), SDP).await;
+    assert_eq!(phone.status("INVITE", 422).await.one("min-se"), "90");
+    phone.follow_up("ACK").await;
+    phone.tag = None;
+    phone.ask("INVITE", &timer(90), SDP).await;
+    phone.status("INVITE", 100).await;
+    phone.status("INVITE", 180).await;
+    let mut session = world.call().await;
+    session.answer().await;
+    let ok = phone.status("INVITE", 200).await;
+    assert_eq!((ok.one("session-expires"), ok.one("require")), ("90;refresher=uac", "timer"));
+    phone.ack("").await;
+    session.expect("Active").await;
+    for (method, body) in [("UPDATE", ""), ("INVITE", SDP)] {
+        phone.ask(method, &timer(120), body).await;
+        assert_eq!(phone.status(method, 200).await.one("session-expires"), "120;refresher=uac");
+    }
+    phone.ack("").await;
+    phone.ask("UPDATE", &timer(30), "").await;
+    phone.status("UPDATE", 422).await;
     phone.ask("BYE", "", "").await;
     phone.status("BYE", 200).await;
     session.expect("Ended(Caller)").await;

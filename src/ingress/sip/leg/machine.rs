@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::call::{Call, Destination, Digit, Refusal};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::sip::message::{self, Reply};
+use crate::ingress::sip::timer::{Refresher, Timer};
 
 /// From the REFER to its outcome. The session waits a little longer.
 const TRANSFER: Duration = Duration::from_secs(30);
@@ -19,6 +20,7 @@ pub struct Machine {
     /// The session is over: nobody is to be told.
     deserted: bool,
     transfer: Option<Transfer>,
+    running: Option<Running>,
     /// Our own offer (the INVITE had none) waits for its answer in the ACK.
     offering: bool,
 }
@@ -39,6 +41,24 @@ struct Transfer {
     until: Instant,
 }
 
+/// A session timer that runs.
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    timer: Timer,
+    /// The last refresh.
+    since: Instant,
+    /// Our own refresh is on its way.
+    asked: bool,
+}
+
+impl Running {
+    /// When our refresh is due, or the end.
+    fn due(self) -> Instant {
+        let ours = self.timer.refresher == Refresher::Us && !self.asked;
+        self.since + if ours { self.timer.half() } else { self.timer.whole() }
+    }
+}
+
 #[derive(Debug)]
 pub enum Input {
     Start(Box<Call>),
@@ -56,6 +76,10 @@ pub enum Input {
     Asked(Asked),
     /// The final response to our REFER.
     ReferAnswered {
+        status: u16,
+    },
+    /// The same of our refresh.
+    RefreshAnswered {
         status: u16,
     },
     /// Nothing has been heard of the caller for so long that there is none.
@@ -104,6 +128,8 @@ pub enum Action {
     Negotiate,
     Bye,
     Refer(Destination),
+    /// Show that we are still here (RFC 4028).
+    Refresh(Timer),
     /// No more audio either way.
     Silence,
 }
@@ -111,7 +137,7 @@ pub enum Action {
 impl Machine {
     /// `offering`: the INVITE describes no session, so our 200 OK will.
     pub const fn new(offering: bool) -> Self {
-        Self { stage: Stage::Ringing, deserted: false, transfer: None, offering }
+        Self { stage: Stage::Ringing, deserted: false, transfer: None, running: None, offering }
     }
 
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
@@ -126,6 +152,7 @@ impl Machine {
             Input::Asked(asked) => self.asked(asked),
             Input::ReferAnswered { status } if status >= 300 => self.transferred(false),
             Input::ReferAnswered { .. } => Vec::new(),
+            Input::RefreshAnswered { status } => self.refreshed(status, now),
             Input::Silent if self.stage == Stage::Up => self.bye(LegEnd::Caller),
             Input::Silent => Vec::new(),
             Input::Time => self.on_time(now),
@@ -133,7 +160,13 @@ impl Machine {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        self.transfer.map(|transfer| transfer.until)
+        let transfer = self.transfer.map(|transfer| transfer.until);
+        [transfer, self.running.map(Running::due)].into_iter().flatten().min()
+    }
+
+    /// The session timer runs anew, or there is none any more.
+    pub fn time(&mut self, timer: Option<Timer>, now: Instant) {
+        self.running = timer.map(|timer| Running { timer, since: now, asked: false });
     }
 
     /// Nothing is left to be done but for transactions that are under way.
@@ -200,7 +233,7 @@ impl Machine {
 
     fn over(&mut self, end: LegEnd, actions: impl IntoIterator<Item = Action>) -> Vec<Action> {
         self.stage = Stage::Over;
-        self.transfer = None;
+        (self.transfer, self.running) = (None, None);
         let ended = [Action::Silence, Action::Emit(LegEvent::Ended(end))];
         actions.into_iter().chain(ended).collect()
     }
@@ -273,11 +306,30 @@ impl Machine {
         self.transfer.take().map(|_| Action::Emit(told)).into_iter().collect()
     }
 
+    /// A refresh that is refused may be tried again, but not one that nobody is there to answer.
+    fn refreshed(&mut self, status: u16, now: Instant) -> Vec<Action> {
+        let Some(running) = self.running else { return Vec::new() };
+        match status {
+            200..300 => self.time(Some(running.timer), now),
+            408 | 481 if self.stage == Stage::Up => return self.bye(LegEnd::Caller),
+            _ => {}
+        }
+        Vec::new()
+    }
+
     fn on_time(&mut self, now: Instant) -> Vec<Action> {
         if self.transfer.is_some_and(|transfer| now >= transfer.until) {
             return self.transferred(false);
         }
-        Vec::new()
+        let Some(running) = self.running.as_mut().filter(|running| now >= running.due()) else {
+            return Vec::new();
+        };
+        // Both are longer than a 200 OK waits for its ACK.
+        if now >= running.since + running.timer.whole() {
+            return self.bye(LegEnd::Caller);
+        }
+        running.asked = true;
+        vec![Action::Refresh(running.timer)]
     }
 }
 

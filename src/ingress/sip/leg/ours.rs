@@ -29,6 +29,8 @@ pub(super) enum Done {
     Bye,
     /// The final status of a REFER.
     Refer(u16),
+    /// The same of a refresh.
+    Refresh(u16),
 }
 
 impl Ours {
@@ -56,6 +58,11 @@ impl Ours {
     pub(super) fn refer(&mut self, (request, hop): (Request, Hop)) {
         let uas = self.uas.clone();
         self.sent.spawn(async move { Done::Refer(uas.ask(request, address(hop).await).await) });
+    }
+
+    pub(super) fn refresh(&mut self, (request, hop): (Request, Hop)) {
+        let uas = self.uas.clone();
+        self.sent.spawn(async move { Done::Refresh(uas.ask(request, address(hop).await).await) });
     }
 
     /// Waits for the next that is over; for ever when there is none. Cancel safe.

@@ -1,0 +1,149 @@
+//! Session timers (RFC 4028): a call that nobody refreshes in time is over, however its end was lost.
+//!
+//! We ask for none ourselves, as a caller who is gone is noticed by its silence. Where the caller asks for one, the caller
+//! refreshes if it can; where it wants us to, we do with UPDATE, if it takes that.
+
+use std::time::Duration;
+
+use rsipstack::sip::{Header, Request};
+
+use super::message::{Reply, header, values};
+
+/// A shorter interval is refused (RFC 4028, section 5).
+const SHORTEST: u32 = 90;
+
+/// What was agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timer {
+    pub interval: Duration,
+    pub refresher: Refresher,
+    /// The caller knows of session timers, and not only a proxy on the way.
+    supported: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresher {
+    Caller,
+    Us,
+}
+
+/// What an INVITE, re-INVITE or UPDATE asks for; `Err` says what it is answered instead.
+pub fn agree(request: &Request) -> Result<Option<Timer>, Reply> {
+    let Some(asked) = values(request, "session-expires").next() else { return Ok(None) };
+    let mut parts = asked.split(';').map(str::trim);
+    let seconds: u32 = parts.next().and_then(|text| text.parse().ok()).ok_or(Reply::status(400))?;
+    let supported = has(request, "supported", "timer") || has(request, "require", "timer");
+    if seconds < SHORTEST && supported {
+        return Err(Reply::status(422).with("Min-SE", SHORTEST.to_string()));
+    }
+    let wanted = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("refresher").then(|| value.trim().to_ascii_lowercase())
+    });
+    let refresher = match wanted.as_deref() {
+        Some("uas") => Refresher::Us,
+        Some("uac") => Refresher::Caller,
+        _ if supported => Refresher::Caller,
+        _ => Refresher::Us,
+    };
+    // A caller who takes no UPDATE gets no timer: it may refresh as it likes.
+    let can = refresher == Refresher::Caller || has(request, "allow", "update");
+    let interval = Duration::from_secs(seconds.max(SHORTEST).into());
+    Ok(can.then_some(Timer { interval, refresher, supported }))
+}
+
+/// Whether a header that lists tokens has this one.
+fn has(request: &Request, name: &str, token: &str) -> bool {
+    values(request, name)
+        .flat_map(|value| value.split(','))
+        .any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+impl Timer {
+    /// What our 2xx says of it.
+    pub fn headers(self) -> Vec<Header> {
+        let by = match self.refresher {
+            Refresher::Caller => "uac",
+            Refresher::Us => "uas",
+        };
+        let expires = header("Session-Expires", format!("{};refresher={by}", self.interval.as_secs()));
+        let required =
+            (self.refresher == Refresher::Caller && self.supported).then(|| header("Require", "timer"));
+        [expires].into_iter().chain(required).collect()
+    }
+
+    /// What our refresh says of it: there we are the client.
+    pub fn refresh(self) -> Vec<Header> {
+        let expires = format!("{};refresher=uac", self.interval.as_secs());
+        vec![header("Session-Expires", expires), header("Supported", "timer")]
+    }
+
+    /// From a refresh to our next.
+    pub fn half(self) -> Duration {
+        self.interval / 2
+    }
+
+    /// From a refresh to the end of a call that has no other: a little before the interval is over (section 10).
+    pub fn whole(self) -> Duration {
+        self.interval - (self.interval / 3).min(Duration::from_secs(32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &str) -> Request {
+        Request::try_from(format!("INVITE sip:us@b SIP/2.0\r\nCSeq: 8 INVITE\r\n{headers}\r\n")).unwrap()
+    }
+
+    fn shown(headers: &[Header]) -> Vec<String> {
+        headers.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn who_refreshes_is_the_caller_if_it_can_and_we_if_it_wants_so() {
+        const TIMER: &str = "Supported: 100rel, Timer\r\n";
+        const UPDATE: &str = "Allow: INVITE, UPDATE\r\n";
+        for (headers, expected) in [
+            (String::new(), None),
+            (format!("{TIMER}Session-Expires: 1800\r\n"), Some("1800;refresher=uac")),
+            (format!("{TIMER}x: 1800\r\n"), Some("1800;refresher=uac")),
+            (format!("{TIMER}Session-Expires: 90 ; refresher = uac\r\n"), Some("90;refresher=uac")),
+            (format!("{TIMER}{UPDATE}Session-Expires: 1800;refresher=uas\r\n"), Some("1800;refresher=uas")),
+            (format!("{TIMER}Session-Expires: 1800;refresher=uas\r\n"), None),
+            (format!("{UPDATE}Session-Expires: 1800\r\n"), Some("1800;refresher=uas")),
+            (format!("{UPDATE}Session-Expires: 30\r\n"), Some("90;refresher=uas")),
+        ] {
+            let agreed = agree(&request(&headers)).unwrap();
+            let said = agreed.map(|timer| timer.headers());
+            let expires = said.as_ref().map(|headers| headers[0].value().to_owned());
+            assert_eq!(expires.as_deref(), expected, "{headers}");
+            let required = said.is_some_and(|headers| shown(&headers).contains(&"Require: timer".to_owned()));
+            assert_eq!(
+                required,
+                headers.contains(TIMER) && expected.is_some_and(|e| e.ends_with("uac")),
+                "{headers}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_interval_that_is_too_short_or_none_is_refused() {
+        let short = agree(&request("Supported: timer\r\nSession-Expires: 60\r\n")).unwrap_err();
+        assert_eq!(short, Reply::status(422).with("Min-SE", "90"));
+        assert_eq!(agree(&request("Session-Expires: soon\r\n")), Err(Reply::status(400)));
+    }
+
+    #[test]
+    fn a_call_without_refresh_ends_a_little_early() {
+        for (seconds, whole) in [(90, 60), (1800, 1768)] {
+            let timer = Timer {
+                interval: Duration::from_secs(seconds),
+                refresher: Refresher::Caller,
+                supported: true,
+            };
+            assert_eq!(timer.whole(), Duration::from_secs(whole));
+        }
+    }
+}

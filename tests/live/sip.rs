@@ -1,0 +1,194 @@
+//! SIPp against the router's own SIP port: the whole path with a scripted model, and neither LiveKit nor the rig.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use dialplane::app::{App, Stop};
+use dialplane::config::Settings;
+use dialplane::document::Given;
+use dialplane::kit::model::ModelServer;
+use dialplane::kit::model::script::{Behaviour, Script};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+const RECEPTION: &str = "+15557770001";
+const BLOCKED: &str = "+15557770002";
+/// Whose calls last two seconds and a goodbye.
+const BRIEF: &str = "+15557770003";
+const NOBODY: &str = "+15559990000";
+
+/// Longer than any scenario takes.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A router in this process.
+struct World {
+    sip: SocketAddr,
+    dir: PathBuf,
+    stop: Stop,
+    router: JoinSet<()>,
+    _model: ModelServer,
+}
+
+impl World {
+    async fn start(calls: usize, behaviour: Behaviour) -> Self {
+        let dir = std::env::temp_dir().join(format!("dialplane-sipp-{}", uuid::Uuid::now_v7()));
+        fs::create_dir_all(dir.join("dialplans")).unwrap();
+        let route = |id: &str, called: &str, rest: &str| {
+            format!("[[route]]\nid = '{id}'\ncalled = ['{called}']\n{rest}\n")
+        };
+        let acme = route("reception", RECEPTION, "agent = 'desk'")
+            + &route("blocked", BLOCKED, "reject = 'declined'");
+        let agent = "[agent.desk]\nprompt = 'You answer the phone.'\ngreeting = 'Hello.'\n";
+        fs::write(dir.join("dialplans/acme.toml"), format!("tenant = 'acme'\n{acme}{agent}")).unwrap();
+        let brief = route("brief", BRIEF, "agent = 'desk'");
+        let limits = "[limits]\nmax_duration = '2s'\n";
+        fs::write(dir.join("dialplans/brief.toml"), format!("tenant = 'brief'\n{brief}{agent}{limits}"))
+            .unwrap();
+        let model = ModelServer::start(Script::always(behaviour)).await.unwrap();
+        let (url, calls) = (model.url(), calls.to_string());
+        let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+        let (records, dialplans) = (path("records.jsonl"), path("dialplans"));
+        let given = Given::variables([
+            ("DIALPLANE_SIP", "127.0.0.1:0"),
+            ("DIALPLANE_HTTP", "127.0.0.1:0"),
+            ("DIALPLANE_MAX_CALLS", &calls),
+            ("DIALPLANE_RECORDS", &records),
+            ("DIALPLANE_DIALPLANS", &dialplans),
+            ("OPENAI_API_KEY", "sk-sipp"),
+            ("OPENAI_BASE_URL", &url),
+        ]);
+        let app = App::start(Settings::read(None, &given, 1).unwrap()).await.unwrap();
+        let sip = app.sip().expect("the port is on");
+        let (stop, mut router) = (Stop::default(), JoinSet::new());
+        router.spawn(app.run(stop.clone()));
+        Self { sip, dir, stop, router, _model: model }
+    }
+
+    /// Starts SIPp with a scenario of tests/sip.
+    fn call(&self, scenario: &str, called: &str) -> Scenario {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip").join(scenario).with_extension("xml");
+        let dir = self.dir.join(format!("{scenario}-{}", uuid::Uuid::now_v7()));
+        fs::create_dir(&dir).unwrap();
+        // SIPp can't be asked for its port, so a free one is found for it.
+        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let screen = fs::File::create(dir.join("screen.log")).unwrap();
+        let sipp = Command::new("sipp")
+            .arg(self.sip.to_string())
+            .args(["-m", "1", "-i", "127.0.0.1", "-nostdin", "-s", called, "-p", &port.to_string()])
+            .args([
+                "-trace_err",
+                "-error_file",
+                "errors.log",
+                "-trace_msg",
+                "-message_file",
+                "messages.log",
+                "-sf",
+            ])
+            .arg(file)
+            .current_dir(&dir)
+            .stdin(Stdio::null())
+            .stderr(screen.try_clone().unwrap())
+            .stdout(screen)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("SIPp is installed");
+        Scenario { dir, sipp }
+    }
+
+    /// Ends the router, and gives its records by how they ended.
+    async fn end(mut self) -> Vec<(String, Value)> {
+        self.stop.drain.cancel();
+        timeout(LONGEST, self.router.join_next()).await.expect("the router ends").unwrap().unwrap();
+        let text = fs::read_to_string(self.dir.join("records.jsonl")).unwrap();
+        let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        fs::remove_dir_all(&self.dir).unwrap();
+        let how = |record: &Value| record["ending"]["how"].as_str().unwrap().to_owned();
+        records.into_iter().map(|record| (how(&record), record)).collect()
+    }
+}
+
+/// A SIPp that runs.
+struct Scenario {
+    dir: PathBuf,
+    sipp: Child,
+}
+
+impl Scenario {
+    /// It ended as its file says.
+    async fn succeeds(mut self) {
+        let status = timeout(LONGEST, self.sipp.wait()).await.expect("SIPp ends").unwrap();
+        let log = |name: &str| fs::read_to_string(self.dir.join(name)).unwrap_or_default();
+        assert!(status.success(), "{status}\n{}\n{}", log("errors.log"), log("messages.log"));
+    }
+}
+
+/// One call by that file, and how it ended by the record; `None` where there is none, as it became no call.
+async fn check(scenario: &str, called: &str, ending: Option<&str>) {
+    let world = World::start(10, Behaviour::default()).await;
+    world.call(scenario, called).succeeds().await;
+    let records: BTreeMap<String, Value> = world.end().await.into_iter().collect();
+    let endings: Vec<&str> = records.keys().map(String::as_str).collect();
+    assert_eq!(endings, Vec::from_iter(ending), "{scenario}");
+    for record in records.values() {
+        assert_eq!((&record["call"]["ingress"], &record["call"]["project"]), (&"sip".into(), &Value::Null));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SIPp"]
+async fn calls_are_answered_and_end() {
+    check("the-caller-hangs-up", RECEPTION, Some("caller-hung-up")).await;
+    check("the-router-hangs-up", BRIEF, Some("time-limit")).await;
+    check("a-late-offer-is-answered-in-the-ack", RECEPTION, Some("caller-hung-up")).await;
+    check("a-retransmitted-invite-is-one-call", RECEPTION, Some("caller-hung-up")).await;
+    check("the-caller-holds-and-resumes", RECEPTION, Some("caller-hung-up")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SIPp"]
+async fn callers_give_up() {
+    // The model says nothing before the caller has cancelled.
+    let slow = || Behaviour { first_audio: Duration::from_secs(2), ..Behaviour::default() };
+    for scenario in ["the-caller-cancels", "an-early-bye-ends-the-call"] {
+        let world = World::start(10, slow()).await;
+        world.call(scenario, RECEPTION).succeeds().await;
+        let endings: Vec<String> = world.end().await.into_iter().map(|(how, _)| how).collect();
+        assert_eq!(endings, ["caller-cancelled"], "{scenario}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SIPp"]
+async fn calls_are_refused_with_their_codes() {
+    check("an-unknown-number-is-answered-404", NOBODY, Some("refused")).await;
+    check("a-blocked-number-is-answered-603", BLOCKED, Some("refused")).await;
+    check("no-codec-in-common-is-answered-488", RECEPTION, None).await;
+    check("an-extension-that-we-lack-is-answered-420", RECEPTION, None).await;
+    check("a-call-that-went-round-and-round-is-answered-483", RECEPTION, None).await;
+    check("options-is-answered-200", RECEPTION, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SIPp"]
+async fn a_full_router_refuses_and_the_call_that_is_up_goes_on() {
+    let world = World::start(1, Behaviour::default()).await;
+    let up = world.call("the-router-hangs-up", BRIEF);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.call("a-full-router-is-answered-503-with-retry-after", RECEPTION).succeeds().await;
+    up.succeeds().await;
+    let endings: Vec<String> = world.end().await.into_iter().map(|(how, _)| how).collect();
+    assert_eq!(endings, ["time-limit"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SIPp, and takes 33 s"]
+async fn a_call_whose_ack_is_lost_is_ended() {
+    check("a-lost-ack-ends-the-call-after-32-seconds", RECEPTION, Some("caller-hung-up")).await;
+}
