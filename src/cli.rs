@@ -17,8 +17,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Stop};
 use crate::config::Settings;
+use crate::demo::{Demo, Options};
 use crate::dialplan::reload::Trigger;
-use crate::document::Process;
+use crate::document::{Process, Surroundings as _};
 use crate::telemetry::logs;
 
 /// Routes telephone calls to AI voice agents.
@@ -37,6 +38,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Show six calls, with nothing installed, configured or paid for: what each caller heard, and why.
+    Demo {
+        /// Keep the router up afterwards, for a softphone to call.
+        #[arg(long)]
+        stay: bool,
+    },
     Check(check::Check),
     Explain(explain::Explain),
     Diff(diff::Diff),
@@ -48,6 +55,7 @@ const EX_CONFIG: u8 = 78;
 pub fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Run { config } => run(config.as_deref()),
+        Command::Demo { stay } => demo(stay),
         Command::Check(args) => Ok(print(|now, out| check::check(&args, now, out))),
         Command::Explain(args) => Ok(print(|now, out| explain::explain(&args, now, out))),
         Command::Diff(args) => Ok(print(|now, out| diff::diff(&args, now, out))),
@@ -89,6 +97,24 @@ fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     runtime.block_on(serve(settings))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Nothing is logged: what happens is told.
+fn demo(stay: bool) -> anyhow::Result<ExitCode> {
+    let api_key = Process.variable("OPENAI_API_KEY").filter(|key| !key.is_empty());
+    let options = Options { output: PathBuf::from("demo-output"), api_key };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
+    runtime.block_on(async {
+        let mut out = io::stdout();
+        let demo = Demo::give(&options, &mut out).await?;
+        let is_right = demo.is_right;
+        if stay {
+            writeln!(out, "{}", demo.invitation())?;
+            tokio::signal::ctrl_c().await?;
+        }
+        demo.end().await;
+        Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {

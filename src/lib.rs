@@ -61,6 +61,7 @@
 //! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook | axum |
 //! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit, ingress::sip::settings | |
 //! | `app` | wiring, signals, drain | * | rustls |
+//! | `demo` | six calls that show what the router does | * | |
 //! | `cli` | commands | * | clap, anyhow |
 
 pub mod admin;
@@ -69,6 +70,7 @@ pub mod app;
 pub mod call;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod dialplan;
 pub mod document;
 pub mod fleet;

@@ -66,6 +66,13 @@ impl Clip {
 
     /// Reads and encodes the bytes of a WAV file. Both channels of stereo are heard.
     pub fn read(wav: &[u8]) -> Result<Self, ClipError> {
+        let (mono, rate) = Self::samples(wav)?;
+        let opus = encode_recording(&mono, rate).into();
+        Ok(Self { opus, pcmu: OnceLock::new(), pcma: OnceLock::new() })
+    }
+
+    /// The samples of a WAV file that can be a clip, and how many a second has.
+    pub fn samples(wav: &[u8]) -> Result<(Vec<i16>, u32), ClipError> {
         let reader = WavReader::new(wav).map_err(|_| ClipError::NotWav)?;
         let WavSpec { channels, sample_rate: rate, bits_per_sample: bits, sample_format } = reader.spec();
         if sample_format == SampleFormat::Float {
@@ -87,9 +94,7 @@ impl Clip {
         }
         let samples: Vec<i16> =
             reader.into_samples().collect::<Result<_, _>>().map_err(|_| ClipError::BreaksOff)?;
-        let mono: Vec<i16> = samples.chunks(channels.into()).map(mean).collect();
-        let opus = encode_recording(&mono, rate).into();
-        Ok(Self { opus, pcmu: OnceLock::new(), pcma: OnceLock::new() })
+        Ok((samples.chunks(channels.into()).map(mean).collect(), rate))
     }
 
     pub fn frames(&self, codec: Codec) -> impl ExactSizeIterator<Item = &Arc<[u8]>> {

@@ -5,6 +5,7 @@
 mod admin;
 mod churn;
 mod cli;
+mod demo;
 mod direct;
 mod hearing;
 mod kit;

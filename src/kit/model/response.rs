@@ -1,5 +1,6 @@
 //! One response: its events in OpenAI's order, its speech a tone in pieces.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     /// In audio, or in text alone.
     pub(super) speaks: bool,
     pub(super) words: String,
+    /// Speech at 24 kHz in place of the tone.
+    pub(super) recorded: Option<Arc<[i16]>>,
     pub(super) length: Duration,
     pub(super) first_audio: Duration,
     pub(super) delta: Duration,
@@ -153,12 +156,21 @@ impl Response {
             events.push(event(ids, kind, self.at_part(json!({ "delta": words }))));
         }
         if self.plan.speaks {
-            let samples = |time: Duration| self.plan.codec.samples_in(time);
-            let sound = sine(self.hz, AMPLITUDE, self.plan.codec.rate(), samples(from), samples(self.sent));
-            let audio = STANDARD.encode(self.plan.codec.encode(&sound));
+            let audio = STANDARD.encode(self.plan.codec.encode(&self.sound(from, self.sent)));
             events.push(event(ids, "response.output_audio.delta", self.at_part(json!({ "delta": audio }))));
         }
         events
+    }
+
+    fn sound(&self, from: Duration, to: Duration) -> Vec<i16> {
+        let codec = self.plan.codec;
+        let Some(recorded) = &self.plan.recorded else {
+            return sine(self.hz, AMPLITUDE, codec.rate(), codec.samples_in(from), codec.samples_in(to));
+        };
+        let place = |time| usize::try_from(Codec::Pcm24k.samples_in(time)).unwrap_or(usize::MAX);
+        let step = (Codec::Pcm24k.rate() / codec.rate()) as usize;
+        let said = recorded.iter().skip(place(from)).take(place(to) - place(from));
+        said.step_by(step).copied().collect()
     }
 
     /// Every `done` there is to say, up to `response.done`. An item that was cut is `incomplete`.

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How one server behaves towards all its sessions.
@@ -97,6 +98,8 @@ pub struct Behaviour {
     pub greeting: Duration,
     /// How long any other response is.
     pub reply: Duration,
+    /// Speech in place of tones. Responses last as long as that does, whatever is said above.
+    pub recorded: Option<Recorded>,
     /// What it says, in the transcript of every response.
     pub words: String,
     /// From `session.update` to `session.updated`. Nothing else is read meanwhile, as in the service.
@@ -118,6 +121,7 @@ impl Default for Behaviour {
         Self {
             greeting: Duration::from_secs(2),
             reply: Duration::from_millis(1_500),
+            recorded: None,
             words: "thank you for calling how can I help you today".to_owned(),
             update_delay: Duration::ZERO,
             first_audio: Duration::ZERO,
@@ -128,6 +132,13 @@ impl Default for Behaviour {
             fault: Fault::None,
         }
     }
+}
+
+/// What somebody said, at 24 kHz.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub greeting: Arc<[i16]>,
+    pub reply: Arc<[i16]>,
 }
 
 /// What a caller is written down as to have said where the script has no words for it.

@@ -1,11 +1,13 @@
 //! Responses: asked for by the client or by voice detection, spoken piece by piece, ended in any way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Life, Session, ms};
+use crate::kit::codec::Codec;
 use crate::kit::json::At as _;
 use crate::kit::model::config::{check_modalities, codec, voice_name};
 use crate::kit::model::log::{Note, ResponseLog, ToolCallLog};
@@ -103,6 +105,9 @@ impl Session {
         }
         let behaviour = self.behaviour();
         let greets = !self.conversation.has_user();
+        let recorded = behaviour.recorded.as_ref();
+        let recorded = recorded.map(|said| Arc::clone(if greets { &said.greeting } else { &said.reply }));
+        let length = if greets { behaviour.greeting } else { behaviour.reply };
         Ok(Plan {
             codec: if output.at("/format").is_null() {
                 self.config.output()
@@ -111,7 +116,8 @@ impl Session {
             },
             speaks: if modalities.is_null() { self.config.speaks() } else { modalities.at("/0") != "text" },
             words: behaviour.words.clone(),
-            length: if greets { behaviour.greeting } else { behaviour.reply },
+            length: recorded.as_ref().map_or(length, |said| Codec::Pcm24k.time_of(said.len())),
+            recorded,
             first_audio: behaviour.first_audio,
             delta: behaviour.delta,
             gap: behaviour.delta_gap,

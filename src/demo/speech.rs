@@ -1,0 +1,35 @@
+//! What is said in the demo, recorded. The words and how they were made stand beside the recordings.
+
+use std::sync::Arc;
+
+use crate::kit::model::script::{Behaviour, Recorded, Rule, Script};
+use crate::media::clip::Clip;
+use crate::media::resample::Up;
+
+macro_rules! recording {
+    ($name:literal) => {
+        include_bytes!(concat!("../../assets/demo/", $name, ".wav"))
+    };
+}
+
+/// What the caller says, at the telephone's 8 kHz.
+pub(super) fn caller() -> Vec<i16> {
+    telephone(recording!("caller"))
+}
+
+/// A model that has a voice for each tenant, and one for everybody else.
+pub(super) fn model() -> Script {
+    let behaviour = |greeting: &[u8]| {
+        let said = |wav| Arc::from(Up::default().push(&telephone(wav)));
+        let recorded = Recorded { greeting: said(greeting), reply: said(recording!("dental-reply")) };
+        Behaviour { recorded: Some(recorded), ..Behaviour::default() }
+    };
+    Script::always(behaviour(recording!("default-greeting")))
+        .with(Rule::voice("marin", behaviour(recording!("dental-greeting"))))
+        .with(Rule::voice("cedar", behaviour(recording!("kettle-greeting"))))
+        .with(Rule::voice("ash", behaviour(recording!("clinic-greeting"))))
+}
+
+fn telephone(wav: &[u8]) -> Vec<i16> {
+    Clip::samples(wav).expect("a test plays every recording").0
+}
