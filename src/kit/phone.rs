@@ -24,6 +24,9 @@ use audio::{Mouth, Packet};
 use line::{Line, Order};
 use message::Dialog;
 
+/// A phone's usual one.
+const JITTER_BUFFER: Duration = Duration::from_millis(60);
+
 /// Orders that wait for the phone.
 const ORDERS: usize = 16;
 
@@ -69,6 +72,8 @@ pub struct Dial {
     pub law: Law,
     /// More headers of the INVITE.
     pub headers: Vec<(String, String)>,
+    /// How late a packet may be against its timestamp before the phone has run dry and plays it when it comes.
+    pub jitter_buffer: Duration,
     /// Whoever passes audio on between the two sides, as a bad network does.
     pub audio_via: Option<SocketAddr>,
 }
@@ -81,6 +86,7 @@ impl Dial {
             caller: caller.to_owned(),
             law: Law::default(),
             headers: Vec::new(),
+            jitter_buffer: JITTER_BUFFER,
             audio_via: None,
         }
     }
@@ -125,6 +131,7 @@ pub struct Call {
     orders: mpsc::Sender<Order>,
     stage: watch::Receiver<Stage>,
     heard: Arc<Journal<Packet>>,
+    jitter_buffer: Duration,
     /// Where the phone takes audio.
     audio: SocketAddr,
     _phone: AbortOnDropHandle<()>,
@@ -155,7 +162,7 @@ impl Call {
         };
         #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
         let phone = AbortOnDropHandle::new(tokio::spawn(line.run()));
-        Ok(Self { orders, stage, heard, audio, _phone: phone })
+        Ok(Self { orders, stage, heard, jitter_buffer: dial.jitter_buffer, audio, _phone: phone })
     }
 
     pub fn stage(&self) -> Stage {
@@ -194,7 +201,7 @@ impl Call {
 
     /// What was heard so far.
     pub fn heard(&self) -> Recording {
-        audio::recording(&self.heard.snapshot())
+        audio::recording(&self.heard.snapshot(), self.jitter_buffer)
     }
 
     /// Waits until what was heard is as it should be. It is looked at with every packet.
@@ -203,7 +210,7 @@ impl Call {
         is_right: impl Fn(&Recording) -> bool,
         within: Duration,
     ) -> Result<Recording, TimedOut> {
-        let find = |packets: &[Packet]| Some(audio::recording(packets)).filter(&is_right);
+        let find = |packets: &[Packet]| Some(audio::recording(packets, self.jitter_buffer)).filter(&is_right);
         self.heard.wait_for(find, within).await
     }
 

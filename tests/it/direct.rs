@@ -20,7 +20,7 @@ use dialplane::kit::phone::{Call, Dial, Law, RATE, Recording, Say, Stage};
 use dialplane::kit::tone::{dominant, tone_of};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::network::Weather;
 use relay::Relay;
@@ -76,7 +76,8 @@ impl World {
     }
 
     fn dial(&self) -> Dial {
-        Dial::new(self.sip, CALLED, CALLER)
+        // The machine may be busy beside the call.
+        Dial { jitter_buffer: ms(200), ..Dial::new(self.sip, CALLED, CALLER) }
     }
 
     /// The caller has said a sentence, and the model has heard its end: how long it was, and its tone.
@@ -207,16 +208,51 @@ async fn call_in(what: &str, weather: Weather) -> (Tone, Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_is_understood_through_loss_and_jitter_and_hears_no_gap() {
     let (greeting, record) = call_in("5 % lost", Weather { loss: 0.05, ..Weather::default() }).await;
-    // A phone conceals single frames; nothing longer is missing, and no more than the network took.
-    assert!(greeting.longest_hole <= ms(60) && greeting.missing < 0.12, "{greeting:?}");
+    // A phone conceals a few frames; nothing longer is missing, and no more than the network took.
+    assert!(greeting.longest_hole <= ms(100) && greeting.missing < 0.12, "{greeting:?}");
     let received = &record["media"]["received"];
     let share = received["lost"].as_f64().unwrap() / received["packets"].as_f64().unwrap();
     assert!((0.01..0.12).contains(&share), "{received}");
 
     let (greeting, record) =
         call_in("50 ms of jitter", Weather { jitter: ms(50), ..Weather::default() }).await;
-    assert!(greeting.longest_hole <= ms(40) && greeting.missing < 0.03, "{greeting:?}");
+    assert!(greeting.longest_hole <= ms(20) && greeting.missing < 0.02, "{greeting:?}");
     let received = &record["media"]["received"];
     assert_eq!(received["lost"], 0, "{received}");
     assert!(received["jitter_ms"].as_f64().unwrap() > 5.0, "{received}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_holds_the_call_misses_nothing_of_what_is_said() {
+    let greeting = ms(3_000);
+    let world = World::start(Behaviour { greeting, ..Behaviour::default() }).await;
+    let voice = tone_of("marin");
+    let mut call = Call::place(&world.dial()).await.unwrap();
+    assert!(matches!(call.answered(SOON).await.unwrap(), Stage::Answered(_)));
+    let said = |heard: &Recording| {
+        find(heard, voice).map_or(Duration::ZERO, |tone| tone.length.mul_f64(1.0 - tone.missing))
+    };
+    call.hears(|heard| said(heard) >= ms(500), SOON).await.unwrap();
+
+    call.hold(true).await;
+    // A second in which the phone hears not one packet more.
+    let mut held = call.heard().length();
+    let second = async {
+        loop {
+            sleep(ms(1_000)).await;
+            let now = call.heard().length();
+            if std::mem::replace(&mut held, now) == now {
+                return;
+            }
+        }
+    };
+    timeout(SOON, second).await.expect("the router falls silent");
+    assert!(said(&call.heard()) < ms(2_000), "{:?} before the hold", said(&call.heard()));
+
+    call.hold(false).await;
+    let heard = call.hears(|heard| said(heard) >= ms(2_900), SOON).await.unwrap();
+    assert!(heard.longest_gap >= ms(1_000), "{:?}", heard.longest_gap);
+    call.hang_up().await;
+    assert_eq!(call.over(SOON).await, Ok(Stage::HungUp));
+    world.end().await;
 }

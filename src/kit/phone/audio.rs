@@ -24,9 +24,6 @@ const SSRC: u32 = 0x0D1A_1B1A;
 /// Ten minutes: what a phone keeps of one call at most.
 pub(super) const MOST_PACKETS: usize = 30_000;
 
-/// How late a packet may be against its timestamp before a phone has run dry and plays it when it comes.
-const PATIENCE: Duration = Duration::from_millis(60);
-
 /// What to say next; silence follows the last of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Say {
@@ -94,8 +91,8 @@ pub(super) fn read(datagram: &[u8], law: Law, arrived: Instant) -> Option<Packet
 }
 
 /// Puts packets where a phone would play them: counted from the first of their source; one that comes later than the
-/// patience of a jitter buffer moves all that follow.
-pub(super) fn recording(packets: &[Packet]) -> Recording {
+/// jitter buffer lasts moves all that follow.
+pub(super) fn recording(packets: &[Packet], jitter_buffer: Duration) -> Recording {
     let Some(first) = packets.first() else { return Recording::default() };
     let in_samples =
         |time: Duration| i64::try_from(time.as_micros() * u128::from(RATE) / 1_000_000).unwrap_or(i64::MAX);
@@ -104,7 +101,7 @@ pub(super) fn recording(packets: &[Packet]) -> Recording {
     for packet in packets {
         let arrived = in_samples(packet.arrived - first.arrived);
         let mut place = anchor + i64::from(packet.timestamp.wrapping_sub(origin).cast_signed());
-        let is_late = arrived > place + in_samples(PATIENCE);
+        let is_late = arrived > place + in_samples(jitter_buffer);
         if packet.source != source || is_late || place > arrived + i64::from(RATE) {
             (source, origin, anchor, place) = (packet.source, packet.timestamp, arrived, arrived);
         }

@@ -65,6 +65,13 @@ impl World {
         self.now += FRAME;
     }
 
+    /// A call in Opus from its beginning.
+    fn in_opus(&mut self) {
+        let opus = Stream { codec: Codec::Opus, payload_type: 111, ..self.session.stream };
+        (self.session.stream, self.session.encoded) = (opus, Codec::Opus);
+        self.session.hearing = Some(Hearing::new(self.now, Codec::Opus));
+    }
+
     /// The caller sends a packet from there.
     fn receive(&mut self, source: SocketAddr, payload_type: u8, payload: &[u8]) {
         let timestamp = u32::from(self.sequence) * 160;
@@ -236,4 +243,28 @@ async fn each_side_tells_the_other_how_the_media_arrives() {
     assert_eq!((sent.lost, sent.jitter), (Some(3), Some(Duration::from_millis(10))));
     world.session.told(&block, SocketAddr::from(([127, 0, 0, 2], 9)), world.now);
     assert_eq!(world.session.reports_to, Some(address(&world.announced.1)), "a stranger's report is none");
+}
+
+#[tokio::test]
+async fn opus_goes_both_ways_as_it_is_at_48_khz() {
+    let mut world = World::new(Codec::Pcma).await;
+    world.in_opus();
+    let mut encoder = crate::media::opus::Encoder::new();
+    let tone = std::array::from_fn(|n| if (n / 24) % 2 == 0 { 8_000 } else { -8_000 });
+    let frames: Vec<Frame> = (0..3).map(|_| encoder.encode(&tone)).collect();
+    for frame in &frames {
+        world.session.send(frame, world.now);
+        world.receive(address(&world.announced.0), 111, frame);
+        world.now += FRAME;
+    }
+    let mut times = Vec::new();
+    for frame in &frames {
+        let datagram = World::heard_at(&world.announced.0).await;
+        let rtp = Rtp::read(&datagram).expect("RTP");
+        assert_eq!((rtp.payload_type, rtp.payload), (111, &frame[..]));
+        times.push(rtp.timestamp);
+    }
+    assert!(times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 960), "{times:?}");
+    let loud = |heard: &Heard| matches!(heard, Heard::Audio(pcm) if pcm.iter().any(|sample| *sample > 2_000));
+    assert_eq!(world.happened().iter().filter(|heard| loud(heard)).count(), 3);
 }
