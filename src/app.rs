@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::admission::Slots;
+use crate::admission::{Permits, Slots};
 use crate::config::Settings;
 use crate::dialplan::reload::Trigger;
 use crate::http::{Client, Unbuilt};
@@ -111,19 +111,21 @@ impl App {
         if servers.is_empty() {
             return Err(StartError::NoProvider);
         }
+        let lateness = Arc::new(Lateness::new(Instant::now()));
+        let slots = Slots::new(settings.max_calls, Arc::clone(&lateness));
         let shared = Arc::new(Shared {
             dialplan: dialplans.watch(),
+            permits: Permits::default(),
             lookup: Lookup::new(clients, policy, metrics.clone()),
             servers,
             health: Health::default(),
             dialer: Dialer::new(&tls),
             journal,
             metrics: metrics.clone(),
-            lateness: Arc::new(Lateness::new(Instant::now())),
+            lateness,
             timings: Timings::with_lookup(budget.whole),
             sounds: Sounds::default(),
         });
-        let slots = Slots::new(settings.max_calls);
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
         let overdue = shared.timings.to_the_answer();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::call::{Call, CallId, Ending, Fault};
+use crate::fleet::calls::Limit;
 use crate::lookup::Report;
 use crate::media::quality::Quality;
 use crate::realtime::{Closed, Limits, ModelEvent, ResponseOutcome, Usage};
@@ -25,6 +26,8 @@ pub struct CallRecord {
     pub call: Option<Box<Call>>,
     pub tenant: Option<TenantId>,
     pub route: Option<RouteTaken>,
+    /// Which of its tenant's limits the call met, where it did: its ending is what the tenant wants then.
+    pub limit: Option<Limit>,
     /// `None` when the call ended before the lookup did.
     pub config: Option<Report>,
     pub model: Option<ModelUse>,
@@ -59,6 +62,7 @@ impl CallRecord {
             call: None,
             tenant: None,
             route: None,
+            limit: None,
             config: None,
             model: None,
             timing: Timing::default(),

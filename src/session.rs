@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
-//! [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and [`earshot`] for what the next
+//! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and [`earshot`] for what the next
 //! one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and what was heard, [`limits`]
 //! how long a call may last, [`handover`] a transfer that the model asks for, [`goodbye`] the last words, [`farewell`] the
 //! one ending. [`run`] is the shell that feeds it and carries out what it asks.
@@ -24,6 +24,7 @@ pub mod history;
 pub mod limits;
 pub mod machine;
 pub mod models;
+pub mod permit;
 pub mod phrases;
 pub mod run;
 pub mod setup;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::dialplan::Routed;
+use crate::fleet::calls::{Caps, Limit};
 use crate::ingress::leg::{Frame, LegCommand, LegEvent};
 use crate::lookup::Answer;
 use crate::realtime::{ItemId, ModelCommand, ModelEvent, Opening, Provider};
@@ -69,6 +71,8 @@ pub enum Judgement {
 #[derive(Debug, Clone)]
 pub enum Event {
     Leg(LegEvent),
+    /// The answer to [`Action::Admit`], at once.
+    Admitted(Result<(), Limit>),
     /// The lookup answered. `shut` are the model providers that this tenant's calls had better leave alone.
     Looked {
         answer: Box<Answer>,
@@ -94,6 +98,11 @@ pub enum Event {
 pub enum Action {
     /// The call has its facts: note it as open, so that a crash leaves a trace.
     Mark(Box<CallRecord>),
+    /// Take a permit of this tenant, then give back the one that is held.
+    Admit {
+        tenant: TenantId,
+        caps: Caps,
+    },
     Lookup {
         call: Box<Call>,
         routed: Option<Box<Routed>>,

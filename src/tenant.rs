@@ -108,9 +108,9 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Whether it says anything of who answers, and not only how long a call may last.
+    /// Whether it says anything.
     pub fn answers(&self) -> bool {
-        *self != Self { max_duration: self.max_duration.clone(), ..Self::default() }
+        *self != Self::default()
     }
 
     /// Every field of `self` that says anything, the rest from `lower`.

@@ -12,6 +12,8 @@ use super::*;
 use crate::call::Country;
 use crate::call::Number;
 use crate::document::{Given, Placeholders, Surroundings};
+use crate::fleet::calls::Caps;
+use crate::fleet::rate::Rate;
 use crate::tenant::{Choice, Eagerness, Interruptible, TurnDetection};
 
 const ACME: &str = r#"
@@ -61,6 +63,9 @@ greeting = ""
 
 [limits]
 max_duration = "30m"
+calls = 50
+calls_per_second = 0.5
+when_full = { reject = "unavailable" }
 "#;
 
 fn source(name: &str, age: u64, text: &str) -> Source {
@@ -137,7 +142,12 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
     assert_eq!(backend.secrets, ["new", "old"].map(|text| Secret::parse(text).expect("a secret")));
     assert_eq!(backend.bearer.as_ref().map(|token| token.reveal().as_str()), Some("token"));
 
-    let half_an_hour = Choice::This(Duration::from_secs(1800));
+    assert_eq!(front_desk.tenant.limits.max_duration, Some(Duration::from_secs(1800)));
+    let caps = Caps { calls: Some(50), per_second: Rate::per_second(0.5) };
+    assert_eq!(front_desk.tenant.limits.caps, caps);
+    assert_eq!(front_desk.tenant.limits.when_full, Some(Action::Refuse(Refusal::Unavailable)));
+    assert_eq!(dialplan.tenant(&front_desk.tenant.id), Some(&front_desk.tenant));
+
     let expected = Agent {
         model: Choice::This("gpt-realtime-2.1".into()),
         voice: Choice::This("marin".into()),
@@ -147,17 +157,14 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
         language: Choice::This("en-US".into()),
         turn_detection: Choice::This(TurnDetection::Semantic(Eagerness::Low)),
         greeting_interruptible: Choice::This(Interruptible::After(Duration::from_millis(1500))),
-        max_duration: half_an_hour.clone(),
         ..Agent::default()
     };
     assert_eq!(front_desk.action, Action::Answer { agent: Some(expected.into()) });
 
-    let night =
-        Agent { start_message: Choice::Nothing, max_duration: half_an_hour.clone(), ..Agent::default() };
+    let night = Agent { start_message: Choice::Nothing, ..Agent::default() };
     assert_eq!(routed("+15557771234").action, Action::Answer { agent: Some(night.into()) });
     assert_eq!(routed("+15557770009").action, Action::Refuse(Refusal::Busy));
-    let limits_alone = Agent { max_duration: half_an_hour, ..Agent::default() };
-    assert_eq!(routed("+15557779999").action, Action::Answer { agent: Some(limits_alone.into()) });
+    assert_eq!(routed("+15557779999").action, Action::Answer { agent: None });
 }
 
 const BROKEN: &str = r#"

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing};
 use crate::call::{Call, Ending, Number};
+use crate::fleet::calls::Limit;
 use crate::lookup::{ConfigSource, Report};
 use crate::media::quality::{Quality, Way};
 
@@ -17,6 +18,7 @@ use crate::media::quality::{Quality, Way};
 pub fn line(record: &CallRecord) -> String {
     to_line(&Line {
         ended_at: Some(time(record.ended_at)),
+        limit: record.limit.map(Limit::name),
         config_source: record.config.as_ref().map(|report| report.source).map(ConfigSource::name),
         config: record.config.as_ref().map(config),
         model: record.model.as_ref().and_then(model),
@@ -48,6 +50,7 @@ struct Line<'a> {
     ending: EndingLine,
     tenant: Option<&'a str>,
     route: Option<RouteLine<'a>>,
+    limit: Option<&'static str>,
     call: Option<CallLine<'a>>,
     config_source: Option<&'static str>,
     config: Option<ConfigLine<'a>>,
@@ -191,6 +194,7 @@ fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
         ending: EndingLine { by: "router", how: "interrupted", detail: None },
         tenant: opening.tenant.map(|tenant| tenant.as_str()),
         route: opening.route.map(route),
+        limit: None,
         call: opening.call.map(call),
         config_source: None,
         config: None,

@@ -2,6 +2,7 @@
 //! theirs.
 
 mod acting;
+mod admitting;
 mod model;
 mod parting;
 
@@ -20,6 +21,7 @@ use super::goodbye::Goodbye;
 use super::handover::Handover;
 use super::history::History;
 use super::limits::Limits;
+use super::permit::{Next, Permit};
 use super::setup::{Setup, Step};
 use super::sounds::Sounds;
 use super::timings::Timings;
@@ -49,6 +51,7 @@ pub struct Machine {
     context: Context,
     offered: Instant,
     offered_at: Timestamp,
+    permit: Permit,
     setup: Setup,
     /// What is done instead of a conversation.
     errand: Option<Errand>,
@@ -76,6 +79,7 @@ impl Machine {
     /// A call was offered at `now`, which the wall calls `offered_at`.
     pub fn new(id: CallId, offered_at: Timestamp, now: Instant, context: Context) -> Self {
         Self {
+            permit: Permit::default(),
             setup: Setup::new(now, &context.timings),
             errand: None,
             failover: Failover::default(),
@@ -108,6 +112,7 @@ impl Machine {
         }
         match event {
             Event::Leg(event) => self.leg(event, now),
+            Event::Admitted(admitted) => self.admitted(admitted, now),
             Event::Looked { answer, shut } => self.looked(*answer, shut, now),
             // Nobody but the errand has a say.
             Event::Model { session, event } if self.errand.is_some() => {
@@ -241,8 +246,10 @@ impl Machine {
         self.setup.arrived(call.answered, now, &self.context.timings);
         let routed = self.context.dialplan.resolve(&call, call.received_at);
         self.note_route(routed.as_ref());
-        let routed = routed.map(Box::new);
-        vec![Action::Mark(Box::new(self.record.clone())), Action::Lookup { call, routed }]
+        let mut actions = vec![Action::Mark(Box::new(self.record.clone()))];
+        let next = Next::Lookup { call, routed: routed.clone().map(Box::new) };
+        actions.extend(self.admit_route(routed.as_ref(), next, now));
+        actions
     }
 
     fn note_route(&mut self, routed: Option<&Routed>) {
@@ -258,8 +265,7 @@ impl Machine {
         self.record.tenant = answer.tenant.clone().or_else(|| self.record.tenant.clone());
         self.record.config = Some(answer.report.clone());
         self.shut = shut;
-        let step = self.setup.looked(answer, now, &self.context.timings);
-        self.take(step, now)
+        self.admit_decided(answer.tenant, answer.decision, now)
     }
 
     fn take(&mut self, step: Option<Step>, now: Instant) -> Vec<Action> {
@@ -337,7 +343,11 @@ impl Machine {
                 self.record.media = Some(*quality);
                 Vec::new()
             }
-            Event::Leg(_) | Event::Looked { .. } | Event::Speech { .. } | Event::Drain => Vec::new(),
+            Event::Leg(_)
+            | Event::Admitted(_)
+            | Event::Looked { .. }
+            | Event::Speech { .. }
+            | Event::Drain => Vec::new(),
         }
     }
 

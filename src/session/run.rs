@@ -19,8 +19,10 @@ use super::models::Models;
 use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event, SessionNo};
+use crate::admission::{Permit, Permits};
 use crate::call::Fault;
 use crate::dialplan::Dialplan;
+use crate::fleet::calls::{Caps, Limit};
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
 use crate::media::lateness::Lateness;
@@ -29,6 +31,7 @@ use crate::realtime::connect::Dialer;
 use crate::record::CallRecord;
 use crate::store::journal::Journal;
 use crate::telemetry::{Metrics, call_span};
+use crate::tenant::TenantId;
 
 /// The longest wait for a place in a leg's command queue.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,6 +41,7 @@ const CLOSE: Duration = Duration::from_millis(2500);
 /// What every call of this router shares.
 pub struct Shared {
     pub dialplan: watch::Receiver<Arc<Dialplan>>,
+    pub permits: Permits,
     pub lookup: Lookup,
     /// The model servers, in order of preference.
     pub servers: Arc<[Server]>,
@@ -56,10 +60,10 @@ pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationTok
     let Incoming { id, offered, offered_at, leg, slot } = incoming;
     let span = call_span(&id);
     let counted = shared.metrics.call_offered();
-    let known = OnceLock::new();
+    let (known, mut permit) = (OnceLock::new(), None);
     let context = context(&shared);
     let machine = Machine::new(id, offered_at, offered, context);
-    let call = Shell::new(&shared, &known, machine, leg).run(&drain).instrument(span.clone());
+    let call = Shell::new(&shared, &known, &mut permit, machine, leg).run(&drain).instrument(span.clone());
     let record = match AssertUnwindSafe(call).catch_unwind().await {
         Ok(Some(record)) => record,
         Ok(None) => return,
@@ -67,7 +71,7 @@ pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationTok
     };
     close(&record, &shared).instrument(span).await;
     // Only now may another call have the place.
-    drop((counted, slot));
+    drop((counted, permit, slot));
 }
 
 async fn close(record: &CallRecord, shared: &Shared) {
@@ -75,6 +79,9 @@ async fn close(record: &CallRecord, shared: &Shared) {
     let seconds = record.timing.ended.as_secs_f64();
     tracing::info!(ending, detail, by = record.ending.side().name(), seconds, "call ended");
     shared.metrics.call_ended(ending, detail);
+    if let Some(limit) = record.limit {
+        shared.metrics.call_limited(limit.name());
+    }
     if let Some(config) = &record.config {
         shared.metrics.config_found(config.source.name(), config.why.map(Why::name), config.took);
     }
@@ -114,6 +121,10 @@ struct Shell<'call> {
     shared: &'call Arc<Shared>,
     /// What a panic would leave for the record.
     known: &'call OnceLock<CallRecord>,
+    /// Outlives the shell: it is given back after the record is written.
+    permit: &'call mut Option<Permit>,
+    /// What came of asking for it, until the machine knows.
+    admitted: Option<Result<(), Limit>>,
     machine: Machine,
     leg: Leg,
     leg_is_open: bool,
@@ -136,12 +147,15 @@ impl<'call> Shell<'call> {
     fn new(
         shared: &'call Arc<Shared>,
         known: &'call OnceLock<CallRecord>,
+        permit: &'call mut Option<Permit>,
         machine: Machine,
         leg: Leg,
     ) -> Self {
         Self {
             shared,
             known,
+            permit,
+            admitted: None,
             machine,
             leg,
             leg_is_open: true,
@@ -172,6 +186,9 @@ impl<'call> Shell<'call> {
     }
 
     async fn next(&mut self, drain: &CancellationToken, draining: bool) -> Wake {
+        if let Some(admitted) = self.admitted.take() {
+            return Wake::Event(Event::Admitted(admitted));
+        }
         let deadline = self.machine.deadline();
         tokio::select! {
             biased;
@@ -222,6 +239,7 @@ impl<'call> Shell<'call> {
     async fn perform(&mut self, action: Action) {
         match action {
             Action::Mark(record) => self.mark(*record),
+            Action::Admit { tenant, caps } => self.admit(&tenant, caps),
             Action::Lookup { call, routed } => {
                 let shared = Arc::clone(self.shared);
                 let lookup =
@@ -249,6 +267,16 @@ impl<'call> Shell<'call> {
             Action::Forget => self.forgotten = true,
             Action::Record(record) => self.record = Some(record),
         }
+    }
+
+    /// The new permit is taken before the old one is given back.
+    fn admit(&mut self, tenant: &TenantId, caps: Caps) {
+        let (permit, admitted) = match self.shared.permits.take(tenant, caps, Instant::now()) {
+            Ok(permit) => (Some(permit), Ok(())),
+            Err(limit) => (None, Err(limit)),
+        };
+        *self.permit = permit;
+        self.admitted = Some(admitted);
     }
 
     /// The mark is written beside the lookup, and waited for before the call is answered.

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use labels::{Config, Ended, Outcome, Project, Reason, Write};
+use labels::{Config, Ended, Limit, Outcome, Project, Reason, Write};
 pub use labels::{JournalWrite, Reload, Rescued};
 
 /// The router's metrics. Clones share them.
@@ -30,6 +30,7 @@ struct Inner {
     rescued: Family<Outcome, Counter>,
     yielded: Counter,
     resumed: Counter,
+    limited: Family<Limit, Counter>,
     config: Family<Config, Counter>,
     config_seconds: Histogram,
     config_requests: Family<Outcome, Counter>,
@@ -76,6 +77,7 @@ impl Metrics {
             rescued: Family::default(),
             yielded: Counter::default(),
             resumed: Counter::default(),
+            limited: Family::default(),
             config: Family::default(),
             config_seconds: Histogram::new(CONFIG_BUCKETS),
             config_requests: Family::default(),
@@ -137,6 +139,11 @@ impl Metrics {
     pub fn call_ended(&self, ending: &'static str, detail: Option<&'static str>) {
         let labels = Ended { ending, detail: detail.unwrap_or("") };
         self.0.ended.get_or_create(&labels).inc();
+    }
+
+    /// A call met one of its tenant's limits, by the limit's name.
+    pub fn call_limited(&self, limit: &'static str) {
+        self.0.limited.get_or_create(&Limit { limit }).inc();
     }
 
     /// By the names of the rung that served and of why it is not the backend.
@@ -276,6 +283,7 @@ impl Inner {
         r.register("jobs_yielded", help, self.yielded.clone());
         let help = "Sessions begun in a call that was answered already";
         r.register("calls_resumed", help, self.resumed.clone());
+        r.register("calls_limited", "Calls beyond a limit of their tenant", self.limited.clone());
         let help = "From the offer until the caller could hear us";
         r.register_with_unit("answer", help, Unit::Seconds, self.answer_seconds.clone());
         let help = "From the offer until the first frame of speech left";

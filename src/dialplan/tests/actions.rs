@@ -160,9 +160,11 @@ fn what_a_route_cannot_do_is_told() {
         ),
         ("[limits]\nwhen_full = {}".into(), "6:13: when_full: found 0 of its keys; accepted: one of".into()),
         (
-            "[limits]\nwhen_full = { reject = 'busy' }".into(),
-            "6:13: warning: when_full is read, and not enforced in this version".into(),
+            "[limits]\nwhen_full = { reject = 'full' }".into(),
+            "6:24: when_full.reject: found \"full\"; accepted: not-found, ".into(),
         ),
+        ("[limits]\ncalls = 1.5".into(), "6:9: calls: found a decimal number; accepted: a whole ".into()),
+        ("[limits]\ncalls_per_second = 0".into(), "6:20: calls_per_second: found ".into()),
     ] {
         let found = lines(&load(&file(&action), &recordings));
         let expected = format!("a.toml:{expected}");

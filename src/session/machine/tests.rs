@@ -1,7 +1,7 @@
 //! Whole calls against the pure machine in virtual time, thousands of them, each from a seed.
 
 mod acts;
-mod models;
+pub(super) mod models;
 mod moods;
 mod resumed;
 mod world;
@@ -13,10 +13,11 @@ use rand::{Rng, SeedableRng};
 
 use acts::Wish;
 use moods::{Props, Route, TROUBLES, Trouble};
-use world::World;
+use world::{Happening, World};
 
 use super::*;
 use crate::call::{Destination, Fault as CallFault};
+use crate::fleet::calls::Limit;
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
 use crate::media::clip::Clip;
@@ -27,7 +28,7 @@ use crate::realtime::{
 };
 use crate::session::SessionNo;
 use crate::session::phrases::{Phrase, Phrases};
-use crate::tenant::{Agent, Greeting};
+use crate::tenant::{Agent, Greeting, TenantId};
 
 const CALLS: u64 = 10_000;
 /// Of them, with sessions that get old.
@@ -109,6 +110,9 @@ impl World {
         );
         let refused = matches!(record.ending, Ending::Refused(_));
         assert!(!refused || seen.answers == 0, "{context}: a refused call was answered");
+        let full = record.limit.is_some();
+        assert_eq!(full, seen.full, "{context}: the record says which limit");
+        assert!(!full || seen.answers == 0, "{context}: a full tenant's call went on");
         self.check_errand(record, props, &context);
         self.check_acts(record, &context);
         record
@@ -137,5 +141,19 @@ impl World {
         assert!(ending != Ending::Transferred || self.acts.handed_on, "{context}");
         let failed = ending == Ending::Failed(Fault::Transfer);
         assert!(!failed || asked || (seen.transfers == 1 && seen.transferred != Some(true)), "{context}");
+    }
+}
+
+/// Tenants: the router's own backend names one for every other call, and one in ten is full.
+impl World {
+    fn named(&mut self) -> Option<TenantId> {
+        self.rng.random_bool(0.5).then(|| TenantId::parse("named").expect("an id"))
+    }
+
+    fn admit(&mut self) {
+        assert!(self.seen.answers == 0, "nothing is done without a permit");
+        self.seen.full = self.rng.random_bool(0.1);
+        let admitted = if self.seen.full { Err(Limit::Calls) } else { Ok(()) };
+        self.at(self.elapsed(), Happening::Event(Event::Admitted(admitted)));
     }
 }

@@ -62,3 +62,11 @@ fn what_happened_is_what_is_rendered() {
     drop(up);
     assert!(metrics.render().contains("dialplane_calls_active 0"));
 }
+
+#[test]
+fn a_limit_that_a_call_met_is_counted_by_its_name() {
+    let metrics = Metrics::new();
+    metrics.call_limited("calls");
+    let text = metrics.render();
+    assert!(text.contains(r#"dialplane_calls_limited_total{limit="calls"} 1"#), "{text}");
+}

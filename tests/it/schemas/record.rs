@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dialplane::call::{CallId, Ending, Fault, Refusal};
+use dialplane::fleet::calls::Limit;
 use dialplane::lookup::{ConfigSource, Report, Why};
 use dialplane::media::quality::{Quality, Way};
 use dialplane::realtime::{Limits, Usage};
@@ -26,6 +27,7 @@ pub fn whole() -> CallRecord {
         call: Some(Box::new(call())),
         tenant: TenantId::parse("acme"),
         route: Some(RouteTaken { id: "front-desk".into(), matched: "exact" }),
+        limit: None,
         config: Some(Report {
             source: ConfigSource::Dialplan,
             why: Some(Why::Status(503)),
@@ -123,6 +125,15 @@ fn records_of_every_ending_are_valid() {
             assert_eq!(line["ending"]["how"], ending.name());
             assert_eq!(line["ending"]["detail"], json!(ending.detail()));
         }
+    }
+}
+
+#[test]
+fn records_of_calls_beyond_a_limit_name_it() {
+    for limit in Limit::ALL {
+        let line = read(&wire::line(&CallRecord { limit: Some(limit), ..whole() }));
+        assert_valid(SCHEMA, &line);
+        assert_eq!(line["limit"], limit.name());
     }
 }
 

@@ -274,7 +274,7 @@ impl World {
 }
 
 /// One to three, each with up to two models beside the call's own.
-pub(super) fn servers(rng: &mut SmallRng) -> Arc<[Server]> {
+pub(in crate::session::machine) fn servers(rng: &mut SmallRng) -> Arc<[Server]> {
     let server = |n: usize, rng: &mut SmallRng| {
         let fallback = (0..rng.random_range(0..2)).map(|n| format!("fallback-{n}")).collect();
         let capabilities =

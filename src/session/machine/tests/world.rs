@@ -37,6 +37,7 @@ pub(super) enum Happening {
 #[expect(clippy::struct_excessive_bools, reason = "independent observations")]
 pub(super) struct Seen {
     pub(super) records: Vec<CallRecord>,
+    pub(super) full: bool,
     pub(super) leaves: u32,
     pub(super) answers: u32,
     pub(super) hang_ups: u32,
@@ -176,7 +177,7 @@ impl World {
         let (source, warnings) = (ConfigSource::Default, vec![]);
         let report =
             Report { source, why: None, took: MS, attempts: 0, coalesced: false, age: None, warnings };
-        Answer { tenant: None, decision, report }
+        Answer { tenant: self.named(), decision, report }
     }
 
     pub(super) fn run(mut self) -> Self {
@@ -266,6 +267,7 @@ impl World {
         assert!(self.seen.records.is_empty(), "nothing comes after the record: {action:?}");
         match action {
             Action::Mark(_) | Action::Judge { .. } => {}
+            Action::Admit { .. } => self.admit(),
             Action::Lookup { .. } => {
                 let answer = Box::new(self.answer());
                 self.later(1..2_000, Event::Looked { answer, shut: Vec::new() });
