@@ -243,7 +243,6 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
         "31:10: secret: found 3 secrets; accepted: one, or two while one replaces the other, the newer first".into(),
         "32:9: token: found a value that is no reference (not shown); accepted: env:NAME or file:PATH".into(),
         "33:23: cache_by: found \"colour\"; accepted: caller, called, diverted, trunk, route".into(),
-        "36:9: warning: calls is read, and not enforced in this version".into(),
         "37:16: max_duration: found \"90d\"; accepted: a time such as 30m or 1h30m, from 1s to 24h".into(),
         "39:1: found no open in [schedule.office]; accepted: days and a time from 00:00 to 24:00, such as \"Mon-Fri \
          09:00-17:00\", \"Mon,Wed 09:00-12:00\", \"Sat 22:00-02:00\" or \"daily 00:00-24:00\""

@@ -40,15 +40,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Whether one more may come now. One that may not leaves no trace. The rate may be another each time.
+    /// Whether one more may come now. One that may not counts for nothing. The rate may be another each time.
     pub fn admit(&mut self, rate: Rate, now: Instant) -> bool {
         // What a lower rate made of the past is no debt under this one.
         let due = self.due.map_or(now, |due| due.clamp(now, now + rate.burst()));
         let next = due + rate.interval();
         let may = next <= now + rate.burst();
-        if may {
-            self.due = Some(next);
-        }
+        self.due = Some(if may { next } else { due });
         may
     }
 

@@ -104,6 +104,11 @@ impl Setup {
         answering.then(|| self.go_up())
     }
 
+    /// Whether the call waits for its configuration, or for leave.
+    pub fn is_looking(&self) -> bool {
+        self.stage == Stage::Looking
+    }
+
     /// Whether the carrier has, or is about to have, its 200 OK.
     pub fn is_answered(&self) -> bool {
         self.answered || self.stage >= Stage::Publishing

@@ -26,6 +26,9 @@ impl Machine {
         decision: Decision,
         now: Instant,
     ) -> Vec<Action> {
+        if !self.setup.is_looking() {
+            return Vec::new();
+        }
         let tenant = tenant.filter(|_| !matches!(decision, Decision::Refuse(_)));
         self.admit(tenant, Next::Decided(decision), now)
     }

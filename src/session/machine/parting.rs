@@ -63,7 +63,7 @@ impl Machine {
                 if takes { self.floor.speech(item, frame, now) } else { Vec::new() }
             }
             Event::Drain => self.end(Ending::Drained, now),
-            Event::Leg(_) | Event::Looked { .. } => Vec::new(),
+            Event::Leg(_) | Event::Admitted(_) | Event::Looked { .. } => Vec::new(),
         }
     }
 
