@@ -7,9 +7,10 @@
 //! ```
 //!
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
-//! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and [`earshot`] for what the next
-//! one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and what was heard, [`limits`]
-//! how long a call may last, [`handover`] a transfer that the model asks for, [`goodbye`] the last words, [`farewell`] the
+//! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and
+//! [`earshot`] for what the next one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and
+//! what was heard, [`keypad`] what the caller keys in, [`limits`] how long a call may last, [`handover`] a transfer that the
+//! model asks for, [`goodbye`] the last words, [`farewell`] the
 //! one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
 pub mod earshot;
@@ -21,6 +22,7 @@ pub mod goodbye;
 pub mod handover;
 pub mod health;
 pub mod history;
+pub mod keypad;
 pub mod limits;
 pub mod machine;
 pub mod models;

@@ -227,8 +227,8 @@ impl Failover {
         given_up.into_iter().chain([Move::Exhausted]).collect()
     }
 
-    /// Somebody began to speak: what a successor was told of the conversation is no longer all of it.
-    fn stirred(&mut self, now: Instant) -> Vec<Move> {
+    /// Something is said or done: what a successor was told of the conversation is no longer all of it.
+    pub fn stirred(&mut self, now: Instant) -> Vec<Move> {
         let Some(serving) = &mut self.serving else { return Vec::new() };
         let Some(attempt) = self.attempt.take() else { return Vec::new() };
         serving.renewal.put_off(now);

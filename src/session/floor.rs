@@ -1,6 +1,7 @@
 //! Who speaks: the model's speech on its way to the caller, frame by frame, and how much of it was heard.
 
 mod handover;
+mod interruption;
 mod queued;
 
 use std::collections::VecDeque;
@@ -132,6 +133,11 @@ impl Floor {
         self.queue.is_empty() && self.owed.is_none() && self.payer.is_none() && !self.caller_speaks
     }
 
+    /// Whether anything is to be heard, or is being made.
+    pub fn is_speaking(&self) -> bool {
+        !self.queue.is_empty() || self.payer.is_some()
+    }
+
     /// A recording for a caller who hears us.
     pub fn play(&mut self, clip: &Clip) {
         self.queue.extend(clip.frames().cloned().map(Queued::Clip));
@@ -228,39 +234,6 @@ impl Floor {
         self.owe(now);
     }
 
-    /// The caller speaks, so we don't. What was heard of what we were saying, item by item.
-    pub fn caller_started(&mut self) -> Vec<Interrupted> {
-        self.caller_speaks = true;
-        if !std::mem::take(&mut self.retold) {
-            self.owed = None;
-        }
-        let left = self.queue.iter().any(|queued| matches!(queued, Queued::Left(_)));
-        let interrupted = self.fall_silent();
-        self.barge_ins += u32::from(left || !interrupted.is_empty());
-        interrupted
-    }
-
-    /// Whatever we were saying stops now. What was heard of it, item by item.
-    pub fn fall_silent(&mut self) -> Vec<Interrupted> {
-        let playing = self.playing.take();
-        let mut interrupted: Vec<Interrupted> = Vec::new();
-        if let Some(Playing { item, sent }) = playing {
-            let heard = (FRAME * sent).saturating_sub(BRIDGE);
-            interrupted.push(Interrupted { item, heard, whole: FRAME * sent });
-        }
-        for queued in self.queue.drain(..) {
-            let Queued::Speech(item, _) = queued else { continue };
-            match interrupted.iter_mut().find(|known| known.item == item) {
-                Some(known) => known.whole += FRAME,
-                None => interrupted.push(Interrupted { item, heard: Duration::ZERO, whole: FRAME }),
-            }
-        }
-        for Interrupted { item, .. } in &interrupted {
-            self.cut(item.clone());
-        }
-        interrupted
-    }
-
     /// The frames that are due: speech where there is any and the caller hears it, else silence.
     pub fn on_time(&mut self, now: Instant, timings: &Timings) -> Vec<Action> {
         self.comfort_if_owed(now, timings);
@@ -298,7 +271,8 @@ impl Floor {
         Action::Model { session: self.speaker, command }
     }
 
-    fn owe(&mut self, now: Instant) {
+    /// The model is to say something, once the caller does not speak.
+    pub fn owe(&mut self, now: Instant) {
         if self.owed.is_none() && !self.caller_speaks {
             self.owed = Some(now);
         }

@@ -5,6 +5,7 @@ mod acting;
 mod admitting;
 mod model;
 mod parting;
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::floor::Floor;
 use super::goodbye::Goodbye;
 use super::handover::Handover;
 use super::history::History;
+use super::keypad::Keypad;
 use super::limits::Limits;
 use super::permit::{Next, Permit};
 use super::setup::{Setup, Step};
@@ -59,6 +61,7 @@ pub struct Machine {
     floor: Floor,
     history: History,
     earshot: Earshot,
+    keypad: Keypad,
     limits: Limits,
     tools: Tools,
     handover: Option<Handover>,
@@ -86,6 +89,7 @@ impl Machine {
             floor: Floor::new(context.sounds.clone()),
             history: History::default(),
             earshot: Earshot::default(),
+            keypad: Keypad::default(),
             limits: Limits::default(),
             tools: Tools::default(),
             handover: None,
@@ -104,6 +108,7 @@ impl Machine {
     }
 
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        self.record.digits += u32::from(matches!(event, Event::Leg(LegEvent::Digit(_))));
         if self.farewell.has_begun() {
             return self.handle_leaving(&event, now);
         }
@@ -158,6 +163,7 @@ impl Machine {
         actions.extend(self.next_of_errand(next, now));
         if self.errand.is_none() && !self.farewell.has_begun() {
             actions.extend(self.model_on_time(now));
+            actions.extend(self.tell_on_time(now));
         }
         actions
     }
@@ -209,10 +215,7 @@ impl Machine {
                 self.floor.back(now);
                 Vec::new()
             }
-            LegEvent::Digit(_) => {
-                self.record.digits += 1;
-                Vec::new()
-            }
+            LegEvent::Digit(key) => self.pressed(key, now),
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(LegEnd::Yielded) => {

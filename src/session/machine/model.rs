@@ -142,7 +142,7 @@ impl Machine {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.setup.is_up() && self.floor.is_quiet()
+        self.setup.is_up() && self.floor.is_quiet() && !self.keypad.is_in_use()
     }
 
     /// `closed`: the session that has closed by itself, and how it told so.

@@ -1,6 +1,7 @@
 //! Whole calls against the pure machine in virtual time, thousands of them, each from a seed.
 
 mod acts;
+mod keys;
 pub(super) mod models;
 mod moods;
 mod resumed;
@@ -12,11 +13,12 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use acts::Wish;
+use keys::Keys;
 use moods::{Props, Route, TROUBLES, Trouble};
 use world::{Happening, World};
 
 use super::*;
-use crate::call::{Destination, Fault as CallFault};
+use crate::call::{Destination, Digit, Fault as CallFault};
 use crate::fleet::calls::Limit;
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
@@ -41,7 +43,7 @@ const SILENCE: u8 = 0;
 #[test]
 fn any_call_has_one_ending_one_record_and_no_dead_air() {
     let (mut endings, mut given_up) = (HashMap::<_, u32>::new(), HashMap::<_, u32>::new());
-    let (mut worst, mut failovers) = (Duration::ZERO, 0);
+    let (mut worst, mut failovers, mut keys) = (Duration::ZERO, 0, 0);
     let props = Props::default();
     for seed in 0..CALLS {
         let trouble = match seed {
@@ -56,9 +58,11 @@ fn any_call_has_one_ending_one_record_and_no_dead_air() {
         }
         failovers += record.model.as_ref().map_or(0, |model| model.failovers);
         worst = worst.max(world.seen.worst_silence);
+        keys += world.keys.told();
     }
     println!("{CALLS} calls, {failovers} failovers, worst silence while speech was owed {worst:?}");
     println!("{endings:?}\n{given_up:?}");
+    assert!(keys > 1_000, "models were told of {keys} keys");
     for ending in [
         "caller-hung-up",
         "caller-cancelled",
@@ -115,6 +119,7 @@ impl World {
         assert!(!full || seen.answers == 0, "{context}: a full tenant's call went on");
         self.check_errand(record, props, &context);
         self.check_acts(record, &context);
+        self.check_keys(record, &context);
         record
     }
 

@@ -1,6 +1,6 @@
 //! The model servers of a call, and what they hear of the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::moods::{Fault, Trouble};
 use super::world::{Happening, Seen, World};
@@ -19,6 +19,9 @@ struct Model {
     fault: Fault,
     configured: bool,
     responses: u8,
+    /// Of them, those that it makes now, and those that it was told to stop.
+    open: BTreeSet<String>,
+    stopped: BTreeSet<String>,
     /// It makes one response at a time.
     busy_until: u64,
     /// The last word of it.
@@ -62,6 +65,17 @@ impl Models {
         match event {
             Event::Model { event: ModelEvent::Closed(_), .. } => model.closed_itself = !model.closed_by_us,
             Event::Model { event: ModelEvent::Configured, .. } => model.configured = true,
+            Event::Model { event: ModelEvent::AgentStarted { response }, .. } => {
+                model.open.insert(response.0.clone());
+            }
+            Event::Model { event: ModelEvent::AgentDone { response, .. }, .. } => {
+                model.open.remove(&response.0);
+            }
+            // Of a response that was stopped, nothing but its end.
+            Event::Speech { item, .. } => return !model.stopped.contains(&item.0),
+            Event::Model { event: ModelEvent::ToolCalled { call, .. }, .. } => {
+                return !model.stopped.contains(&call.0);
+            }
             _ => {}
         }
         true
@@ -115,6 +129,8 @@ impl World {
             fault,
             configured: false,
             responses: 0,
+            open: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             busy_until: 0,
             closed_itself: false,
             closed_by_us: false,
@@ -176,10 +192,9 @@ impl World {
             ModelCommand::ToolResult { .. } => self.tool_result(session),
             // More than one frame: what the session missed of the caller.
             ModelCommand::Audio(pcm) if pcm.len() > 480 => self.told_again(session),
-            ModelCommand::Audio(_)
-            | ModelCommand::StopSpeaking
-            | ModelCommand::LetInterrupt
-            | ModelCommand::Tell(_) => {}
+            ModelCommand::StopSpeaking => model.stopped.extend(std::mem::take(&mut model.open)),
+            ModelCommand::Tell(text) => self.told(text.reveal()),
+            ModelCommand::Audio(_) | ModelCommand::LetInterrupt => {}
         }
     }
 

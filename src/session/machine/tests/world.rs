@@ -21,6 +21,7 @@ pub(super) struct World {
     pub(super) models: Models,
     pub(super) wish: Wish,
     pub(super) acts: Acts,
+    pub(super) keys: Keys,
     pub(super) seen: Seen,
 }
 
@@ -28,6 +29,7 @@ pub(super) enum Happening {
     Event(Event),
     /// The caller begins to speak, or has finished.
     Turn(bool),
+    Key(Digit),
     /// Every model that is there is lost.
     Outage,
 }
@@ -88,6 +90,7 @@ impl World {
             models: Models::default(),
             wish: Wish::of(seed),
             acts: Acts::default(),
+            keys: Keys::default(),
             seen: Seen::default(),
         };
         world.set_out();
@@ -127,6 +130,9 @@ impl World {
             self.at(start, Happening::Turn(true));
             let stop = start + self.rng.random_range(100..4_000);
             self.at(stop, Happening::Turn(false));
+        }
+        if self.rng.random_bool(0.3) {
+            self.plan_keys();
         }
     }
 
@@ -206,6 +212,7 @@ impl World {
             Happening::Event(event) if self.models.says(&event, &mut self.rng) => self.feed(event),
             Happening::Event(_) => {}
             Happening::Turn(starts) => self.turn(starts),
+            Happening::Key(key) => self.press(key),
             Happening::Outage => self.outage(),
         }
     }

@@ -1,0 +1,53 @@
+//! What the caller does beside speaking, told to the model as if they had said it.
+//!
+//! A call that is up has a frame to send every 20 ms, and what is waited for here is looked at then.
+
+use tokio::time::Instant;
+
+use super::Machine;
+use crate::call::Digit;
+use crate::realtime::ModelCommand;
+use crate::session::Action;
+
+impl Machine {
+    /// The first key of an entry silences us, as the caller's voice does. Who is being handed on, or hears a recording,
+    /// is not listened to.
+    pub(super) fn pressed(&mut self, key: Digit, now: Instant) -> Vec<Action> {
+        if self.errand.is_some() || self.handover.is_some() {
+            return Vec::new();
+        }
+        let begins = !self.keypad.is_in_use();
+        self.keypad.press(key, now);
+        if begins && self.setup.is_up() && self.floor.is_speaking() { self.fall_silent() } else { Vec::new() }
+    }
+
+    /// The model is told of what was keyed in once it is whole. It may have to wait for a model that serves.
+    pub(super) fn tell_on_time(&mut self, now: Instant) -> Vec<Action> {
+        if !self.setup.is_up() || !self.failover.is_serving() {
+            return Vec::new();
+        }
+        let Some(keys) = self.keypad.take(now) else { return Vec::new() };
+        self.tell(format!("[The caller pressed {} on the telephone keypad.]", keys.reveal()), now)
+    }
+
+    /// Whoever serves now or later is to know this, and to say something to it.
+    fn tell(&mut self, text: String, now: Instant) -> Vec<Action> {
+        let moves = self.failover.stirred(now);
+        let mut actions = self.follow(moves, None, now);
+        self.greeting_is_owed = false;
+        self.history.caller_did(text.clone().into());
+        self.floor.owe(now);
+        let commands = [ModelCommand::Tell(text.into()), ModelCommand::Respond];
+        let serving = self.failover.heard();
+        let tell = |session| commands.map(|command| Action::Model { session, command });
+        actions.extend(serving.map(tell).into_iter().flatten());
+        actions
+    }
+
+    fn fall_silent(&mut self) -> Vec<Action> {
+        let interrupted = self.floor.break_in();
+        let Some(session) = self.failover.heard() else { return Vec::new() };
+        let stop = Action::Model { session, command: ModelCommand::StopSpeaking };
+        [stop].into_iter().chain(self.heard_only(session, interrupted)).collect()
+    }
+}
