@@ -115,7 +115,7 @@ impl App {
         let slots = Slots::new(settings.max_calls, Arc::clone(&lateness));
         let shared = Arc::new(Shared {
             dialplan: dialplans.watch(),
-            permits: Permits::default(),
+            permits: Permits::new(settings.max_calls),
             lookup: Lookup::new(clients, policy, metrics.clone()),
             servers,
             health: Health::default(),

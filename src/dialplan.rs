@@ -35,7 +35,7 @@ use jiff::Timestamp;
 pub use action::read_transfers;
 pub use agent::{AGENT_KEYS, read_agent};
 pub use diff::{Change, Destinations, diff};
-pub use explain::{Explanation, Step};
+pub use explain::{Explanation, Step, WhenFull};
 pub use folder::Source;
 pub use limits::Limits;
 pub use set::{Loaded, Set};

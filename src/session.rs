@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::dialplan::Routed;
-use crate::fleet::calls::{Caps, Limit};
+use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Frame, LegCommand, LegEvent};
 use crate::lookup::Answer;
 use crate::realtime::{ItemId, ModelCommand, ModelEvent, Opening, Provider};
@@ -74,7 +74,7 @@ pub enum Judgement {
 pub enum Event {
     Leg(LegEvent),
     /// The answer to [`Action::Admit`], at once.
-    Admitted(Result<(), Limit>),
+    Admitted(Admission),
     /// The lookup answered. `shut` are the model providers that this tenant's calls had better leave alone.
     Looked {
         answer: Box<Answer>,

@@ -22,7 +22,7 @@ use super::{Action, Event, SessionNo};
 use crate::admission::{Permit, Permits};
 use crate::call::Fault;
 use crate::dialplan::Dialplan;
-use crate::fleet::calls::{Caps, Limit};
+use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
 use crate::media::lateness::Lateness;
@@ -124,7 +124,7 @@ struct Shell<'call> {
     /// Outlives the shell: it is given back after the record is written.
     permit: &'call mut Option<Permit>,
     /// What came of asking for it, until the machine knows.
-    admitted: Option<Result<(), Limit>>,
+    admitted: Option<Admission>,
     machine: Machine,
     leg: Leg,
     leg_is_open: bool,
@@ -271,12 +271,9 @@ impl<'call> Shell<'call> {
 
     /// The new permit is taken before the old one is given back.
     fn admit(&mut self, tenant: &TenantId, caps: Caps) {
-        let (permit, admitted) = match self.shared.permits.take(tenant, caps, Instant::now()) {
-            Ok(permit) => (Some(permit), Ok(())),
-            Err(limit) => (None, Err(limit)),
-        };
-        *self.permit = permit;
-        self.admitted = Some(admitted);
+        let permit = self.shared.permits.take(tenant, caps, Instant::now());
+        self.admitted = Some(permit.admission());
+        *self.permit = Some(permit);
     }
 
     /// The mark is written beside the lookup, and waited for before the call is answered.

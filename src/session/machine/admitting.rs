@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::Machine;
 use crate::call::Refusal;
 use crate::dialplan::{Action as RouteAction, Limits, Routed};
-use crate::fleet::calls::Limit;
+use crate::fleet::calls::Admission;
 use crate::lookup::Decision;
 use crate::session::Action;
 use crate::session::permit::Next;
@@ -44,15 +44,15 @@ impl Machine {
         vec![self.permit.ask(tenant, caps, next)]
     }
 
-    pub(super) fn admitted(&mut self, admitted: Result<(), Limit>, now: Instant) -> Vec<Action> {
+    pub(super) fn admitted(&mut self, admission: Admission, now: Instant) -> Vec<Action> {
         let Some(next) = self.permit.answered() else { return Vec::new() };
-        match admitted {
-            Ok(()) => self.go_on(next, now),
-            Err(limit) => {
-                self.record.limit = Some(limit);
-                self.decided(self.when_full(), now)
-            }
-        }
+        let (limit, decision) = match admission {
+            Admission::Within => return self.go_on(next, now),
+            Admission::Beyond(limit) => (limit, self.when_full()),
+            Admission::Crowded(limit) => (limit, self.when_crowded()),
+        };
+        self.record.limit = Some(limit);
+        self.decided(decision, now)
     }
 
     fn go_on(&mut self, next: Next, now: Instant) -> Vec<Action> {
@@ -79,6 +79,16 @@ impl Machine {
             Some(RouteAction::Play(clip)) => Decision::Play(clip),
             Some(RouteAction::Transfer(to)) => Decision::Transfer(to),
             Some(RouteAction::Answer { .. }) | None => Decision::Refuse(Refusal::Busy),
+        }
+    }
+
+    /// One tenant's callers who are played something or handed on must not fill the router.
+    fn when_crowded(&self) -> Decision {
+        match self.when_full() {
+            Decision::Refuse(refusal) => Decision::Refuse(refusal),
+            Decision::Play(_) | Decision::Transfer(_) | Decision::Answer(_) => {
+                Decision::Refuse(Refusal::Busy)
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use world::{Happening, World};
 
 use super::*;
 use crate::call::{Destination, Digit, Fault as CallFault};
-use crate::fleet::calls::Limit;
+use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
 use crate::media::clip::Clip;
@@ -158,7 +158,8 @@ impl World {
     fn admit(&mut self) {
         assert!(self.seen.answers == 0, "nothing is done without a permit");
         self.seen.full = self.rng.random_bool(0.1);
-        let admitted = if self.seen.full { Err(Limit::Calls) } else { Ok(()) };
-        self.at(self.elapsed(), Happening::Event(Event::Admitted(admitted)));
+        let beyond = [Admission::Beyond(Limit::Calls), Admission::Crowded(Limit::CallsPerSecond)];
+        let admission = if self.seen.full { beyond[self.rng.random_range(0..2)] } else { Admission::Within };
+        self.at(self.elapsed(), Happening::Event(Event::Admitted(admission)));
     }
 }

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use super::*;
 use crate::call::{Call, CallId};
 use crate::dialplan::Dialplan;
-use crate::fleet::calls::Caps;
+use crate::fleet::calls::{Caps, Limit};
 use crate::ingress::leg::{LegCommand, LegEvent};
 use crate::lookup::{Answer, ConfigSource, Report};
 use crate::media::clip::samples::{SPEC, wav};
@@ -101,7 +101,7 @@ fn outcome(actions: &[Action]) -> &'static str {
 fn a_tenant_is_asked_before_its_backend_and_once() {
     let mut machine = machine("calls = 2");
     assert_eq!(machine.arrives(), Some(("acme".to_owned(), caps(2))));
-    let actions = machine.hears(Event::Admitted(Ok(())));
+    let actions = machine.hears(Event::Admitted(Admission::Within));
     assert_eq!(outcome(&actions), "looked up");
     let actions = machine.looked_up("acme", answered(None));
     assert_eq!((asked(&actions), outcome(&actions)), (None, "model"));
@@ -117,7 +117,7 @@ fn a_full_tenant_s_call_becomes_what_it_says_and_nobody_is_asked() {
     ] {
         let mut machine = machine(&format!("calls = 2\n{limits}"));
         machine.arrives().expect("it asks");
-        let actions = machine.hears(Event::Admitted(Err(Limit::Calls)));
+        let actions = machine.hears(Event::Admitted(Admission::Beyond(Limit::Calls)));
         assert_eq!(outcome(&actions), expected, "{limits}");
         assert_eq!(machine.record.limit, Some(Limit::Calls));
         assert!(machine.record.config.is_none(), "no configuration was found for it");
@@ -125,13 +125,29 @@ fn a_full_tenant_s_call_becomes_what_it_says_and_nobody_is_asked() {
 }
 
 #[test]
+fn a_call_for_which_there_is_no_place_even_so_is_refused() {
+    for (limits, expected) in [
+        ("", "busy"),
+        ("when_full = { reject = 'unavailable' }", "unavailable"),
+        ("when_full = { transfer = 'tel:+15557770099' }", "busy"),
+        ("when_full = { play = 'full.wav' }", "busy"),
+    ] {
+        let mut machine = machine(&format!("calls_per_second = 2\n{limits}"));
+        machine.arrives().expect("it asks");
+        let actions = machine.hears(Event::Admitted(Admission::Crowded(Limit::CallsPerSecond)));
+        assert_eq!(outcome(&actions), expected, "{limits}");
+        assert_eq!(machine.record.limit, Some(Limit::CallsPerSecond));
+    }
+}
+
+#[test]
 fn another_tenant_that_the_backend_names_is_asked_too() {
     let mut machine = machine("calls = 2\nmax_duration = '1m'");
     machine.arrives();
-    machine.hears(Event::Admitted(Ok(())));
+    machine.hears(Event::Admitted(Admission::Within));
     let actions = machine.looked_up("berlin", answered(None));
     assert_eq!((asked(&actions), outcome(&actions)), (Some(("berlin".to_owned(), caps(3))), "nothing"));
-    let actions = machine.hears(Event::Admitted(Err(Limit::CallsPerSecond)));
+    let actions = machine.hears(Event::Admitted(Admission::Beyond(Limit::CallsPerSecond)));
     assert_eq!(outcome(&actions), "declined", "as the other tenant says");
     assert_eq!(machine.record.limit, Some(Limit::CallsPerSecond));
     assert_eq!(machine.record.tenant.as_ref().map(TenantId::as_str), Some("berlin"));
@@ -145,7 +161,7 @@ fn a_tenant_without_a_file_has_no_limits_and_a_refused_call_takes_none() {
     ] {
         let mut machine = machine("calls = 2");
         machine.arrives();
-        machine.hears(Event::Admitted(Ok(())));
+        machine.hears(Event::Admitted(Admission::Within));
         let actions = machine.looked_up(named, decision);
         assert_eq!((asked(&actions), outcome(&actions)), expected, "{named}");
         assert_eq!(machine.record.limit, None);
@@ -164,9 +180,9 @@ fn the_shorter_of_the_longest_durations_holds() {
     ] {
         let mut machine = machine(tenants);
         machine.arrives();
-        machine.hears(Event::Admitted(Ok(())));
+        machine.hears(Event::Admitted(Admission::Within));
         machine.looked_up(named, answered(backends));
-        machine.hears(Event::Admitted(Ok(())));
+        machine.hears(Event::Admitted(Admission::Within));
         let context = format!("{tenants}, {backends:?} for {named}");
         machine.limits.start(machine.offered);
         let until = machine.limits.deadline().map(|until| (until - machine.offered).as_secs());
