@@ -48,6 +48,11 @@ impl Router {
     }
 
     fn with_plan(server: &Server, slots: usize, plan: fn(&str) -> Plan) -> Self {
+        let lateness = Arc::new(Lateness::new(Instant::now()));
+        Self::on(server, Slots::new(slots, Arc::clone(&lateness)), lateness, plan)
+    }
+
+    fn on(server: &Server, slots: Slots, lateness: Arc<Lateness>, plan: fn(&str) -> Plan) -> Self {
         let project = Project {
             name: "main".into(),
             url: server.url(),
@@ -58,8 +63,6 @@ impl Router {
         };
         let (sender, calls) = mpsc::channel(8);
         let metrics = Metrics::new();
-        let lateness = Arc::new(Lateness::new(Instant::now()));
-        let slots = Slots::new(slots, Arc::clone(&lateness));
         let site = Arc::new(Site {
             api: Api::new(&project),
             project,
@@ -123,6 +126,34 @@ async fn offers_are_taken_up_to_the_slots_and_refused_beyond() {
     drop(call);
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "internal".to_owned()));
     assert_eq!(agent.status_with(|status| status.status == Some(0)).await.job_count, 1);
+}
+
+#[tokio::test]
+async fn two_projects_of_one_router_share_its_slots() {
+    let (mut server, mut other_server) =
+        (Server::start(Rooms::Silent).await, Server::start(Rooms::Silent).await);
+    let lateness = Arc::new(Lateness::new(Instant::now()));
+    let slots = Slots::new(1, Arc::clone(&lateness));
+    let worker =
+        |server: &Server| Router::on(server, slots.clone(), Arc::clone(&lateness), |_| Plan::default());
+    let (mut router, _other_router) = (worker(&server), worker(&other_server));
+    let (mut agent, mut other) = (server.registered().await, other_server.registered().await);
+    for agent in [&mut agent, &mut other] {
+        assert_eq!(agent.status().await.status, Some(WorkerStatus::WsAvailable as i32));
+    }
+
+    agent.offer("AJ_1").await;
+    assert!(agent.availability().await.available);
+    other.status_with(|status| status.status == Some(WorkerStatus::WsFull as i32)).await;
+    other.offer("AJ_2").await;
+    let answer = other.availability().await;
+    assert!(!answer.available && !answer.terminate, "another worker is to be asked: {answer:?}");
+
+    agent.assign("AJ_1").await;
+    drop(router.call().await);
+    other.status_with(|status| status.status == Some(WorkerStatus::WsAvailable as i32)).await;
+    other.offer("AJ_3").await;
+    assert!(other.availability().await.available);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod keys;
 mod ladder;
 #[path = "../shared/leak.rs"]
 mod leak;
+mod limits;
 mod livekit;
 mod loss;
 mod measure;

@@ -179,6 +179,18 @@ impl Router {
         self.child.kill().and_then(|()| self.child.wait()).expect("the router ran");
     }
 
+    /// Puts another version of a dialplan file in place, and waits until it is read.
+    pub async fn reload(&self, name: &str, text: &str) {
+        const RELOADS: &str = "dialplane_dialplan_reloads_total";
+        let before = self.metric(RELOADS).await;
+        let (new, file) = (self.dir.join(name), self.dir.join("dialplans").join(name));
+        fs::write(&new, text).and_then(|()| fs::rename(new, file)).unwrap();
+        until_every(Duration::from_millis(20), "the dialplan is read again", READY, async || {
+            (self.metric(RELOADS).await > before).then_some(())
+        })
+        .await;
+    }
+
     pub fn records_file(&self) -> PathBuf {
         self.dir.join("records.jsonl")
     }
