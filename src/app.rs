@@ -151,7 +151,9 @@ impl App {
         let metrics = shared.metrics.clone();
         let admin_stop = CancellationToken::new();
         let webhooks = workers.webhooks();
-        let shown = admin::Shown { metrics: metrics.clone(), readiness: readiness.clone(), webhooks };
+        let lateness = Arc::clone(&shared.lateness);
+        let shown =
+            admin::Shown { metrics: metrics.clone(), readiness: readiness.clone(), lateness, webhooks };
         let mut side = JoinSet::new();
         let serving = admin::serve(http, shown, admin_stop.clone());
         side.spawn(async move {

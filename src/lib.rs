@@ -59,7 +59,7 @@
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | permit, setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend | - | axum, aws_lc_rs |
-//! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook | axum |
+//! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook, media::lateness | axum |
 //! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `cli` | commands | * | clap, anyhow |

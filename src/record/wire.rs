@@ -174,6 +174,7 @@ struct TimingLine {
 struct MediaLine {
     received: WayLine,
     sent: WayLine,
+    unsent: u64,
 }
 
 #[derive(Serialize)]
@@ -292,7 +293,7 @@ fn media(quality: &Quality) -> MediaLine {
         jitter_ms: way.jitter.map(|jitter| (jitter.as_secs_f64() * 10_000.0).round() / 10.0),
         longest_gap_ms: millis(way.longest_gap),
     };
-    MediaLine { received: way(&quality.received), sent: way(&quality.sent) }
+    MediaLine { received: way(&quality.received), sent: way(&quality.sent), unsent: quality.unsent }
 }
 
 fn timing(timing: &Timing) -> TimingLine {

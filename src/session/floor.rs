@@ -48,6 +48,8 @@ pub struct Floor {
     open: bool,
     /// The way to the caller is lost: speech waits, and no frame leaves.
     away: bool,
+    /// The leg does not keep up: as above.
+    stalled: bool,
     playing: Option<Playing>,
     /// The model has begun to answer, or to greet.
     begun: bool,
@@ -81,6 +83,7 @@ impl Floor {
             pacer: None,
             open: false,
             away: false,
+            stalled: false,
             playing: None,
             begun: false,
             cut: VecDeque::new(),
@@ -238,7 +241,7 @@ impl Floor {
     pub fn on_time(&mut self, now: Instant, timings: &Timings) -> Vec<Action> {
         self.comfort_if_owed(now, timings);
         let due = self.pacer.as_mut().map_or(0, |pacer| pacer.due(now));
-        let due = if self.away { 0 } else { due };
+        let due = if self.away || self.stalled { 0 } else { due };
         (0..due).map(|_| Action::Leg(LegCommand::Frame(self.next_frame(now)))).collect()
     }
 

@@ -135,8 +135,9 @@ impl Machine {
         }
     }
 
-    /// Time has come to [`Machine::deadline`].
-    pub fn on_time(&mut self, now: Instant) -> Vec<Action> {
+    /// Time has come to [`Machine::deadline`]. `keeps_up`: the leg has taken the frames of before.
+    pub fn on_time(&mut self, keeps_up: bool, now: Instant) -> Vec<Action> {
+        self.floor.leg_keeps_up(keeps_up);
         if self.farewell.has_begun() {
             let late = self.farewell.deadline().is_some_and(|deadline| now >= deadline);
             return if late { self.finish(now) } else { Vec::new() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -18,7 +18,7 @@ use super::machine::{Context, Machine};
 use super::models::Models;
 use super::sounds::Sounds;
 use super::timings::Timings;
-use super::{Action, Event, SessionNo};
+use super::{Action, Event};
 use crate::admission::{Permit, Permits};
 use crate::call::Fault;
 use crate::dialplan::Dialplan;
@@ -26,15 +26,18 @@ use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
 use crate::media::lateness::Lateness;
+use crate::media::quality::Quality;
 use crate::realtime::ModelEvent;
 use crate::realtime::connect::Dialer;
 use crate::record::CallRecord;
 use crate::store::journal::Journal;
-use crate::telemetry::{Metrics, call_span};
+use crate::telemetry::{Direction, Metrics, call_span};
 use crate::tenant::TenantId;
 
 /// The longest wait for a place in a leg's command queue.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What may wait for the leg while frames are made. It is hurried on by as much when the leg has caught up.
+const FRAMES_AHEAD: usize = 5;
 /// The longest wait for a model to close: its own goodbye, and a little.
 const CLOSE: Duration = Duration::from_millis(2500);
 
@@ -92,11 +95,21 @@ async fn close(record: &CallRecord, shared: &Shared) {
         shared.metrics.greeting_started(first_speech);
     }
     shared.metrics.barge_ins(record.barge_ins);
+    if let Some(media) = &record.media {
+        note_media(media, &shared.metrics);
+    }
     for ended in record.model.iter().flat_map(|model| &model.sessions).filter_map(|session| session.ended) {
         shared.metrics.model_given_up(ended);
     }
     // The journal logs and counts its failures itself, and none of them is the caller's.
     let _ = shared.journal.record(record).await;
+}
+
+fn note_media(media: &Quality, metrics: &Metrics) {
+    for (direction, way) in [(Direction::Received, media.received), (Direction::Sent, media.sent)] {
+        metrics.media(direction, way.packets, way.lost, way.jitter, way.longest_gap);
+    }
+    metrics.frames_unsent(media.unsent);
 }
 
 /// A bug of ours cost this call; what was known of it still makes a record.
@@ -140,7 +153,6 @@ enum Wake {
     Time,
     Event(Event),
     Looked(Box<Answer>),
-    Model(SessionNo, ModelEvent),
 }
 
 impl<'call> Shell<'call> {
@@ -179,8 +191,13 @@ impl<'call> Shell<'call> {
             }
             let wake = self.next(drain, draining).await;
             draining |= matches!(wake, Wake::Event(Event::Drain));
+            let encoded = matches!(wake, Wake::Event(Event::Speech { .. }));
             for action in self.feed(wake) {
                 self.perform(action).await;
+            }
+            if encoded {
+                // A model sends seconds of speech at once; other calls' frames go first.
+                yield_now().await;
             }
         }
     }
@@ -199,7 +216,7 @@ impl<'call> Shell<'call> {
             event = self.leg.events.recv(), if self.leg_is_open => {
                 Wake::Event(Event::Leg(self.leg_event(event)))
             }
-            (session, event) = self.models.next() => Wake::Model(session, event),
+            event = self.models.next() => Wake::Event(event),
             Some(answer) = self.lookups.join_next() => looked(answer),
             () = drain.cancelled(), if !draining => Wake::Event(Event::Drain),
         }
@@ -222,16 +239,17 @@ impl<'call> Shell<'call> {
     fn feed(&mut self, wake: Wake) -> Vec<Action> {
         let now = Instant::now();
         match wake {
-            Wake::Time => self.machine.on_time(now),
-            Wake::Event(event) => self.machine.handle(event, now),
+            Wake::Time => {
+                let waiting = self.leg.commands.max_capacity() - self.leg.commands.capacity();
+                self.machine.on_time(waiting < FRAMES_AHEAD, now)
+            }
+            Wake::Event(event) => {
+                count_closed(&self.shared.metrics, &event);
+                self.machine.handle(event, now)
+            }
             Wake::Looked(answer) => {
                 let shut = self.shared.health.shut(answer.tenant.as_ref(), &self.shared.servers, now);
                 self.machine.handle(Event::Looked { answer, shut }, now)
-            }
-            Wake::Model(session, event) => {
-                count_closed(&self.shared.metrics, &event);
-                let events = self.models.voiced(session, event);
-                events.into_iter().flat_map(|event| self.machine.handle(event, now)).collect()
             }
         }
     }
@@ -249,9 +267,9 @@ impl<'call> Shell<'call> {
             Action::OpenModel { session, provider, opening } => {
                 self.models.add(session, self.shared.dialer.open(&provider, *opening));
             }
-            // A frame is due now or never.
-            Action::Leg(LegCommand::Frame(frame)) => {
-                let _ = self.leg.commands.try_send(LegCommand::Frame(frame));
+            Action::Leg(frame @ LegCommand::Frame(_)) => {
+                // There is room (see `FRAMES_AHEAD`), unless the leg is gone.
+                let _ = self.leg.commands.try_send(frame);
             }
             Action::Leg(command) => {
                 if command == LegCommand::Answer {
@@ -302,9 +320,9 @@ impl<'call> Shell<'call> {
         let Self { shared, mut models, .. } = self;
         let told = async {
             while !models.is_empty() {
-                let (session, event) = models.next().await;
+                let event = models.next().await;
                 count_closed(&shared.metrics, &event);
-                if let Some(model) = &mut record.model {
+                if let (Some(model), Event::Model { session, event }) = (&mut record.model, event) {
                     model.note(session.get(), &event);
                 }
             }
@@ -314,8 +332,8 @@ impl<'call> Shell<'call> {
     }
 }
 
-fn count_closed(metrics: &Metrics, event: &ModelEvent) {
-    if let ModelEvent::Closed(closed) = event {
+fn count_closed(metrics: &Metrics, event: &Event) {
+    if let Event::Model { event: ModelEvent::Closed(closed), .. } = event {
         metrics.model_closed(closed.name());
     }
 }

@@ -1,4 +1,5 @@
 mod labels;
+mod media;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{Config, Ended, Limit, Outcome, Project, Reason, Write};
-pub use labels::{JournalWrite, Reload, Rescued};
+pub use labels::{Direction, JournalWrite, Reload, Rescued};
+use media::Media;
 
 /// The router's metrics. Clones share them.
 ///
@@ -43,6 +45,7 @@ struct Inner {
     answer_seconds: Histogram,
     greeting_seconds: Histogram,
     barge_ins: Counter,
+    media: Media,
     model_closed: Family<Reason, Counter>,
     model_given_up: Family<Reason, Counter>,
     model_breakers_open: Gauge,
@@ -90,6 +93,7 @@ impl Metrics {
             answer_seconds: Histogram::new(CALL_BUCKETS),
             greeting_seconds: Histogram::new(CALL_BUCKETS),
             barge_ins: Counter::default(),
+            media: Media::default(),
             model_closed: Family::default(),
             model_given_up: Family::default(),
             model_breakers_open: Gauge::default(),
@@ -289,6 +293,7 @@ impl Inner {
         let help = "From the offer until the first frame of speech left";
         r.register_with_unit("greeting", help, Unit::Seconds, self.greeting_seconds.clone());
         r.register("barge_ins", "Times a caller spoke over us", self.barge_ins.clone());
+        self.media.register(r);
     }
 
     fn register_config(&mut self) {

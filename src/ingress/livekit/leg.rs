@@ -26,13 +26,13 @@ use super::reports::Reports;
 use super::rescue::arbiter::Arbiter;
 use super::room::{JoinError, Room, RoomEvent, RoomLost};
 use crate::call::{Digit, Fault};
-use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
+use crate::ingress::leg::{Frame, LegCommand, LegEnd, LegEvent};
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Departure, Joined};
 use crate::livekit::wire::worker::{Assignment, JobState};
-use crate::media::Pcm;
 use crate::media::quality::Meter;
+use crate::media::{FRAME, Pcm};
 
 /// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
 const AUDIO_LEAVES: usize = 24;
@@ -197,6 +197,7 @@ impl Leg {
                     self.hear(frames);
                 }
             }
+            RoomEvent::Unsent => self.meter.unsent(),
             RoomEvent::Report(report) => self.meter.reported(report),
             RoomEvent::Data(packet) => self.data(packet),
             RoomEvent::Idle => {}
@@ -224,15 +225,21 @@ impl Leg {
 
     fn command(&mut self, command: LegCommand) {
         if let LegCommand::Frame(frame) = command {
-            if self.room.as_mut().is_some_and(|room| room.write_frame(frame)) {
-                self.meter.sent(Instant::now());
-            }
+            self.send(frame);
             return;
         }
         if command == LegCommand::Answer {
             self.hearing.get_or_insert_with(|| Hearing::new(Instant::now()));
         }
         self.input(Input::Command(command));
+    }
+
+    fn send(&mut self, frame: Frame) {
+        if !self.room.as_mut().is_some_and(|room| room.write_frame(frame)) {
+            self.meter.unsent();
+        } else if let Some(interval) = self.meter.sent(Instant::now()) {
+            self.site.metrics.frame_sent(interval.abs_diff(FRAME));
+        }
     }
 
     /// Audio for a session that lags is dropped; it is of use only now.
@@ -302,8 +309,9 @@ impl Leg {
         }
         if matches!(event, LegEvent::Ended(_)) {
             self.hearing = None;
-            let quality = self.meter.quality(Instant::now());
-            let _ = quality.map(|quality| self.events.try_send(LegEvent::Quality(quality)));
+            if let Some(quality) = self.meter.quality(Instant::now()) {
+                let _ = self.events.try_send(LegEvent::Quality(quality));
+            }
         }
         if matches!(event, LegEvent::Arrived(_)) {
             self.asks_no_more();

@@ -11,6 +11,11 @@ impl Floor {
         self.away = true;
     }
 
+    /// Whether the leg takes frames. While it does not they are not made, so none is lost.
+    pub const fn leg_keeps_up(&mut self, keeps_up: bool) {
+        self.stalled = !keeps_up;
+    }
+
     /// The caller hears us again, and has waited for nothing meanwhile.
     pub fn back(&mut self, now: Instant) {
         self.away = false;

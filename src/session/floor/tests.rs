@@ -179,3 +179,14 @@ fn an_item_that_outgrows_the_queue_is_cut_short_and_the_model_told() {
     };
     assert_eq!(heard.as_millis(), 240_000, "all that was queued will be heard");
 }
+
+#[test]
+fn speech_waits_for_a_leg_that_does_not_keep_up_and_none_is_lost() {
+    let mut talk = Talk::new();
+    talk.speech("first", 20);
+    assert_eq!(talk.run(5), [SPEECH; 5]);
+    talk.floor.leg_keeps_up(false);
+    assert!(talk.run(10).is_empty());
+    talk.floor.leg_keeps_up(true);
+    assert_eq!(talk.run(16), [[SPEECH; 15].as_slice(), &[SILENCE]].concat(), "at its own pace");
+}

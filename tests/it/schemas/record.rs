@@ -84,6 +84,7 @@ pub fn whole() -> CallRecord {
                 longest_gap: Duration::from_millis(83),
             },
             sent: Way { packets: 2_985, lost: None, jitter: None, longest_gap: Duration::from_millis(22) },
+            unsent: 4,
         }),
         metadata: BTreeMap::from([("crm".to_owned(), json!(7))]),
         ending: Ending::CallerHungUp,

@@ -198,7 +198,7 @@ impl World {
                 }
                 None => {
                     self.now = self.now.max(due);
-                    let actions = self.machine.on_time(self.now);
+                    let actions = self.machine.on_time(true, self.now);
                     self.carry_out(actions);
                 }
             }
