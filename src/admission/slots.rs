@@ -100,6 +100,8 @@ impl Drop for Slot {
 }
 
 impl NoSlot {
+    pub const ALL: [Self; 3] = [Self::Full, Self::Late, Self::Draining];
+
     /// The name in metrics.
     pub const fn name(self) -> &'static str {
         match self {

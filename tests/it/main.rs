@@ -17,6 +17,7 @@ mod pii;
 mod realtime;
 mod reload;
 mod schemas;
+mod sip;
 mod tidy;
 mod webhook;
 mod worker;

@@ -3,6 +3,8 @@
 mod call_config;
 mod record;
 
+pub use record::every_ending;
+
 use dialplane::tenant::wire::BackendAnswer;
 use serde_json::{Value, json};
 

@@ -7,6 +7,7 @@
 
 mod barge;
 mod bridge;
+mod carrier;
 mod crowd;
 mod ear;
 mod encrypted;

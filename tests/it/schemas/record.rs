@@ -97,8 +97,8 @@ fn read(line: &str) -> Value {
     serde_json::from_str(line).unwrap()
 }
 
-#[test]
-fn records_of_every_ending_are_valid() {
+/// Each way in which a call can end.
+pub fn every_ending() -> impl Iterator<Item = Ending> {
     let plain = [
         Ending::CallerHungUp,
         Ending::CallerCancelled,
@@ -118,7 +118,12 @@ fn records_of_every_ending_are_valid() {
         Fault::Internal,
     ];
     let refused = Refusal::ALL.into_iter().map(Ending::Refused);
-    for ending in plain.into_iter().chain(refused).chain(faults.into_iter().map(Ending::Failed)) {
+    plain.into_iter().chain(refused).chain(faults.into_iter().map(Ending::Failed))
+}
+
+#[test]
+fn records_of_every_ending_are_valid() {
+    for ending in every_ending() {
         let begun = CallRecord::begun(CallId::from_u128(1), Timestamp::UNIX_EPOCH);
         for record in [whole(), begun] {
             let line = read(&wire::line(&CallRecord { ending, ..record }));

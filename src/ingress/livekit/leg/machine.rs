@@ -36,8 +36,8 @@ const ARRIVAL: Duration = Duration::from_secs(3);
 /// For the SIP headers that the caller's participant does not bring along, once they are asked for.
 pub const HEADERS: Duration = Duration::from_millis(300);
 /// Published but not subscribed: publish once more, then give up.
-const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
-const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
+pub const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
+pub const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
 /// livekit-sip says `active` after the first RTP of the caller's or a second; later it will not say it at all.
 const ACTIVE_ANYWAY: Duration = Duration::from_millis(1500);
 /// livekit-sip may say `active` a little before it has subscribed. What we send until then reaches nobody, and the
