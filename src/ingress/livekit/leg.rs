@@ -120,7 +120,7 @@ impl Leg {
                 self.cut_off(&lost);
                 continue;
             }
-            self.send_question();
+            self.send_question(Instant::now());
             match self.wake().await {
                 Wake::Joining(Ok(room)) => self.room = Some(room),
                 Wake::Joining(Err(error)) => self.cut_off(&error),
@@ -161,7 +161,11 @@ impl Leg {
     fn deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let hearing = self.hearing.as_ref().map(Hearing::deadline);
-        [self.machine.deadline(), hearing].into_iter().flatten().min().unwrap_or(far)
+        [self.machine.deadline(), hearing, self.requests.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(far)
     }
 
     fn time(&mut self, now: Instant) {
@@ -228,9 +232,6 @@ impl Leg {
             self.send(frame);
             return;
         }
-        if command == LegCommand::Answer {
-            self.hearing.get_or_insert_with(|| Hearing::new(Instant::now()));
-        }
         self.input(Input::Command(command));
     }
 
@@ -268,6 +269,7 @@ impl Leg {
                 self.meter.interrupted();
             }
             Action::Publish => {
+                self.hearing.get_or_insert_with(|| Hearing::new(Instant::now()));
                 if let Some(room) = &mut self.room {
                     room.publish();
                 }
@@ -314,7 +316,7 @@ impl Leg {
             }
         }
         if matches!(event, LegEvent::Arrived(_)) {
-            self.asks_no_more();
+            self.asked_long_enough();
         }
         if matches!(event, LegEvent::Digit(_)) && self.events.capacity() <= KEYS_LEAVE {
             return;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::parting::{Goal, Step};
-use super::{Action, HEADERS, Machine, SUBSCRIBED_OR_REPUBLISH, Stage};
+use super::question::{BRIDGE_ANSWERS, HEADERS};
+use super::{Action, Machine, SUBSCRIBED_OR_REPUBLISH, Stage};
 use crate::call::Fault;
 use crate::ingress::leg::{LegEnd, LegEvent};
 use crate::livekit::wire::signal::Participant;
@@ -105,7 +106,10 @@ impl Machine {
             return self.gone(LegEnd::Caller, now);
         }
         match self.stage {
-            Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing | Stage::Published { .. } => {
+            Stage::Arriving { .. }
+            | Stage::Asking { .. }
+            | Stage::Ringing { .. }
+            | Stage::Published { .. } => {
                 if self.link.tries < TRIES {
                     self.join_anew(now);
                 } else {
@@ -165,7 +169,10 @@ impl Machine {
             | Stage::Active
             | Stage::Transferring { .. } => self.go_away(now),
             // What watches over the answer watches over this.
-            Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing | Stage::Published { .. } => {}
+            Stage::Arriving { .. }
+            | Stage::Asking { .. }
+            | Stage::Ringing { .. }
+            | Stage::Published { .. } => {}
             Stage::HangingUp { .. } | Stage::Ended { .. } | Stage::Left => {}
         }
     }
@@ -197,8 +204,10 @@ impl Machine {
 
     /// What livekit-sip has some time for, it has from now on.
     fn restart_clock(&mut self, now: Instant) {
+        self.asked = None;
         match &mut self.stage {
             Stage::Asking { until } => *until = now + HEADERS,
+            Stage::Ringing { answer: Some(until) } => *until = now + BRIDGE_ANSWERS,
             Stage::Published { since, .. } | Stage::Subscribed { since } | Stage::Answered { since } => {
                 *since = now;
             }
