@@ -13,6 +13,7 @@
 //! model asks for, [`goodbye`] the last words, [`farewell`] the
 //! one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
+pub mod ear;
 pub mod earshot;
 pub mod errand;
 pub mod failover;

@@ -3,6 +3,7 @@
 mod handover;
 mod interruption;
 mod queued;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 pub use queued::Interrupted;
 use queued::{Playing, Queued};
+use waiting::Voice;
 
 use super::sounds::Sounds;
 use super::timings::Timings;
@@ -64,6 +66,7 @@ pub struct Floor {
     unfinished: bool,
     /// The speaker is told once more of a turn that was over: it is still owed its answer.
     retold: bool,
+    voice: Voice,
     /// When the caller last heard anything of ours.
     sounded: Option<Instant>,
     /// When the model last showed a sign of life.
@@ -92,6 +95,7 @@ impl Floor {
             caller_speaks: false,
             unfinished: false,
             retold: false,
+            voice: Voice::default(),
             sounded: None,
             heard_of_model: None,
             first_speech: None,
@@ -144,19 +148,6 @@ impl Floor {
     /// A recording for a caller who hears us.
     pub fn play(&mut self, clip: &Clip) {
         self.queue.extend(clip.frames().cloned().map(Queued::Clip));
-    }
-
-    /// The caller waits for something that no model says, with the comfort sound and without an end.
-    pub fn hold(&mut self, now: Instant) {
-        self.owed.get_or_insert(now);
-        // No model's silence is judged meanwhile.
-        (self.payer, self.heard_of_model, self.last_speech) = (None, None, None);
-    }
-
-    /// The wait was for nothing: the model owes the caller a word about it.
-    pub fn release(&mut self, now: Instant) {
-        self.caller_speaks = false;
-        self.owe(now);
     }
 
     /// Whether the model is making a response.
@@ -231,23 +222,12 @@ impl Floor {
         paid
     }
 
-    /// The caller has finished a turn: the model owes an answer.
-    pub fn caller_stopped(&mut self, now: Instant) {
-        self.caller_speaks = false;
-        self.owe(now);
-    }
-
     /// The frames that are due: speech where there is any and the caller hears it, else silence.
     pub fn on_time(&mut self, now: Instant, timings: &Timings) -> Vec<Action> {
         self.comfort_if_owed(now, timings);
         let due = self.pacer.as_mut().map_or(0, |pacer| pacer.due(now));
         let due = if self.away || self.stalled { 0 } else { due };
         (0..due).map(|_| Action::Leg(LegCommand::Frame(self.next_frame(now)))).collect()
-    }
-
-    /// The model owes the caller speech and has shown no sign of life for too long.
-    pub fn is_abandoned(&self, now: Instant, patience: Duration) -> bool {
-        self.patience_ends(patience).is_some_and(|end| now >= end)
     }
 
     /// When the next frame leaves.
@@ -274,31 +254,8 @@ impl Floor {
         Action::Model { session: self.speaker, command }
     }
 
-    /// The model is to say something, once the caller does not speak.
-    pub fn owe(&mut self, now: Instant) {
-        if self.owed.is_none() && !self.caller_speaks {
-            self.owed = Some(now);
-        }
-        self.heard_of_model = Some(now);
-    }
-
     const fn is_open(&self) -> bool {
         self.open && !self.away
-    }
-
-    fn patience_ends(&self, patience: Duration) -> Option<Instant> {
-        let waiting = self.is_open() && self.owed.is_some() && !self.has_speech();
-        // Comfort is no sign of the model, so it doesn't count here.
-        let since = self.heard_of_model.max(self.last_speech);
-        since.filter(|_| waiting).map(|since| since + patience)
-    }
-
-    fn comfort_if_owed(&mut self, now: Instant, timings: &Timings) {
-        let (true, Some(owed)) = (self.is_open() && self.queue.is_empty(), self.owed) else { return };
-        let quiet_since = self.sounded.map_or(owed, |sounded| sounded.max(owed));
-        if now >= quiet_since + timings.comfort {
-            self.queue.extend(self.sounds.comfort.iter().cloned().map(Queued::Comfort));
-        }
     }
 
     fn next_frame(&mut self, now: Instant) -> Frame {

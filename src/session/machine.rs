@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::ear::Ear;
 use super::earshot::Earshot;
 use super::errand::Errand;
 use super::failover::{Failover, Server};
@@ -60,6 +61,7 @@ pub struct Machine {
     failover: Failover,
     floor: Floor,
     history: History,
+    ear: Ear,
     earshot: Earshot,
     keypad: Keypad,
     limits: Limits,
@@ -88,6 +90,7 @@ impl Machine {
             failover: Failover::default(),
             floor: Floor::new(context.sounds.clone()),
             history: History::default(),
+            ear: Ear::default(),
             earshot: Earshot::default(),
             keypad: Keypad::default(),
             limits: Limits::default(),
@@ -203,7 +206,7 @@ impl Machine {
                 let step = self.setup.active();
                 self.take(step, now)
             }
-            LegEvent::Audio(pcm) => self.audio(pcm),
+            LegEvent::Audio(pcm) => self.audio(pcm, now),
             LegEvent::Quality(quality) => {
                 self.record.media = Some(quality);
                 Vec::new()

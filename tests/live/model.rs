@@ -1,7 +1,7 @@
 //! Models that fail, before the answer and in the middle of a call: what the caller hears of it, and the record.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::script::{Behaviour, Fault, Rule, Script};
@@ -14,6 +14,9 @@ use crate::world::{ACME, CALLER, Plan, SOON, World, hears, hears_first, hears_ou
 
 /// The second provider's key; the first has the world's.
 const OTHER_KEY: &str = "sk-other-3b8e6f2a90d15c77";
+
+/// No caller waits so long for a sound of ours.
+const NEVER: Duration = Duration::from_secs(2);
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -70,15 +73,23 @@ fn ending(record: &Value) -> (&str, &str, &str) {
     (text("by"), text("how"), text("detail"))
 }
 
-/// The longest silence between two sounds.
-fn longest_gap(heard: &[Heard]) -> Duration {
-    let inner = heard.iter().skip_while(|h| h.sound == Sound::Silence);
-    let mut gaps: Vec<&Heard> = inner.collect();
-    while gaps.last().is_some_and(|last| last.sound == Sound::Silence) {
-        gaps.pop();
-    }
-    let silences = gaps.into_iter().filter(|h| h.sound == Sound::Silence);
-    silences.map(Heard::length).max().unwrap_or_default()
+/// The longest that the caller waited for a sound of ours: since the last one, or since they had finished themselves.
+fn longest_wait(call: &Call, heard: &[Heard]) -> Duration {
+    let timeline = call.endpoint.timeline().unwrap();
+    let finished = |(at, say): (Instant, Say)| match say {
+        Say::Tone { length, .. } => Some(timeline.at(at + length)),
+        _ => None,
+    };
+    let finished: Vec<Duration> = call.endpoint.said().into_iter().filter_map(finished).collect();
+    let last = heard.iter().rposition(|h| h.sound != Sound::Silence).unwrap_or_default();
+    let silences = heard[..last].iter().enumerate().filter(|(_, h)| h.sound == Sound::Silence);
+    let waits = silences.filter_map(|(at, silence)| {
+        let during = |end: &Duration| (silence.start..silence.end).contains(end);
+        let since = finished.iter().copied().filter(during).max();
+        // Nobody waits before anything was said.
+        Some(silence.end - since.or((at > 0).then_some(silence.start))?)
+    });
+    waits.max().unwrap_or_default()
 }
 
 async fn hang_up(mut call: Call) {
@@ -177,10 +188,12 @@ async fn a_model_that_drops_in_the_middle_of_a_question_is_replaced_and_the_ques
             (quiet && total(heard, voice) > ms(2200)).then(|| heard.to_vec())
         })
         .await;
+        let waited = longest_wait(&call, &heard);
         hang_up(call).await;
         let world_sessions = world.model.sessions().split_off(1);
         let records = world.end(1).await;
-        println!("{name}: longest silence {:?}, {:?}", longest_gap(&heard), sessions(&records[0]));
+        println!("{name}: waited {waited:?} at the longest, {:?}", sessions(&records[0]));
+        assert!(waited < NEVER, "{name}: {waited:?}");
         let found = sessions(&records[0]);
         assert_eq!(found[0], why, "{name}");
         assert_eq!(found.len(), 2, "{name}: {found:?}");
@@ -212,16 +225,12 @@ async fn a_model_that_falls_silent_is_replaced_and_the_caller_hears_comfort_mean
         (total(heard, voice) > ms(1000)).then(|| heard.to_vec())
     })
     .await;
-    let (spoke, _) = call.endpoint.said()[0];
-    let asked = call.endpoint.timeline().unwrap().at(spoke) + ms(1000);
-    let silences = heard.iter().filter(|h| h.end > asked && h.sound == Sound::Silence);
-    let longest = silences.map(|h| h.end - h.start.max(asked)).max().unwrap();
-    println!("silent model: longest silence {longest:?} after the question");
+    let waited = longest_wait(&call, &heard);
+    println!("silent model: waited {waited:?} at the longest");
     hang_up(call).await;
     let records = world.end(1).await;
     assert_eq!(sessions(&records[0]), ["first first-model: silent", "second second-model: lasted"]);
-    // The model takes half a second of silence for the end of a question; from there on we owe an answer.
-    assert!(longest < ms(2500), "{longest:?} of silence");
+    assert!(waited < NEVER, "{waited:?}");
     assert!(other.sessions()[0].responses.len() == 1, "one answer");
     other.stop().await;
 }
@@ -257,7 +266,7 @@ async fn with_every_provider_down_in_mid_call_the_caller_hears_an_apology_and_is
     assert!(status.success() && times.let_go.is_some(), "we hung up: {times:?}");
     let heard = crate::world::hear(&call, &[pitch("marin")]);
     let words: Duration = heard.iter().filter(|h| h.sound == Sound::Other).map(Heard::length).sum();
-    println!("apology: {words:?} of words, longest silence {:?}", longest_gap(&heard));
+    println!("apology: {words:?} of words, waited {:?} at the longest", longest_wait(&call, &heard));
     // The German apology lasts 7.7 s, pauses and all.
     assert!((ms(4000)..ms(8500)).contains(&words), "the apology: {heard:?}");
     let records = world.end(1).await;

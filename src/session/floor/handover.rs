@@ -32,9 +32,10 @@ impl Floor {
         self.payer = None;
         self.cut.clear();
         self.retold = false;
+        self.unlistened(now);
         if std::mem::take(&mut self.caller_speaks) {
             self.unfinished = true;
-            self.owe(now);
+            self.owe_since(self.voice.last.unwrap_or(now), now);
         }
         let left = |queued| match queued {
             Queued::Speech(_, frame) | Queued::Left(frame) => Some(Queued::Left(frame)),
@@ -62,6 +63,7 @@ impl Floor {
         self.owed = None;
         self.heard_of_model = None;
         self.last_speech = None;
+        self.listened(false);
     }
 
     /// The speaker has been asked for what is owed.

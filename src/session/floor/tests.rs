@@ -100,13 +100,62 @@ fn a_caller_who_speaks_into_silence_interrupts_nothing() {
 fn a_model_that_lets_the_caller_wait_is_covered_by_comfort_and_then_given_up() {
     let mut talk = Talk::new();
     talk.floor.caller_stopped(talk.now);
-    let quiet = talk.run(75);
-    assert_eq!(quiet.iter().filter(|frame| **frame == COMFORT).count(), 1, "one after 1.5 s");
+    let quiet = talk.run(70);
+    assert_eq!(quiet.iter().filter(|frame| **frame == COMFORT).count(), 1, "one after 1.4 s");
     assert_eq!(quiet.last(), Some(&COMFORT));
     talk.run(200);
     assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply));
-    talk.run(125);
+    talk.run(130);
     assert!(talk.floor.is_abandoned(talk.now, talk.timings.reply), "8 s without a sign of the model");
+}
+
+#[test]
+fn a_caller_waits_from_their_last_word_on_or_a_little_before_the_model_takes_their_turn_for_over() {
+    for (told_after, comfort_after) in [(10, 70), (25, 70), (35, 70), (36, 71), (200, 235)] {
+        let mut talk = Talk::new();
+        talk.floor.turns_end_within(Duration::from_secs(20));
+        talk.floor.caller_started();
+        talk.floor.caller_voiced(true, talk.now);
+        talk.run(told_after);
+        talk.floor.caller_stopped(talk.now);
+        let quiet = talk.run(300);
+        let first = quiet.iter().position(|frame| *frame == COMFORT).expect("comfort");
+        assert_eq!(told_after as usize + first + 1, comfort_after, "told after {told_after} frames");
+    }
+}
+
+#[test]
+fn a_caller_whom_no_model_hears_is_not_spoken_over_and_waits_from_their_last_word_on() {
+    let mut talk = Talk::new();
+    talk.floor.hand_over(SessionNo::new(2), false, talk.now);
+    for _ in 0..200 {
+        talk.floor.caller_voiced(false, talk.now);
+        assert_eq!(talk.run(1), [SILENCE]);
+    }
+    let quiet = talk.run(70);
+    assert_eq!(quiet.iter().position(|frame| *frame == COMFORT), Some(68));
+    // The next model listens to it, and says at once that it was a turn.
+    talk.floor.listened(true);
+    talk.floor.caller_started();
+    talk.floor.caller_stopped(talk.now);
+    let quiet = talk.run(70);
+    assert_eq!(quiet.iter().position(|frame| *frame == COMFORT), Some(68), "1.4 s after the last comfort");
+}
+
+#[test]
+fn a_model_that_never_ends_a_turn_is_covered_by_comfort_and_given_up() {
+    let mut talk = Talk::new();
+    talk.floor.turns_end_within(Duration::from_secs(2));
+    talk.floor.caller_started();
+    for _ in 0..500 {
+        talk.floor.caller_voiced(true, talk.now);
+        assert_eq!(talk.run(1), [SILENCE], "10 s of the caller's own voice");
+    }
+    let quiet = talk.run(100);
+    assert_eq!(quiet.iter().position(|frame| *frame == COMFORT), Some(98), "2 s after their last word");
+    assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply));
+    talk.run(400);
+    assert!(talk.floor.is_abandoned(talk.now, talk.timings.reply), "8 s after that");
 }
 
 #[test]

@@ -25,6 +25,7 @@ impl Machine {
         self.record.model = Some(ModelUse::default());
         self.record.metadata = config.metadata.clone();
         self.limits.configure(config.max_duration);
+        self.floor.turns_end_within(config.turn_detection.longest());
         self.tools = Tools::of(&config);
         self.greeting_is_owed = config.greeting != Greeting::None;
         let (servers, timings) = (&self.context.servers, &self.context.timings);
@@ -117,13 +118,16 @@ impl Machine {
 
     /// The caller's voice reaches a model once the caller hears ours: what a carrier sends before the answer, noise
     /// or ringback, would only talk the greeting down.
-    pub(super) fn audio(&mut self, pcm: Pcm) -> Vec<Action> {
+    pub(super) fn audio(&mut self, pcm: Pcm, now: Instant) -> Vec<Action> {
         if !self.setup.is_up() || self.errand.is_some() {
             return Vec::new();
         }
         // Who is being handed on is not listened to; silence ends a turn that they had begun.
         let pcm = if self.handover.is_some() { vec![0; pcm.len()] } else { pcm };
         let heard_by = self.failover.heard().filter(|_| self.failover.is_serving());
+        if self.ear.hear(&pcm) {
+            self.floor.caller_voiced(heard_by.is_some(), now);
+        }
         self.earshot.push(pcm.clone());
         let audio = |session| Action::Model { session, command: ModelCommand::Audio(pcm) };
         heard_by.map(audio).into_iter().collect()
@@ -259,6 +263,7 @@ impl Machine {
         let command = |command| Action::Model { session, command };
         let has_turn = self.earshot.has_turn();
         let pcm = self.earshot.take();
+        self.floor.listened(!renews && !pcm.is_empty());
         if !renews && !pcm.is_empty() {
             actions.push(command(ModelCommand::Audio(pcm)));
         }

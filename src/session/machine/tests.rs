@@ -39,6 +39,10 @@ const MS: Duration = Duration::from_millis(1);
 const SPEECH: u8 = 1;
 const COMFORT: u8 = 2;
 const SILENCE: u8 = 0;
+/// From the caller's last sound, and ours. What the way to the telephone and back takes comes on top, and is under 300 ms.
+const DEAD_AIR: Duration = Duration::from_millis(1_700);
+/// A frame of the caller's; none is as short as the real ones, for there are many.
+const VOICE: [i16; 4] = [8_000, -8_000, 8_000, -8_000];
 
 #[test]
 fn any_call_has_one_ending_one_record_and_no_dead_air() {
@@ -95,7 +99,9 @@ impl World {
         assert!(self.models.opened() <= 2 * candidates, "{context}: {} sessions", self.models.opened());
         self.models.check(&context);
         assert!(self.machine.deadline().is_none(), "{context}: nothing is waited for");
-        assert!(seen.worst_silence < Duration::from_secs(2), "{context}: {:?} silence", seen.worst_silence);
+        // A model that contradicts itself may be waited for once more.
+        let most = if trouble == Trouble::Noise { MS * 2_000 } else { DEAD_AIR };
+        assert!(seen.worst_silence < most, "{context}: {:?} silence", seen.worst_silence);
         if let (Some(first), Some(last)) = (seen.first_frame, seen.last_frame)
             && trouble != Trouble::Away
         {

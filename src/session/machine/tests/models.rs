@@ -15,9 +15,12 @@ pub(super) struct Models {
     outage: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Model {
     fault: Fault,
     configured: bool,
+    /// It hears the caller speak.
+    hears: bool,
     responses: u8,
     /// Of them, those that it makes now, and those that it was told to stop.
     open: BTreeSet<String>,
@@ -93,25 +96,16 @@ impl Models {
 }
 
 impl Seen {
-    pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent, now: Instant) {
-        match event {
-            ModelEvent::CallerStarted => (self.caller_speaks, self.owed_since) = (true, None),
-            ModelEvent::CallerStopped => {
-                self.caller_speaks = false;
-                self.owed_since = self.up.then_some(now);
-            }
-            ModelEvent::AgentDone { response, outcome, .. } => {
-                let spoke = self.spoke.contains(&(session.get(), response.0.clone()));
-                let paid = match outcome {
-                    ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
-                    ResponseOutcome::Incomplete { .. } => spoke,
-                    ResponseOutcome::Failed { .. } => false,
-                };
-                self.greeted |= paid;
-                self.owed_since = self.owed_since.filter(|_| !paid);
-            }
-            _ => {}
-        }
+    pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent) {
+        let ModelEvent::AgentDone { response, outcome, .. } = event else { return };
+        let spoke = self.spoke.contains(&(session.get(), response.0.clone()));
+        let paid = match outcome {
+            ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
+            ResponseOutcome::Incomplete { .. } => spoke,
+            ResponseOutcome::Failed { .. } => false,
+        };
+        self.greeted |= paid;
+        self.owed_since = self.owed_since.filter(|_| !paid);
     }
 }
 
@@ -128,6 +122,7 @@ impl World {
         let model = Model {
             fault,
             configured: false,
+            hears: false,
             responses: 0,
             open: BTreeSet::new(),
             stopped: BTreeSet::new(),
@@ -157,7 +152,11 @@ impl World {
                 };
                 self.later(100..12_000, model(ModelEvent::Closed(closed)));
             }
-            Fault::None | Fault::NeverConfigures | Fault::NeverGreets | Fault::FallsSilent => {}
+            Fault::None
+            | Fault::NeverConfigures
+            | Fault::NeverGreets
+            | Fault::FallsSilent
+            | Fault::LosesTurns => {}
         }
         let age = self.rng.random_range(130_000..300_000);
         let expires_at = (self.trouble == Trouble::Long).then(|| {
@@ -191,7 +190,8 @@ impl World {
             ModelCommand::Say(_) => self.say_words(session),
             ModelCommand::ToolResult { .. } => self.tool_result(session),
             // More than one frame: what the session missed of the caller.
-            ModelCommand::Audio(pcm) if pcm.len() > 480 => self.told_again(session),
+            ModelCommand::Audio(pcm) if pcm.len() > VOICE.len() => self.told_again(session),
+            ModelCommand::Audio(pcm) if pcm == VOICE => self.voice_reaches(session),
             ModelCommand::StopSpeaking => model.stopped.extend(std::mem::take(&mut model.open)),
             ModelCommand::Tell(text) => self.told(text.reveal()),
             ModelCommand::Audio(_) | ModelCommand::LetInterrupt => {}
@@ -200,38 +200,71 @@ impl World {
 
     /// The caller begins to speak, or has finished; who listens notices.
     pub(super) fn turn(&mut self, starts: bool) {
-        let listening = self.models.listening().filter(|_| self.seen.up || self.seen.answers == 1);
-        if starts {
-            (0..3).for_each(|_| self.feed(Event::Leg(LegEvent::Audio(vec![0; 480]))));
-        }
         self.models.turn = if starts { Turn::Begun } else { Turn::Over };
-        let Some(session) = listening else { return };
-        let event = if starts { ModelEvent::CallerStarted } else { ModelEvent::CallerStopped };
-        self.feed(Event::Model { session, event });
-        if !starts {
-            self.answer_turn(session);
+        self.seen.caller_speaks = starts;
+        self.wait(starts);
+        self.sound([0; 4]);
+        let listening = self.models.listening().filter(|_| !starts);
+        if let Some(session) = listening.filter(|session| self.models.sessions[session].hears) {
+            self.finished(session, 200..700);
+        }
+    }
+
+    /// The caller has finished, which the session notices after a while.
+    fn finished(&mut self, session: SessionNo, after: std::ops::Range<u64>) {
+        let model = self.models.sessions.get_mut(&session).expect("it was opened");
+        model.hears = false;
+        if model.fault != Fault::LosesTurns {
+            let over = self.elapsed() + self.rng.random_range(after);
+            self.at(over, Happening::Event(Event::Model { session, event: ModelEvent::CallerStopped }));
+            self.answer_turn(session, over);
+        }
+    }
+
+    /// The caller speaks, which the session notices.
+    fn voice_reaches(&mut self, session: SessionNo) {
+        let model = self.models.sessions.get_mut(&session).expect("it was opened");
+        if !std::mem::replace(&mut model.hears, true) {
+            self.later(60..100, Event::Model { session, event: ModelEvent::CallerStarted });
+        }
+    }
+
+    /// Who has spoken for long enough to be heard is owed an answer.
+    fn wait(&mut self, starts: bool) {
+        let seen = &mut self.seen;
+        if self.route != Route::Answers || !seen.up {
+            return;
+        }
+        let was_heard = std::mem::take(&mut seen.voiced) >= 4;
+        seen.owed_since = (!starts && was_heard).then_some(self.now);
+    }
+
+    /// 20 ms of the caller's voice, or of the line before it.
+    pub(super) fn sound(&mut self, frame: [i16; 4]) {
+        let reaches_us = self.seen.up && !self.seen.away;
+        self.seen.voiced = if reaches_us && frame == VOICE { self.seen.voiced + 1 } else { 0 };
+        if reaches_us {
+            self.feed(Event::Leg(LegEvent::Audio(frame.into())));
         }
     }
 
     fn told_again(&mut self, session: SessionNo) {
-        let at = self.elapsed() + self.rng.random_range(1..50);
-        let model = |event| Happening::Event(Event::Model { session, event });
         if self.models.turn == Turn::None {
             return;
         }
-        self.at(at, model(ModelEvent::CallerStarted));
+        self.voice_reaches(session);
         if self.models.turn == Turn::Over {
-            self.at(at + 1, model(ModelEvent::CallerStopped));
-            self.answer_turn(session);
+            self.finished(session, 100..150);
         }
     }
 
-    fn answer_turn(&mut self, session: SessionNo) {
+    fn answer_turn(&mut self, session: SessionNo, over: u64) {
         if self.rng.random_bool(0.5) {
             let text = ModelEvent::CallerText { text: "when do you open".into() };
-            self.later(100..1_500, Event::Model { session, event: text });
+            let at = over + self.rng.random_range(100..1_500);
+            self.at(at, Happening::Event(Event::Model { session, event: text }));
         }
-        let at = self.elapsed() + self.rng.random_range(100..3_000);
+        let at = over + self.rng.random_range(100..3_000);
         _ = self.respond(session, at);
     }
 

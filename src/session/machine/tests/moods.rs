@@ -61,11 +61,13 @@ pub(super) enum Fault {
     Expires,
     /// It says nothing any more.
     FallsSilent,
+    /// It notices that the caller speaks, and never that they have finished.
+    LosesTurns,
 }
 
 impl Fault {
     pub(super) fn any(rng: &mut SmallRng) -> Self {
-        match rng.random_range(0..10) {
+        match rng.random_range(0..11) {
             0 => Self::NeverOpens,
             1 => Self::NeverConfigures,
             2 => Self::NeverGreets,
@@ -74,6 +76,7 @@ impl Fault {
             5 => Self::Refuses("http-429"),
             6 | 7 => Self::Drops,
             8 => Self::Expires,
+            9 => Self::LosesTurns,
             _ => Self::FallsSilent,
         }
     }

@@ -30,6 +30,8 @@ pub(super) enum Happening {
     /// The caller begins to speak, or has finished.
     Turn(bool),
     Key(Digit),
+    /// 20 ms of their voice.
+    Voice,
     /// Every model that is there is lost.
     Outage,
 }
@@ -55,6 +57,8 @@ pub(super) struct Seen {
     /// The youngest session that was heard.
     pub(super) speaker: u8,
     pub(super) caller_speaks: bool,
+    /// Frames of the caller's voice that reached us in a row.
+    pub(super) voiced: u32,
     pub(super) spoke: HashSet<(u32, String)>,
     pub(super) owed_since: Option<Instant>,
     pub(super) last_sound: Option<Instant>,
@@ -125,11 +129,14 @@ impl World {
             }),
             _ => {}
         }
+        let mut at = self.rng.random_range(0..4_000);
         for _ in 0..self.rng.random_range(0..5) {
-            let start = self.rng.random_range(4_000..longest.min(20_000));
-            self.at(start, Happening::Turn(true));
+            let start = at + self.rng.random_range(800..6_000);
             let stop = start + self.rng.random_range(100..4_000);
+            self.at(start, Happening::Turn(true));
+            (start..stop).step_by(20).for_each(|at| self.at(at, Happening::Voice));
             self.at(stop, Happening::Turn(false));
+            at = stop;
         }
         if self.rng.random_bool(0.3) {
             self.plan_keys();
@@ -145,7 +152,7 @@ impl World {
             0 => Event::Leg(LegEvent::Arrived(Box::new(Call::example()))),
             1 => Event::Leg(LegEvent::Subscribed),
             2 => Event::Leg(LegEvent::Active),
-            3 => Event::Leg(LegEvent::Audio(vec![0; 480])),
+            3 => Event::Leg(LegEvent::Audio(vec![0; VOICE.len()])),
             4 => Event::Looked { answer: Box::new(self.answer()), shut: Vec::new() },
             5 => model(ModelEvent::Configured),
             6 => model(ModelEvent::CallerStarted),
@@ -213,6 +220,7 @@ impl World {
             Happening::Event(_) => {}
             Happening::Turn(starts) => self.turn(starts),
             Happening::Key(key) => self.press(key),
+            Happening::Voice => self.sound(VOICE),
             Happening::Outage => self.outage(),
         }
     }
@@ -254,7 +262,7 @@ impl World {
                 seen.transferred.get_or_insert(false);
             }
             Event::Model { session, event } if Some(*session) == current => {
-                seen.note_model(*session, event, self.now);
+                seen.note_model(*session, event);
             }
             Event::Speech { session, item, .. } if Some(*session) == current => {
                 seen.spoke.insert((session.get(), item.0.clone()));
