@@ -144,16 +144,11 @@ impl Machine {
         }
     }
 
-    /// We are in the room again. `same_server` is whether others can be there still.
+    /// We are in the room again, and nobody else has our caller. `same_server` is whether others can be there still.
     pub(super) fn returned(&mut self, node: String, others: &[Participant], now: Instant) {
         let same_server = self.link.node.replace(node.clone()) == Some(node);
         if self.link.away.is_none() {
             return;
-        }
-        let has_spoken = |other: &Participant| other.is_agent && !other.tracks.is_empty();
-        if others.iter().any(has_spoken) {
-            // Another router was sent to the caller meanwhile: whoever speaks first has the call.
-            return self.gone(LegEnd::Failed(Fault::Room), now);
         }
         let is_here = others.iter().any(|other| self.is_caller(other));
         if let Some(away) = &mut self.link.away {

@@ -48,7 +48,14 @@ fn who_is_taken_for_dead_leaves_the_caller_to_who_came() {
 fn who_returns_to_a_call_and_finds_another_agent_leaves_the_caller_to_it() {
     let mut rig = Rig::active();
     assert_eq!(rig.on(joined(vec![caller("active"), agent(99)])), ["ended Failed(Room)"]);
-    assert_eq!(rig.on(leave(Some(Fault::Room))), ["leave room"]);
+    assert_eq!(rig.on(leave(Some(Fault::Room))), ["leave room"], "the caller is not sent away");
+}
+
+#[test]
+fn who_came_to_a_caller_stays_when_another_one_returns() {
+    let mut rig = Rig::new();
+    rig.on(joined(vec![caller("active")]));
+    assert!(rig.on(Input::Changed(vec![caller("active"), agent(101)])).is_empty());
 }
 
 #[test]
