@@ -239,3 +239,27 @@ fn speech_waits_for_a_leg_that_does_not_keep_up_and_none_is_lost() {
     talk.floor.leg_keeps_up(true);
     assert_eq!(talk.run(16), [[SPEECH; 15].as_slice(), &[SILENCE]].concat(), "at its own pace");
 }
+
+#[test]
+fn what_a_caller_who_is_away_has_not_heard_waits_for_them_and_is_told_as_unheard() {
+    let mut talk = Talk::new();
+    talk.speech("answer", 50);
+    assert_eq!(talk.run(20), [SPEECH; 20]);
+    talk.floor.away();
+    talk.speech("answer", 10);
+    assert!(talk.run(100).is_empty(), "nothing leaves");
+    talk.floor.back(talk.now);
+    assert_eq!(talk.run(20), [SPEECH; 20], "and nothing is made up for");
+    talk.floor.away();
+    talk.run(100);
+    assert_eq!(heard(talk.floor.caller_started()), [("answer".into(), 700)], "40 frames less the bridge's");
+
+    let mut talk = Talk::new();
+    talk.speech("answer", 50);
+    talk.run(20);
+    talk.floor.away();
+    talk.floor.hand_over(SessionNo::new(2), false, talk.now);
+    talk.run(100);
+    talk.floor.back(talk.now);
+    assert_eq!(talk.run(31)[29..], [SPEECH, SILENCE], "though the model that said it was lost meanwhile");
+}

@@ -103,7 +103,7 @@ impl World {
         let most = if trouble == Trouble::Noise { MS * 2_000 } else { DEAD_AIR };
         assert!(seen.worst_silence < most, "{context}: {:?} silence", seen.worst_silence);
         if let (Some(first), Some(last)) = (seen.first_frame, seen.last_frame)
-            && trouble != Trouble::Away
+            && !trouble.is_away()
         {
             let expected = (last - first).as_millis() / 20 + 1;
             let early = u128::from(seen.frames) - expected;
@@ -135,7 +135,7 @@ impl World {
         assert!(self.route == Route::Answers || self.models.opened() == 0, "{context}: no model is asked");
         let frames = |phrase| props.sounds.phrases.get(phrase, None).frames().len();
         let apology = frames(Phrase::Apology);
-        let (whole, transfers) = match (&self.route, &self.machine.when_model_down) {
+        let (whole, transfers) = match (&self.route, &self.machine.context.when_model_down) {
             (Route::Plays(clip), _) | (Route::Answers, Some(RouteAction::Play(clip))) => {
                 (clip.frames().len(), false)
             }

@@ -116,7 +116,9 @@ impl World {
         }
         let fault = match self.trouble {
             _ if self.models.outage => Fault::outage(&mut self.rng),
-            Trouble::ModelsFail if self.rng.random_bool(0.5) => Fault::any(&mut self.rng),
+            Trouble::ModelsFail | Trouble::AwayAndModelsFail if self.rng.random_bool(0.5) => {
+                Fault::any(&mut self.rng)
+            }
             _ => Fault::None,
         };
         let model = Model {

@@ -21,12 +21,14 @@ pub(super) enum Trouble {
     LegHangsAtTheEnd,
     /// The way to the caller is lost for a while.
     Away,
+    /// Both of these: the way to the caller, and every other model session.
+    AwayAndModelsFail,
     RoomFails,
     Drained,
     Noise,
 }
 
-pub(super) const TROUBLES: [Trouble; 19] = [
+pub(super) const TROUBLES: [Trouble; 20] = [
     Trouble::None,
     Trouble::ModelsFail,
     Trouble::NeverArrives,
@@ -41,12 +43,19 @@ pub(super) const TROUBLES: [Trouble; 19] = [
     Trouble::LegHangsAtTheEnd,
     Trouble::ModelsFail,
     Trouble::Away,
+    Trouble::AwayAndModelsFail,
     Trouble::RoomFails,
     Trouble::Outage,
     Trouble::Drained,
     Trouble::Noise,
     Trouble::ModelsFail,
 ];
+
+impl Trouble {
+    pub(super) const fn is_away(self) -> bool {
+        matches!(self, Self::Away | Self::AwayAndModelsFail)
+    }
+}
 
 /// What is wrong with one model session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

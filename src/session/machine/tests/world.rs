@@ -78,10 +78,10 @@ impl World {
             servers: models::servers(&mut rng),
             timings: Timings::default(),
             sounds: props.sounds.clone(),
+            when_model_down: props.when_model_down(&mut rng),
             phase: MS * rng.random_range(0..20),
         };
-        let mut machine = Machine::new(CallId::from_u128(seed.into()), Timestamp::UNIX_EPOCH, start, context);
-        machine.when_model_down = props.when_model_down(&mut rng);
+        let machine = Machine::new(CallId::from_u128(seed.into()), Timestamp::UNIX_EPOCH, start, context);
         let mut world = Self {
             rng,
             now: start,
@@ -116,12 +116,6 @@ impl World {
             Trouble::Outage => {
                 let at = self.rng.random_range(0..15_000);
                 self.at(at, Happening::Outage);
-            }
-            Trouble::Away => {
-                let at = self.rng.random_range(4_000..20_000);
-                self.at(at, Happening::Event(Event::Leg(LegEvent::Away)));
-                let back = at + self.rng.random_range(1..6_000);
-                self.at(back, Happening::Event(Event::Leg(LegEvent::Back)));
             }
             Trouble::Noise => (0..20).for_each(|_| {
                 let event = self.noise();
@@ -299,6 +293,12 @@ impl World {
         match command {
             LegCommand::Answer => {
                 self.seen.answers += 1;
+                if self.trouble.is_away() {
+                    let away = self.elapsed() + self.rng.random_range(1..10_000);
+                    self.at(away, Happening::Event(Event::Leg(LegEvent::Away)));
+                    let back = away + self.rng.random_range(1..6_000);
+                    self.at(back, Happening::Event(Event::Leg(LegEvent::Back)));
+                }
                 if self.trouble == Trouble::NeverSubscribed {
                     return;
                 }
