@@ -125,6 +125,7 @@ impl App {
             lateness,
             timings: Timings::with_lookup(budget.whole),
             sounds: Sounds::default(),
+            when_model_down: settings.when_model_down,
         });
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));

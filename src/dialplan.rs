@@ -37,7 +37,7 @@ pub use agent::{AGENT_KEYS, read_agent};
 pub use diff::{Change, Destinations, diff};
 pub use explain::{Explanation, Step, WhenFull};
 pub use folder::Source;
-pub use limits::Limits;
+pub use limits::{Limits, read_when_model_down};
 pub use set::{Loaded, Set};
 
 use crate::call::{Call, Destination, Refusal};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Action;
-use super::action::Actions;
-use crate::document::{Keys, Table};
+use super::action::{Actions, Clips};
+use crate::document::{Keys, Surroundings, Table};
 use crate::fleet::calls::Caps;
 use crate::fleet::rate::Rate;
 
@@ -46,6 +46,12 @@ pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limit
     let when_full = read_instead("when_full", table, actions);
     let when_model_down = read_instead("when_model_down", table, actions);
     Limits { max_duration, caps: Caps { calls, per_second }, when_full, when_model_down }
+}
+
+/// The settings' `when_model_down`, for tenants that say nothing.
+pub fn read_when_model_down(settings: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Action> {
+    let mut clips = Clips::default();
+    read_instead("when_model_down", settings, &mut Actions::new(surroundings, &mut clips))
 }
 
 /// What is done with a call instead of answering it as the route says.

@@ -45,6 +45,8 @@ pub struct Context {
     pub servers: Arc<[Server]>,
     pub timings: Timings,
     pub sounds: Sounds,
+    /// What is done where no model serves, if the tenant does not say.
+    pub when_model_down: Option<RouteAction>,
     /// Where in the 20 ms this call's frames leave, so that calls don't all wake at once.
     pub phase: Duration,
 }
@@ -74,8 +76,6 @@ pub struct Machine {
     greeting_is_owed: bool,
     /// Providers that this tenant's calls had better leave alone.
     shut: Vec<Arc<str>>,
-    /// What the tenant wants done where no model serves.
-    when_model_down: Option<RouteAction>,
     config: Option<CallConfig>,
     record: CallRecord,
 }
@@ -103,7 +103,6 @@ impl Machine {
             leg_is_gone: false,
             greeting_is_owed: false,
             shut: Vec::new(),
-            when_model_down: None,
             config: None,
             record: CallRecord::begun(id, offered_at),
             context,
@@ -262,7 +261,6 @@ impl Machine {
     fn note_route(&mut self, routed: Option<&Routed>) {
         let Some(routed) = routed else { return };
         self.record.tenant = Some(routed.tenant.id.clone());
-        self.when_model_down.clone_from(&routed.tenant.limits.when_model_down);
         self.record.route =
             Some(RouteTaken { id: Arc::clone(&routed.route), matched: routed.matched.name() });
     }

@@ -1,4 +1,5 @@
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::voice::Voice;
@@ -17,6 +18,8 @@ pub struct Models(Vec<Model>);
 #[derive(Debug)]
 struct Model {
     number: SessionNo,
+    /// By its name in the settings.
+    provider: Arc<str>,
     session: ModelSession,
     voice: Voice,
     /// What follows the frame that was handed out last.
@@ -24,8 +27,12 @@ struct Model {
 }
 
 impl Models {
-    pub fn add(&mut self, number: SessionNo, session: ModelSession) {
-        self.0.push(Model { number, session, voice: Voice::default(), after: None });
+    pub fn add(&mut self, number: SessionNo, provider: Arc<str>, session: ModelSession) {
+        self.0.push(Model { number, provider, session, voice: Voice::default(), after: None });
+    }
+
+    pub fn provider(&self, number: SessionNo) -> Option<&Arc<str>> {
+        self.0.iter().find(|model| model.number == number).map(|model| &model.provider)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -21,7 +21,7 @@ use super::timings::Timings;
 use super::{Action, Event};
 use crate::admission::{Permit, Permits};
 use crate::call::Fault;
-use crate::dialplan::Dialplan;
+use crate::dialplan::{Action as RouteAction, Dialplan};
 use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
@@ -56,6 +56,8 @@ pub struct Shared {
     pub lateness: Arc<Lateness>,
     pub timings: Timings,
     pub sounds: Sounds,
+    /// What becomes of a call that no model serves, where its tenant does not say.
+    pub when_model_down: Option<RouteAction>,
 }
 
 /// Runs one call to its end and writes its record, whatever happens. `drain` lets the caller go.
@@ -126,6 +128,7 @@ fn context(shared: &Shared) -> Context {
         servers: Arc::clone(&shared.servers),
         timings: shared.timings,
         sounds: shared.sounds.clone(),
+        when_model_down: shared.when_model_down.clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
     }
 }
@@ -245,11 +248,22 @@ impl<'call> Shell<'call> {
             }
             Wake::Event(event) => {
                 count_closed(&self.shared.metrics, &event);
+                self.note_limits(&event);
                 self.machine.handle(event, now)
             }
             Wake::Looked(answer) => {
                 let shut = self.shared.health.shut(answer.tenant.as_ref(), &self.shared.servers, now);
                 self.machine.handle(Event::Looked { answer, shut }, now)
+            }
+        }
+    }
+
+    fn note_limits(&self, event: &Event) {
+        let Event::Model { session, event: ModelEvent::Limits(limits) } = event else { return };
+        let Some(provider) = self.models.provider(*session) else { return };
+        for (of, left) in [("requests", limits.requests), ("tokens", limits.tokens)] {
+            if let Some(percent) = left {
+                self.shared.metrics.model_rate_limit(provider, of, percent);
             }
         }
     }
@@ -265,7 +279,8 @@ impl<'call> Shell<'call> {
                 self.lookups.spawn(lookup.in_current_span());
             }
             Action::OpenModel { session, provider, opening } => {
-                self.models.add(session, self.shared.dialer.open(&provider, *opening));
+                let name = Arc::clone(&provider.name);
+                self.models.add(session, name, self.shared.dialer.open(&provider, *opening));
             }
             Action::Leg(frame @ LegCommand::Frame(_)) => {
                 // There is room (see `FRAMES_AHEAD`), unless the leg is gone.

@@ -3,6 +3,7 @@ mod media;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -12,13 +13,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use labels::{Config, Ended, Limit, Outcome, Project, Reason, Write};
+use labels::{Config, Ended, Limit, Outcome, Project, RateLimit, Reason, Write};
 pub use labels::{Direction, JournalWrite, Reload, Rescued};
 use media::Media;
 
 /// The router's metrics. Clones share them.
 ///
-/// A label's value is a `&'static str`, the `name()` of an enum, or a project's name from the settings: the
+/// A label's value is a `&'static str`, the `name()` of an enum, or a project's or provider's name from the settings: the
 /// number of series is bounded, and no caller can write one.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -49,6 +50,7 @@ struct Inner {
     model_closed: Family<Reason, Counter>,
     model_given_up: Family<Reason, Counter>,
     model_breakers_open: Gauge,
+    model_rate_limit_left: Family<RateLimit, Gauge<f64, AtomicU64>>,
     journal_errors: Family<Write, Counter>,
     journal_syncs: Counter,
     registered: Family<Project, Gauge>,
@@ -97,6 +99,7 @@ impl Metrics {
             model_closed: Family::default(),
             model_given_up: Family::default(),
             model_breakers_open: Gauge::default(),
+            model_rate_limit_left: Family::default(),
             journal_errors: Family::default(),
             journal_syncs: Counter::default(),
             registered: Family::default(),
@@ -216,6 +219,12 @@ impl Metrics {
         self.0.model_breakers_open.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
+    /// What a provider says is left of its limit of `requests` or `tokens`.
+    pub fn model_rate_limit(&self, provider: &Arc<str>, of: &'static str, percent: u8) {
+        let labels = RateLimit { provider: Arc::clone(provider), of };
+        self.0.model_rate_limit_left.get_or_create(&labels).set(f64::from(percent) / 100.0);
+    }
+
     pub fn journal_failed(&self, what: JournalWrite) {
         self.0.journal_errors.get_or_create(&Write { what }).inc();
     }
@@ -323,6 +332,8 @@ impl Inner {
         r.register("model_sessions_given_up", help, self.model_given_up.clone());
         let help = "Model providers that the calls of a tenant leave alone";
         r.register("model_breakers_open", help, self.model_breakers_open.clone());
+        let help = "What a provider last said is left of its rate limits";
+        r.register("model_rate_limit_left_ratio", help, self.model_rate_limit_left.clone());
         r.register("journal_errors", "Writes to the journal that failed", self.journal_errors.clone());
         r.register("journal_syncs", "Times the journal waited for the disk", self.journal_syncs.clone());
         r.register("worker_registered", "Whether a project's LiveKit sends calls", self.registered.clone());

@@ -93,7 +93,7 @@ impl Machine {
     }
 
     /// A tenant that only the backend knows has none.
-    fn limits_of(&self, tenant: &TenantId) -> Option<&Limits> {
+    pub(super) fn limits_of(&self, tenant: &TenantId) -> Option<&Limits> {
         self.context.dialplan.tenant(tenant).map(|tenant| &tenant.limits)
     }
 }

@@ -305,7 +305,7 @@ impl Machine {
         let phrase = |phrase| Task::Play(self.context.sounds.phrases.get(phrase, language));
         let transfer =
             |to: Destination| vec![phrase(Phrase::Connecting), Task::Transfer(to), phrase(Phrase::Apology)];
-        let tasks = match self.when_model_down.clone() {
+        let tasks = match self.when_model_down().cloned() {
             Some(RouteAction::Transfer(to)) => transfer(to),
             Some(RouteAction::Play(clip)) => vec![Task::Play(clip)],
             Some(RouteAction::Answer { .. } | RouteAction::Refuse(_)) | None if answered => {
@@ -325,10 +325,17 @@ impl Machine {
         if self.setup.is_up() { self.begin_errand(now) } else { Vec::new() }
     }
 
+    /// What is done where no model serves: what the tenant says, or else the settings.
+    fn when_model_down(&self) -> Option<&RouteAction> {
+        let tenants = self.record.tenant.as_ref().and_then(|tenant| self.limits_of(tenant));
+        let tenants = tenants.and_then(|limits| limits.when_model_down.as_ref());
+        tenants.or(self.context.when_model_down.as_ref())
+    }
+
     /// What an unanswered carrier is told when no model serves.
     pub(super) fn refusal_without_model(&self) -> Refusal {
-        match self.when_model_down {
-            Some(RouteAction::Refuse(refusal)) => refusal,
+        match self.when_model_down() {
+            Some(RouteAction::Refuse(refusal)) => *refusal,
             Some(RouteAction::Answer { .. } | RouteAction::Play(_) | RouteAction::Transfer(_)) | None => {
                 Refusal::Unavailable
             }

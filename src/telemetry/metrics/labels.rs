@@ -77,6 +77,12 @@ pub(super) struct Write {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RateLimit {
+    pub(super) provider: Arc<str>,
+    pub(super) of: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Project {
     pub(super) project: Arc<str>,
 }

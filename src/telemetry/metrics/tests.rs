@@ -98,3 +98,16 @@ fn what_became_of_a_calls_media_is_told_by_direction() {
     }
     assert!(!text.contains(r#"jitter_seconds_count{direction="sent"}"#), "nobody has told\n{text}");
 }
+
+#[test]
+fn what_is_left_of_a_rate_limit_is_what_was_said_last() {
+    let metrics = Metrics::new();
+    for (of, percent) in [("tokens", 99), ("requests", 100), ("tokens", 7)] {
+        metrics.model_rate_limit(&"openai".into(), of, percent);
+    }
+    let text = metrics.render();
+    for (of, left) in [("tokens", "0.07"), ("requests", "1.0")] {
+        let line = format!("dialplane_model_rate_limit_left_ratio{{provider=\"openai\",of=\"{of}\"}} {left}");
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+}

@@ -42,6 +42,7 @@ fn machine(limits: &str) -> Machine {
         servers: servers(&mut SmallRng::seed_from_u64(1)),
         timings: Timings::default(),
         sounds: Sounds::default(),
+        when_model_down: None,
         phase: Duration::ZERO,
     };
     Machine::new(CallId::from_u128(1), Timestamp::UNIX_EPOCH, Instant::now(), context)
@@ -187,5 +188,24 @@ fn the_shorter_of_the_longest_durations_holds() {
         machine.limits.start(machine.offered);
         let until = machine.limits.deadline().map(|until| (until - machine.offered).as_secs());
         assert_eq!(until, expected, "{context}");
+    }
+}
+
+#[test]
+fn a_tenant_says_what_becomes_of_calls_that_no_model_serves_or_else_the_settings_do() {
+    let busy = Some(RouteAction::Refuse(Refusal::Busy));
+    let declined = "when_model_down = { reject = 'declined' }";
+    for (tenants, settings, told) in [
+        ("", None, Refusal::Unavailable),
+        ("", busy.clone(), Refusal::Busy),
+        (declined, None, Refusal::Declined),
+        (declined, busy, Refusal::Declined),
+    ] {
+        let mut machine = machine(tenants);
+        machine.context.when_model_down = settings;
+        machine.arrives();
+        assert_eq!(machine.refusal_without_model(), told, "{tenants}");
+        machine.record.tenant = TenantId::parse("unknown");
+        assert_ne!(machine.refusal_without_model(), Refusal::Declined, "of another tenant's");
     }
 }

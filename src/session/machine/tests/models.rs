@@ -43,6 +43,20 @@ enum Turn {
 }
 
 impl Model {
+    const fn with(fault: Fault) -> Self {
+        Self {
+            fault,
+            configured: false,
+            hears: false,
+            responses: 0,
+            open: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            busy_until: 0,
+            closed_itself: false,
+            closed_by_us: false,
+        }
+    }
+
     const fn is_there(&self) -> bool {
         !self.closed_itself && !self.closed_by_us
     }
@@ -121,17 +135,7 @@ impl World {
             }
             _ => Fault::None,
         };
-        let model = Model {
-            fault,
-            configured: false,
-            hears: false,
-            responses: 0,
-            open: BTreeSet::new(),
-            stopped: BTreeSet::new(),
-            busy_until: 0,
-            closed_itself: false,
-            closed_by_us: false,
-        };
+        let model = Model::with(fault);
         assert!(self.models.sessions.insert(session, model).is_none(), "a number is used once");
         let there = self.models.sessions.values().filter(|model| model.is_there()).count();
         assert!(there <= 2, "one that serves and its successor");
