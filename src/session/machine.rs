@@ -189,6 +189,13 @@ impl Machine {
         [self.setup.deadline(), floor, failover, self.limits.deadline(), errand].into_iter().flatten().min()
     }
 
+    /// How late the frame is that is due at `now`. What else the machine waits for may be long past once it is known, and says
+    /// nothing of our load.
+    pub fn lateness(&self, now: Instant) -> Option<Duration> {
+        let due = self.floor.frame_due().filter(|_| !self.farewell.has_begun())?;
+        now.checked_duration_since(due)
+    }
+
     /// The record is out; nothing more will be asked.
     pub fn is_over(&self) -> bool {
         self.farewell.is_over()

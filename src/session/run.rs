@@ -213,7 +213,7 @@ impl<'call> Shell<'call> {
         tokio::select! {
             biased;
             () = until(deadline) => {
-                self.note_lateness(deadline);
+                self.note_lateness();
                 Wake::Time
             }
             event = self.leg.events.recv(), if self.leg_is_open => {
@@ -225,10 +225,10 @@ impl<'call> Shell<'call> {
         }
     }
 
-    fn note_lateness(&self, deadline: Option<Instant>) {
-        if let Some(deadline) = deadline {
-            let now = Instant::now();
-            self.shared.lateness.note(now.saturating_duration_since(deadline), now);
+    fn note_lateness(&self) {
+        let now = Instant::now();
+        if let Some(late) = self.machine.lateness(now) {
+            self.shared.lateness.note(late, now);
         }
     }
 

@@ -199,6 +199,8 @@ impl World {
                 }
                 None => {
                     self.now = self.now.max(due);
+                    let late = self.machine.lateness(self.now).unwrap_or_default();
+                    assert_eq!(late, Duration::ZERO, "no frame is late in a world without load");
                     let actions = self.machine.on_time(true, self.now);
                     self.carry_out(actions);
                 }
