@@ -10,7 +10,7 @@ use crate::ear::{missing, total};
 use crate::phone::{Call, Times};
 use crate::rig::until_every;
 use crate::routes::recording;
-use crate::world::{ACME, BERLIN, Plan, SLOTS, SOON, World, hear, hears_first, pitch};
+use crate::world::{ACME, BERLIN, Plan, SLOTS, SOON, World, hang_up, hear, hears_first, pitch};
 
 /// Acme's agent and Berlin's.
 const VOICES: [&str; 2] = ["marin", "cedar"];
@@ -51,15 +51,6 @@ async fn is_refused(call: &mut Call) {
     let (times, status) = call.over(SOON).await;
     assert!(status.success() && times.answered.is_none(), "{times:?}");
     assert_eq!(times.refused.map(|(_, code)| code), Some(486));
-}
-
-/// Who is still there hangs up.
-async fn hang_up(calls: impl IntoIterator<Item = Call>) {
-    for mut call in calls {
-        call.hang_up();
-        let (times, status) = call.over(SOON).await;
-        assert!(status.success() && times.let_go.is_none(), "nobody was cut off: {times:?}");
-    }
 }
 
 /// A place comes back when the call's record is written.

@@ -38,6 +38,7 @@ mod routes;
 mod rtp;
 mod signalling;
 mod soak;
+mod starved;
 mod talk;
 mod tenants;
 mod tls;

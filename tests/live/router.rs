@@ -163,6 +163,11 @@ impl Router {
         fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the router runs")
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the router to end, as an operator does.
     pub fn terminate(&self) {
         self.signal("TERM");

@@ -206,6 +206,15 @@ fn backend_url(backend: Option<&Backend>) -> String {
     }
 }
 
+/// These callers, who are all still there, hang up.
+pub async fn hang_up(calls: impl IntoIterator<Item = Call>) {
+    for mut call in calls {
+        call.hang_up();
+        let (times, status) = call.over(SOON).await;
+        assert!(status.success() && times.let_go.is_none(), "nobody was cut off: {times:?}");
+    }
+}
+
 /// What a call's phone has heard so far; `voices` are the tones to tell apart.
 pub fn hear(call: &Call, voices: &[u32]) -> Vec<Heard> {
     call.endpoint.timeline().map(|timeline| segments(&timeline.samples, voices)).unwrap_or_default()
