@@ -44,6 +44,10 @@ pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limit
         Rate::per_second(value.number(accepted, &(Rate::LEAST..=Rate::MOST))?)
     });
     let when_full = read_instead("when_full", table, actions);
+    let is_limited = ["calls", "calls_per_second"].iter().any(|key| table.get(key).is_some());
+    if let Some(value) = table.get("when_full").filter(|_| when_full.is_some() && !is_limited) {
+        value.warn("nobody is ever turned away: there is neither calls nor calls_per_second");
+    }
     let when_model_down = read_instead("when_model_down", table, actions);
     Limits { max_duration, caps: Caps { calls, per_second }, when_full, when_model_down }
 }

@@ -173,6 +173,7 @@ fn a_limit_that_makes_no_sense_is_named() {
         ("calls = 1.5", "9: calls: found a decimal number; accepted: a whole "),
         ("calls = -1", "9: calls: found "),
         ("calls_per_second = 0", "20: calls_per_second: found "),
+        ("when_full = { reject = 'busy' }", "13: warning: nobody is ever turned away: there is neither "),
     ] {
         let found = lines(&load(&file(&format!("[limits]\n{limit}")), &Given::default()));
         let expected = format!("a.toml:6:{expected}");
