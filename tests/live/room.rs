@@ -54,7 +54,7 @@ fn signal_server(world: &World, signal: &str) {
 }
 
 /// Waits until, a while after that moment, our voice is heard for a second without a break; the longest silence since.
-async fn goes_on_after(call: &Call, moment: Instant) -> Duration {
+pub async fn goes_on_after(call: &Call, moment: Instant) -> Duration {
     let voice = pitch("marin");
     hears(call, "our voice is heard again", &[voice], |_| {
         let timeline = call.endpoint.timeline()?;
@@ -69,7 +69,7 @@ async fn goes_on_after(call: &Call, moment: Instant) -> Duration {
 }
 
 /// The caller says something, the model hears all of it, and its whole answer is heard.
-async fn converses(world: &World, call: &Call, session: usize) {
+pub async fn converses(world: &World, call: &Call, session: usize) {
     let said = call.endpoint.said().len();
     call.endpoint.say(vec![Say::Tone { hz: CALLER, length: Duration::from_millis(1200) }]);
     let (spoke, _) = until("the caller speaks", SOON, || call.endpoint.said().get(said).copied()).await;

@@ -228,7 +228,11 @@ impl Machine {
         }
         if let Some(away) = &mut self.link.away {
             if now >= away.until {
-                return self.lost(Fault::Room, now);
+                // Who could not come back knows nothing of the caller: another router may have them by now.
+                return match self.link.up {
+                    true => self.lost(Fault::Room, now),
+                    false => self.gone(LegEnd::Failed(Fault::Room), now),
+                };
             }
             if away.absent.take_if(|at| now >= *at).is_some() {
                 return self.gone(LegEnd::Caller, now);

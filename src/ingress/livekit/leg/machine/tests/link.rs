@@ -79,11 +79,11 @@ fn attempts_to_come_back_get_rarer_and_end_after_twenty_seconds() {
     }
     assert_eq!(rig.wait(), (2500, vec!["disconnect".into(), "join in 500".into()]), "no media in time");
     let mut actions = Vec::new();
-    while !actions.contains(&"remove".to_owned()) {
+    while !actions.contains(&"ended Failed(Room)".to_owned()) {
         (_, actions) = rig.wait();
+        assert!(!actions.contains(&"remove".to_owned()), "another router may have them by now");
     }
     assert_eq!(rig.now - start, Duration::from_secs(20));
-    assert_eq!(rig.on(Input::StepDone), ["ended Failed(Room)"]);
     assert_eq!(rig.on(leave(Some(Fault::Room))), ["leave room"]);
 }
 
