@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::queued::{Playing, Queued};
 use super::{BRIDGE, Floor, Interrupted};
 use crate::media::FRAME;
 
 impl Floor {
     /// The caller speaks, so we don't. What was heard of what we were saying, item by item.
-    pub fn caller_started(&mut self) -> Vec<Interrupted> {
+    pub fn caller_started(&mut self, now: Instant) -> Vec<Interrupted> {
         self.caller_speaks = true;
+        self.voice.began = Some(now);
         if !std::mem::take(&mut self.retold) {
             self.owed = None;
         }

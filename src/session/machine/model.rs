@@ -51,7 +51,7 @@ impl Machine {
         }
         let mut actions = self.follow(moves, closed, now);
         if is_heard && *event == ModelEvent::CallerStarted {
-            actions.extend(self.barge_in(session));
+            actions.extend(self.barge_in(session, now));
         }
         if is_heard && let ModelEvent::ToolCalled { call, name, arguments } = event {
             actions.extend(self.tool_called(session, call.clone(), name, arguments, now));
@@ -279,8 +279,8 @@ impl Machine {
         actions
     }
 
-    fn barge_in(&mut self, session: SessionNo) -> Vec<Action> {
-        let interrupted = self.floor.caller_started();
+    fn barge_in(&mut self, session: SessionNo, now: Instant) -> Vec<Action> {
+        let interrupted = self.floor.caller_started(now);
         self.heard_only(session, interrupted)
     }
 
