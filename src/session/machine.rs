@@ -3,6 +3,7 @@
 
 mod acting;
 mod admitting;
+mod interrupting;
 mod model;
 mod parting;
 mod telling;
@@ -26,6 +27,7 @@ use super::keypad::Keypad;
 use super::limits::Limits;
 use super::permit::{Next, Permit};
 use super::setup::{Setup, Step};
+use super::shelter::Shelter;
 use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event};
@@ -65,6 +67,7 @@ pub struct Machine {
     history: History,
     ear: Ear,
     earshot: Earshot,
+    shelter: Shelter,
     keypad: Keypad,
     limits: Limits,
     tools: Tools,
@@ -92,6 +95,7 @@ impl Machine {
             history: History::default(),
             ear: Ear::default(),
             earshot: Earshot::default(),
+            shelter: Shelter::default(),
             keypad: Keypad::default(),
             limits: Limits::default(),
             tools: Tools::default(),
@@ -166,6 +170,7 @@ impl Machine {
         actions.extend(self.next_of_errand(next, now));
         if self.errand.is_none() && !self.farewell.has_begun() {
             actions.extend(self.model_on_time(now));
+            actions.extend(self.shelter_on_time());
             actions.extend(self.tell_on_time(now));
         }
         actions

@@ -29,7 +29,7 @@ impl Floor {
         self.speaker = to;
         self.spoken = false;
         self.playing = None;
-        self.payer = None;
+        (self.payer, self.owed_next) = (None, None);
         self.cut.clear();
         self.retold = false;
         self.unlistened(now);
@@ -39,7 +39,7 @@ impl Floor {
         }
         let left = |queued| match queued {
             Queued::Speech(_, frame) | Queued::Left(frame) => Some(Queued::Left(frame)),
-            Queued::Comfort(_) | Queued::Clip(_) => Some(queued),
+            Queued::Comfort(_) | Queued::Clip(_) | Queued::Greeted => Some(queued),
             Queued::End(_) => None,
         };
         self.queue = self.queue.drain(..).filter_map(left).collect();
@@ -60,7 +60,7 @@ impl Floor {
         self.queue.clear();
         self.playing = None;
         self.payer = None;
-        self.owed = None;
+        (self.owed, self.owed_next) = (None, None);
         self.heard_of_model = None;
         self.last_speech = None;
         self.listened(false);

@@ -16,6 +16,7 @@ use crate::session::errand::{Errand, Next, Task};
 use crate::session::failover::{Candidate, Move, Why};
 use crate::session::floor::Interrupted;
 use crate::session::phrases::Phrase;
+use crate::session::shelter::Shelter;
 use crate::session::{Action, Judgement, SessionNo};
 use crate::tenant::{CallConfig, Greeting};
 use crate::tools::Tools;
@@ -27,6 +28,7 @@ impl Machine {
         self.limits.configure(config.max_duration);
         self.floor.turns_end_within(config.turn_detection.longest());
         self.tools = Tools::of(&config);
+        self.shelter = Shelter::of(&config);
         self.greeting_is_owed = config.greeting != Greeting::None;
         let (servers, timings) = (&self.context.servers, &self.context.timings);
         let (own, greeting) = (config.model.as_deref(), self.greeting_is_owed);
@@ -66,7 +68,7 @@ impl Machine {
             ModelEvent::CallerStopped => {
                 self.floor.caller_stopped(now);
                 self.history.caller_stopped();
-                self.greeting_is_owed = false;
+                self.greeting_is_owed &= self.shelter.holds();
             }
             ModelEvent::AgentStarted { response } => self.floor.agent_started(response.clone(), now),
             ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item.clone()),
@@ -94,8 +96,11 @@ impl Machine {
         if !self.floor.agent_done(response, outcome) {
             return;
         }
-        self.greeting_is_owed &= !self.floor.has_spoken();
-        if !self.floor.caller_speaks() {
+        if self.greeting_is_owed && self.floor.has_spoken() {
+            self.greeting_is_owed = false;
+            self.floor.greeting_done();
+        }
+        if !self.floor.caller_speaks() && !self.floor.is_owing() {
             self.earshot.settle();
         }
     }
@@ -228,7 +233,7 @@ impl Machine {
             language: config.language.clone(),
             max_output_tokens: Opening::MAX_OUTPUT_TOKENS,
             turn_detection: config.turn_detection,
-            interruptible: true,
+            interruptible: self.shelter.opens(session),
             tools: self.tools.offered(),
             history: self.history.said(),
         };
@@ -277,11 +282,6 @@ impl Machine {
             }
         }
         actions
-    }
-
-    fn barge_in(&mut self, session: SessionNo) -> Vec<Action> {
-        let interrupted = self.floor.caller_started();
-        self.heard_only(session, interrupted)
     }
 
     /// The model, and who comes after it, are to know what was heard of it.

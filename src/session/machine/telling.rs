@@ -18,7 +18,7 @@ impl Machine {
         }
         let begins = !self.keypad.is_in_use();
         self.keypad.press(key, now);
-        if begins && self.setup.is_up() && self.floor.is_speaking() { self.fall_silent() } else { Vec::new() }
+        if begins && self.setup.is_up() { self.fall_silent() } else { Vec::new() }
     }
 
     /// The model is told of what was keyed in once it is whole. It may have to wait for a model that serves.
@@ -34,20 +34,13 @@ impl Machine {
     fn tell(&mut self, text: String, now: Instant) -> Vec<Action> {
         let moves = self.failover.stirred(now);
         let mut actions = self.follow(moves, None, now);
-        self.greeting_is_owed = false;
+        self.greeting_is_owed &= self.shelter.holds();
         self.history.caller_did(text.clone().into());
-        self.floor.owe(now);
+        self.floor.owe_answer(now);
         let commands = [ModelCommand::Tell(text.into()), ModelCommand::Respond];
         let serving = self.failover.heard();
         let tell = |session| commands.map(|command| Action::Model { session, command });
         actions.extend(serving.map(tell).into_iter().flatten());
         actions
-    }
-
-    fn fall_silent(&mut self) -> Vec<Action> {
-        let interrupted = self.floor.break_in();
-        let Some(session) = self.failover.heard() else { return Vec::new() };
-        let stop = Action::Model { session, command: ModelCommand::StopSpeaking };
-        [stop].into_iter().chain(self.heard_only(session, interrupted)).collect()
     }
 }

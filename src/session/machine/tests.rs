@@ -30,7 +30,7 @@ use crate::realtime::{
 };
 use crate::session::SessionNo;
 use crate::session::phrases::{Phrase, Phrases};
-use crate::tenant::{Agent, Greeting, TenantId};
+use crate::tenant::{Agent, Greeting, Interruptible, TenantId};
 
 const CALLS: u64 = 10_000;
 /// Of them, with sessions that get old.

@@ -66,6 +66,15 @@ impl World {
         self.at(end, Happening::Event(Event::Model { session, event }));
     }
 
+    /// Whatever else the first session says, it has said a greeting that may not be interrupted.
+    pub(super) fn check_greeting(&self, session: u8, item: u8) {
+        let (machine, models) = (&self.machine, &self.models);
+        if models.sheltered && models.opened() == 1 && item > 1 && machine.goodbye.is_none() {
+            let (sent, _) = self.seen.sent.get(&(session, 1)).copied().unwrap_or_default();
+            assert_eq!(sent, self.acts.planned[&(session, 1)], "all of the greeting");
+        }
+    }
+
     /// Told before the machine is.
     pub(super) fn foresee(&mut self, event: &Event) {
         match event {

@@ -138,8 +138,10 @@ impl World {
     }
 
     fn noise(&mut self) -> Event {
-        let (session, item) =
-            (SessionNo::new(self.rng.random_range(0..3)), ItemId(self.rng.random_range(0..5u8).to_string()));
+        let (session, item) = (
+            SessionNo::new(self.rng.random_range(0..3)),
+            ItemId(self.rng.random_range(200..205u8).to_string()),
+        );
         let response = ResponseId(item.0.clone());
         let model = |event| Event::Model { session, event };
         match self.rng.random_range(0..15) {
@@ -175,6 +177,13 @@ impl World {
                 1 => Greeting::FromPrompt,
                 _ => Greeting::Say("Hello".into()),
             };
+            config.greeting_interruptible = match self.rng.random_range(0..4) {
+                0 => Interruptible::Never,
+                1 => Interruptible::After(MS * self.rng.random_range(0..4_000)),
+                _ => Interruptible::Always,
+            };
+            self.models.sheltered =
+                config.greeting != Greeting::None && config.greeting_interruptible == Interruptible::Never;
             config.transfers = transfers();
             config.model = self.rng.random_bool(0.5).then(|| "own".to_owned());
             let limited = self.trouble != Trouble::Long && self.rng.random_bool(0.3);
@@ -361,6 +370,7 @@ impl World {
             let (sent, told) = seen.sent.entry((session, item)).or_default();
             *sent += 1;
             assert!(!*told, "item {item} of session {session} spoke after it was cut");
+            self.check_greeting(session, item);
         }
     }
 
