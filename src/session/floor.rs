@@ -144,9 +144,10 @@ impl Floor {
         self.owed.is_some()
     }
 
-    /// Nobody speaks, and nobody waits for speech.
+    /// Nobody speaks, and nobody waits for speech, on a line that is there.
     pub fn is_quiet(&self) -> bool {
-        self.queue.is_empty() && self.owed.is_none() && self.payer.is_none() && !self.caller_speaks
+        let is_silent = self.queue.is_empty() && self.payer.is_none() && !self.caller_speaks;
+        is_silent && self.owed.is_none() && !self.away
     }
 
     /// Whether anything is to be heard, or is being made.

@@ -75,6 +75,7 @@ pub struct Machine {
     goodbye: Option<Goodbye>,
     farewell: Farewell,
     leg_is_gone: bool,
+    draining: bool,
     /// No session has greeted the caller yet, and they have not spoken.
     greeting_is_owed: bool,
     /// Providers that this tenant's calls had better leave alone.
@@ -105,6 +106,7 @@ impl Machine {
             offered: now,
             offered_at,
             leg_is_gone: false,
+            draining: false,
             greeting_is_owed: false,
             shut: Vec::new(),
             config: None,
@@ -137,7 +139,8 @@ impl Machine {
             Event::Speech { .. } if self.handover.as_ref().is_some_and(Handover::has_begun) => Vec::new(),
             Event::Model { session, event } => self.model(session, &event, now),
             Event::Speech { session, item, frame } => self.speech(session, item, frame, now),
-            Event::Drain => self.end(Ending::Drained, now),
+            Event::Drain => self.drain(now),
+            Event::HangUp => self.end(Ending::Drained, now),
         }
     }
 
@@ -161,8 +164,8 @@ impl Machine {
             actions.extend(self.on_time_in_handover(now));
             return actions;
         }
-        if self.limits.is_over(now) {
-            actions.extend(self.part(Ending::TimeLimit, now));
+        actions.extend(self.limits_on_time(now));
+        if self.goodbye.is_some() || self.farewell.has_begun() {
             return actions;
         }
         let next =
@@ -191,7 +194,8 @@ impl Machine {
         let floor = self.floor.deadline(self.failover.patience(timings));
         let errand = self.errand.as_ref().and_then(|errand| errand.deadline(&self.floor));
         let failover = self.failover.deadline(self.is_quiet());
-        [self.setup.deadline(), floor, failover, self.limits.deadline(), errand].into_iter().flatten().min()
+        let limits = self.limits.deadline().filter(|_| self.errand.is_none());
+        [self.setup.deadline(), floor, failover, limits, errand].into_iter().flatten().min()
     }
 
     /// How late the frame is that is due at `now`. What else the machine waits for may be long past once it is known, and says
@@ -364,7 +368,8 @@ impl Machine {
             | Event::Admitted(_)
             | Event::Looked { .. }
             | Event::Speech { .. }
-            | Event::Drain => Vec::new(),
+            | Event::Drain
+            | Event::HangUp => Vec::new(),
         }
     }
 

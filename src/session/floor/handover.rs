@@ -49,10 +49,12 @@ impl Floor {
         }
     }
 
-    /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one.
-    pub fn tell_again(&mut self, now: Instant) {
+    /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one. True if it
+    /// was over already.
+    pub fn tell_again(&mut self, now: Instant) -> bool {
         self.retold = !std::mem::take(&mut self.unfinished);
         self.owe(now);
+        self.retold
     }
 
     /// The model speaks no more, and owes nothing: what follows is ours.

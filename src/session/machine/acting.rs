@@ -88,6 +88,13 @@ impl Machine {
             Some(Next::Back { asked, call }) => {
                 self.handover = None;
                 self.floor.release(now);
+                self.limits.caller_is_there();
+                if self.draining {
+                    return self.part(Ending::Drained, now);
+                }
+                if self.failover.is_down() {
+                    return self.model_down(now);
+                }
                 let serving = self.failover.heard().filter(|_| self.failover.is_serving());
                 let told = |session| {
                     if session == asked {

@@ -25,7 +25,7 @@ impl Machine {
     pub(super) fn start_model(&mut self, config: CallConfig, now: Instant) -> Vec<Action> {
         self.record.model = Some(ModelUse::default());
         self.record.metadata = config.metadata.clone();
-        self.limits.configure(config.max_duration);
+        self.limits.configure(&config);
         self.floor.turns_end_within(config.turn_detection.longest());
         self.tools = Tools::of(&config);
         self.shelter = Shelter::of(&config);
@@ -64,9 +64,13 @@ impl Machine {
     /// What the session that is heard says of the conversation.
     fn hear(&mut self, event: &ModelEvent, now: Instant) {
         match event {
-            ModelEvent::CallerStarted => self.earshot.turn_began(),
+            ModelEvent::CallerStarted => {
+                self.earshot.turn_began();
+                self.limits.caller_is_there();
+            }
             ModelEvent::CallerStopped => {
                 self.floor.caller_stopped(now);
+                self.limits.turn_is_over();
                 self.history.caller_stopped();
                 self.greeting_is_owed &= self.shelter.holds();
             }
@@ -274,7 +278,9 @@ impl Machine {
         }
         // A greeting comes by itself, and so does the answer to a turn that is heard again.
         if has_turn {
-            self.floor.tell_again(now);
+            if self.floor.tell_again(now) {
+                self.limits.turn_is_repeated();
+            }
         } else if self.floor.is_owing() {
             self.floor.expect(now);
             if !self.greeting_is_owed {
@@ -298,7 +304,11 @@ impl Machine {
     }
 
     /// No model serves the call (any more).
-    fn model_down(&mut self, now: Instant) -> Vec<Action> {
+    pub(super) fn model_down(&mut self, now: Instant) -> Vec<Action> {
+        // Who is being handed on needs none, unless that fails.
+        if self.handover.is_some() {
+            return Vec::new();
+        }
         let answered = self.setup.is_answered();
         let fault = if answered { Fault::ModelLost } else { Fault::ModelUnavailable };
         let language = self.config.as_ref().and_then(|config| config.language.as_deref());

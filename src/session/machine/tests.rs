@@ -1,6 +1,7 @@
 //! Whole calls against the pure machine in virtual time, thousands of them, each from a seed.
 
 mod acts;
+mod ends;
 mod keys;
 pub(super) mod models;
 mod moods;
@@ -13,6 +14,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use acts::Wish;
+use ends::Ends;
 use keys::Keys;
 use moods::{Props, Route, TROUBLES, Trouble};
 use world::{Happening, World};
@@ -75,6 +77,8 @@ fn any_call_has_one_ending_one_record_and_no_dead_air() {
         "transferred",
         "agent-hung-up",
         "time-limit",
+        "turn-limit",
+        "silence-limit",
         "drained",
         "model-lost",
         "model-unavailable",
@@ -126,6 +130,7 @@ impl World {
         self.check_errand(record, props, &context);
         self.check_acts(record, &context);
         self.check_keys(record, &context);
+        self.check_end(record, &context);
         record
     }
 

@@ -106,6 +106,8 @@ pub fn every_ending() -> impl Iterator<Item = Ending> {
         Ending::Transferred,
         Ending::AgentHungUp,
         Ending::TimeLimit,
+        Ending::TurnLimit,
+        Ending::SilenceLimit,
         Ending::Drained,
     ];
     let faults = [

@@ -103,6 +103,7 @@ impl World {
     /// The caller waits for these words.
     pub(super) fn say_words(&mut self, session: SessionNo) {
         self.seen.owed_since.get_or_insert(self.now);
+        self.ends.words += 1;
         let at = self.elapsed() + self.rng.random_range(50..2_500);
         if let Some((at, response)) = self.respond(session, at) {
             let event = ModelEvent::Saying { response };

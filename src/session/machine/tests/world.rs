@@ -22,6 +22,7 @@ pub(super) struct World {
     pub(super) wish: Wish,
     pub(super) acts: Acts,
     pub(super) keys: Keys,
+    pub(super) ends: Ends,
     pub(super) seen: Seen,
 }
 
@@ -95,6 +96,7 @@ impl World {
             wish: Wish::of(seed),
             acts: Acts::default(),
             keys: Keys::default(),
+            ends: Ends::default(),
             seen: Seen::default(),
         };
         world.set_out();
@@ -112,7 +114,12 @@ impl World {
             Trouble::RoomFails => {
                 self.later(0..20_000, Event::Leg(LegEvent::Ended(LegEnd::Failed(CallFault::Room))));
             }
-            Trouble::Drained => self.later(0..20_000, Event::Drain),
+            Trouble::Drained => {
+                let at = self.rng.random_range(0..20_000);
+                self.at(at, Happening::Event(Event::Drain));
+                let at_once = at + self.rng.random_range(0..20_000);
+                self.at(at_once, Happening::Event(Event::HangUp));
+            }
             Trouble::Outage => {
                 let at = self.rng.random_range(0..15_000);
                 self.at(at, Happening::Outage);
@@ -186,8 +193,7 @@ impl World {
                 config.greeting != Greeting::None && config.greeting_interruptible == Interruptible::Never;
             config.transfers = transfers();
             config.model = self.rng.random_bool(0.5).then(|| "own".to_owned());
-            let limited = self.trouble != Trouble::Long && self.rng.random_bool(0.3);
-            config.max_duration = limited.then(|| MS * self.rng.random_range(1..15_000));
+            self.limit(&mut config);
             Decision::Answer(Box::new(config))
         };
         let (source, warnings) = (ConfigSource::Default, vec![]);
@@ -233,6 +239,7 @@ impl World {
     pub(super) fn feed(&mut self, event: Event) {
         self.oracle(&event);
         self.foresee(&event);
+        self.note_end(&event);
         let actions = self.machine.handle(event, self.now);
         self.carry_out(actions);
     }
