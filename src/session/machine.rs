@@ -4,6 +4,7 @@
 mod acting;
 mod admitting;
 mod interrupting;
+mod leaving;
 mod model;
 mod parting;
 mod telling;
@@ -31,11 +32,11 @@ use super::shelter::Shelter;
 use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event};
-use crate::call::{Call, CallId, Ending, Fault, Refusal};
+use crate::call::{Call, CallId, Ending};
 use crate::dialplan::{Action as RouteAction, Dialplan, Routed};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::lookup::Answer;
-use crate::record::{CallRecord, RouteTaken, Timing};
+use crate::record::{CallRecord, RouteTaken};
 use crate::tenant::CallConfig;
 use crate::tools::Tools;
 
@@ -318,87 +319,9 @@ impl Machine {
         vec![Action::Leg(LegCommand::Answer)]
     }
 
-    fn ending_of(&self, end: LegEnd) -> Ending {
-        match end {
-            LegEnd::Caller if self.setup.is_being_answered() => Ending::CallerHungUp,
-            LegEnd::Caller => Ending::CallerCancelled,
-            LegEnd::Failed(fault) => Ending::Failed(fault),
-            // We had not asked: somebody else ended the leg with our means, and that is the room's doing.
-            LegEnd::HungUp | LegEnd::Yielded => Ending::Failed(Fault::Room),
-        }
-    }
-
-    fn end(&mut self, ending: Ending, now: Instant) -> Vec<Action> {
-        if !self.farewell.decide(ending, now, &self.context.timings) {
-            return Vec::new();
-        }
-        let mut actions = self.close_models();
-        if self.leg_is_gone {
-            actions.extend(self.finish(now));
-        } else if ending != Ending::Transferred {
-            // Who was transferred leaves, or is made to when the leg is left.
-            actions.push(Action::Leg(LegCommand::HangUp(self.refusal_for(ending))));
-        }
-        actions
-    }
-
-    /// What an unanswered carrier is told.
-    fn refusal_for(&self, ending: Ending) -> Option<Refusal> {
-        match ending {
-            _ if self.setup.is_answered() => None,
-            Ending::Refused(refusal) => Some(refusal),
-            Ending::Failed(Fault::ModelUnavailable) => Some(self.refusal_without_model()),
-            _ => Some(Refusal::Unavailable),
-        }
-    }
-
-    fn handle_leaving(&mut self, event: &Event, now: Instant) -> Vec<Action> {
-        match event {
-            // Responses already on their way still count into the usage.
-            Event::Model { session, event } => {
-                self.note_model(*session, event, now);
-                Vec::new()
-            }
-            Event::Leg(LegEvent::Ended(_)) => self.finish(now),
-            Event::Leg(LegEvent::Quality(quality)) => {
-                self.record.media = Some(*quality);
-                Vec::new()
-            }
-            Event::Leg(_)
-            | Event::Admitted(_)
-            | Event::Looked { .. }
-            | Event::Speech { .. }
-            | Event::Drain
-            | Event::HangUp => Vec::new(),
-        }
-    }
-
-    fn finish(&mut self, now: Instant) -> Vec<Action> {
-        let Some(ending) = self.farewell.finish() else { return Vec::new() };
-        let ended = self.since_offer(now);
-        let mut record = self.record.clone();
-        record.ending = ending;
-        record.barge_ins = self.floor.barge_ins();
-        record.timing = Timing {
-            first_speech: self.floor.first_speech().map(|at| self.since_offer(at)),
-            ended,
-            ..record.timing
-        };
-        record.ended_at = self.offered_at.saturating_add(jiff_duration(ended)).unwrap_or(self.offered_at);
-        let failed = match ending {
-            Ending::Failed(fault) => Some(fault),
-            _ => None,
-        };
-        vec![Action::Leg(LegCommand::Leave { failed }), Action::Record(Box::new(record))]
-    }
-
     fn since_offer(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.offered)
     }
-}
-
-fn jiff_duration(elapsed: Duration) -> jiff::SignedDuration {
-    jiff::SignedDuration::try_from(elapsed).unwrap_or(jiff::SignedDuration::ZERO)
 }
 
 #[cfg(test)]

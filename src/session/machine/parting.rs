@@ -6,7 +6,7 @@ use super::Machine;
 use crate::call::Ending;
 use crate::ingress::leg::LegEvent;
 use crate::pii::Redacted;
-use crate::realtime::{ModelCommand, ModelEvent, ToolCallId};
+use crate::realtime::{ModelCommand, ModelEvent};
 use crate::session::failover::Why;
 use crate::session::goodbye::Goodbye;
 use crate::session::phrases::Phrase;
@@ -89,8 +89,8 @@ impl Machine {
             match event {
                 // Only to know when the item has been heard to its end.
                 ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item.clone()),
-                ModelEvent::ToolCalled { call, .. } => {
-                    return vec![tool_result(session, call.clone(), TOO_LATE)];
+                ModelEvent::ToolCalled { call, name, .. } => {
+                    return vec![self.reject(session, call.clone(), name, TOO_LATE, now)];
                 }
                 _ => {}
             }
@@ -106,8 +106,4 @@ impl Machine {
             _ => Vec::new(),
         }
     }
-}
-
-pub(super) fn tool_result(session: SessionNo, call: ToolCallId, output: &str) -> Action {
-    Action::Model { session, command: ModelCommand::ToolResult { call, output: output.to_owned() } }
 }

@@ -20,7 +20,7 @@ use moods::{Props, Route, TROUBLES, Trouble};
 use world::{Happening, World};
 
 use super::*;
-use crate::call::{Destination, Digit, Fault as CallFault};
+use crate::call::{Destination, Digit, Fault, Fault as CallFault, Refusal};
 use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
