@@ -174,7 +174,7 @@ impl Machine {
         actions.extend(self.next_of_errand(next, now));
         if self.errand.is_none() && !self.farewell.has_begun() {
             actions.extend(self.model_on_time(now));
-            actions.extend(self.shelter_on_time());
+            actions.extend(self.shelter_on_time(now));
             actions.extend(self.tell_on_time(now));
         }
         actions

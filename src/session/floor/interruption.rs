@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::queued::{Playing, Queued};
 use super::{BRIDGE, Floor, Interrupted};
 use crate::media::FRAME;
@@ -22,8 +24,9 @@ impl Floor {
     }
 
     /// The caller speaks, so we don't. What was heard of what we were saying, item by item.
-    pub fn caller_started(&mut self) -> Vec<Interrupted> {
+    pub fn caller_started(&mut self, now: Instant) -> Vec<Interrupted> {
         self.caller_speaks = true;
+        self.voice.began = Some(now);
         if !std::mem::take(&mut self.retold) {
             (self.owed, self.owed_next) = (None, None);
         }
@@ -31,8 +34,9 @@ impl Floor {
     }
 
     /// The caller speaks, and we go on.
-    pub fn talked_over(&mut self) {
+    pub fn talked_over(&mut self, now: Instant) {
         self.caller_speaks = true;
+        self.voice.began = Some(now);
     }
 
     /// The caller wants to be listened to. What was heard of what we were saying, item by item.

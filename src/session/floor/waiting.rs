@@ -17,12 +17,21 @@ const TOLD_WITHIN: Duration = Duration::from_millis(700);
 pub(super) struct Voice {
     /// When the caller was last heard to speak, by our own ear.
     pub(super) last: Option<Instant>,
-    /// The same, while no model listened.
+    /// When the model noticed that they speak, which may be before our ear does.
+    pub(super) began: Option<Instant>,
+    /// When they were last heard, while no model listened.
     unheard: Option<Instant>,
     /// The speaker hears now what the caller said earlier.
     late: bool,
     /// How long after the caller's last sound the speaker tells that a turn is over, at the latest.
     told_within: Duration,
+}
+
+impl Voice {
+    /// A model that hears late what was said before notices it as late.
+    fn last_sign(&self) -> Option<Instant> {
+        if self.late { self.last.or(self.began) } else { self.last.max(self.began) }
+    }
 }
 
 impl Floor {
@@ -117,7 +126,7 @@ impl Floor {
         if !self.is_open() || !self.queue.is_empty() {
             return;
         }
-        let overdue = self.overdue().filter(|overdue| now >= *overdue).and(self.voice.last);
+        let overdue = self.overdue().filter(|overdue| now >= *overdue).and(self.voice.last_sign());
         let Some(waits) = self.owed.max(self.voice.unheard).or(overdue) else { return };
         let quiet_since = self.sounded.map_or(waits, |sounded| sounded.max(waits));
         if now >= quiet_since + timings.comfort {
@@ -127,7 +136,7 @@ impl Floor {
 
     /// When a model that told of the beginning of a turn should have told of its end.
     fn overdue(&self) -> Option<Instant> {
-        let last = self.voice.last.filter(|_| self.caller_speaks);
+        let last = self.voice.last_sign().filter(|_| self.caller_speaks);
         last.map(|last| last + self.voice.told_within)
     }
 }

@@ -1,5 +1,7 @@
 //! The caller breaks in on what is being said, or may not yet.
 
+use tokio::time::Instant;
+
 use super::Machine;
 use crate::realtime::ModelCommand;
 use crate::session::floor::Interrupted;
@@ -7,12 +9,12 @@ use crate::session::{Action, SessionNo};
 
 impl Machine {
     /// The caller begins to speak. Over a greeting that they may not interrupt they are heard all the same.
-    pub(super) fn barge_in(&mut self, session: SessionNo) -> Vec<Action> {
+    pub(super) fn barge_in(&mut self, session: SessionNo, now: Instant) -> Vec<Action> {
         if self.shelter.holds() {
-            self.floor.talked_over();
+            self.floor.talked_over(now);
             return Vec::new();
         }
-        let interrupted = self.floor.caller_started();
+        let interrupted = self.floor.caller_started(now);
         self.heard_only(session, interrupted)
     }
 
@@ -26,11 +28,11 @@ impl Machine {
     }
 
     /// Once the greeting was heard, or enough of it, whoever still speaks over it interrupts it.
-    pub(super) fn shelter_on_time(&mut self) -> Vec<Action> {
+    pub(super) fn shelter_on_time(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         if self.shelter.ends(&self.floor) && self.floor.caller_speaks() {
             let was_speaking = self.floor.is_speaking();
-            let interrupted = self.floor.caller_started();
+            let interrupted = self.floor.caller_started(now);
             if was_speaking {
                 actions.extend(self.stop_speaking(interrupted));
             }

@@ -53,7 +53,7 @@ impl Machine {
         }
         let mut actions = self.follow(moves, closed, now);
         if is_heard && *event == ModelEvent::CallerStarted {
-            actions.extend(self.barge_in(session));
+            actions.extend(self.barge_in(session, now));
         }
         if is_heard && let ModelEvent::ToolCalled { call, name, arguments } = event {
             actions.extend(self.tool_called(session, call.clone(), name, arguments, now));

@@ -122,6 +122,13 @@ impl World {
             "{context}: a healthy call ended {:?}",
             record.ending
         );
+        let ended = record.model.iter().flat_map(|model| &model.sessions).filter_map(|session| session.ended);
+        let sound = |why| ["renewed", "overtaken"].contains(&why);
+        assert!(
+            !healthy || ended.clone().all(sound),
+            "{context}: {:?} of a healthy model",
+            ended.collect::<Vec<_>>()
+        );
         let refused = matches!(record.ending, Ending::Refused(_));
         assert!(!refused || seen.answers == 0, "{context}: a refused call was answered");
         let full = record.limit.is_some();

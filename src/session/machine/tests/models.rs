@@ -242,7 +242,8 @@ impl World {
     fn voice_reaches(&mut self, session: SessionNo) {
         let model = self.models.sessions.get_mut(&session).expect("it was opened");
         if !std::mem::replace(&mut model.hears, true) {
-            self.later(60..100, Event::Model { session, event: ModelEvent::CallerStarted });
+            // Our ear takes 60 ms.
+            self.later(20..100, Event::Model { session, event: ModelEvent::CallerStarted });
         }
     }
 

@@ -273,6 +273,10 @@ impl World {
             Event::Leg(LegEvent::NotTransferred) if seen.transfers == 1 => {
                 seen.transferred.get_or_insert(false);
             }
+            // Nobody speaks then, but who could know.
+            Event::Model { event: ModelEvent::CallerStarted, .. } if self.trouble == Trouble::Noise => {
+                seen.owed_since = None;
+            }
             Event::Model { session, event } if Some(*session) == current => {
                 seen.note_model(*session, event);
             }
