@@ -9,6 +9,7 @@ mod barge;
 mod bridge;
 mod carrier;
 mod crowd;
+mod down;
 mod ear;
 mod encrypted;
 mod endings;
@@ -29,7 +30,9 @@ mod model;
 #[path = "../shared/network.rs"]
 mod network;
 mod phone;
+mod providers;
 mod relay;
+mod renewal;
 mod rescue;
 mod rig;
 mod room;

@@ -1,101 +1,14 @@
 //! Models that fail, before the answer and in the middle of a call: what the caller hears of it, and the record.
 
-use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::script::{Behaviour, Fault, Rule, Script};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::ear::{Heard, Sound, total};
-use crate::phone::Call;
+use crate::providers::{NEVER, answer, ending, faulty, longest_wait, ms, sessions, two_providers};
 use crate::rtp::Say;
 use crate::world::{ACME, CALLER, Plan, SOON, World, hears, hears_first, hears_out, pitch};
-
-/// The second provider's key; the first has the world's.
-const OTHER_KEY: &str = "sk-other-3b8e6f2a90d15c77";
-
-/// No caller waits so long for a sound of ours.
-const NEVER: Duration = Duration::from_secs(2);
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn answer() -> Value {
-    json!({"systemPrompt": "You keep the line whatever becomes of your model.", "voice": "marin",
-        "startMessage": "Good morning, who is there please?"})
-}
-
-fn faulty(fault: Fault) -> Behaviour {
-    Behaviour { greeting: ms(1000), fault, ..Behaviour::default() }
-}
-
-/// A router with two providers: the world's model server, and a second one that this returns.
-async fn two_providers(mut plan: Plan, other: Script) -> (World, ModelServer) {
-    let other = ModelServer::start(other).await.unwrap();
-    plan.secrets = plan.secrets.key("the other model's key", OTHER_KEY);
-    let url = other.url();
-    let (world, ()) = World::start_with(plan, async |rig, meant| {
-        let file = rig.dir.join(format!("dialplane-{}.toml", std::process::id()));
-        let first = &meant["OPENAI_BASE_URL"];
-        let text = format!(
-            "[[provider]]\nname = \"first\"\nurl = \"{first}\"\napi_key = \"env:OPENAI_API_KEY\"\n\
-             model = \"first-model\"\n\
-             [[provider]]\nname = \"second\"\nurl = \"{url}\"\napi_key = \"env:OTHER_API_KEY\"\n\
-             model = \"second-model\"\n"
-        );
-        fs::write(&file, text).unwrap();
-        let variables = [
-            ("DIALPLANE_CONFIG", file.to_str().unwrap()),
-            ("OPENAI_BASE_URL", ""),
-            ("OTHER_API_KEY", OTHER_KEY),
-        ];
-        (variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(), ())
-    })
-    .await;
-    (world, other)
-}
-
-/// `provider model: why it ended`, session by session.
-fn sessions(record: &Value) -> Vec<String> {
-    let sessions = record["model"]["sessions"].as_array().unwrap().iter();
-    sessions
-        .map(|session| {
-            let text = |field: &str| session[field].as_str().unwrap_or("lasted").to_owned();
-            format!("{} {}: {}", text("provider"), text("model"), text("ended"))
-        })
-        .collect()
-}
-
-fn ending(record: &Value) -> (&str, &str, &str) {
-    let text = |field: &str| record["ending"][field].as_str().unwrap_or_default();
-    (text("by"), text("how"), text("detail"))
-}
-
-/// The longest that the caller waited for a sound of ours: since the last one, or since they had finished themselves.
-fn longest_wait(call: &Call, heard: &[Heard]) -> Duration {
-    let timeline = call.endpoint.timeline().unwrap();
-    let finished = |(at, say): (Instant, Say)| match say {
-        Say::Tone { length, .. } => Some(timeline.at(at + length)),
-        _ => None,
-    };
-    let finished: Vec<Duration> = call.endpoint.said().into_iter().filter_map(finished).collect();
-    let last = heard.iter().rposition(|h| h.sound != Sound::Silence).unwrap_or_default();
-    let silences = heard[..last].iter().enumerate().filter(|(_, h)| h.sound == Sound::Silence);
-    let waits = silences.filter_map(|(at, silence)| {
-        let during = |end: &Duration| (silence.start..silence.end).contains(end);
-        let since = finished.iter().copied().filter(during).max();
-        // Nobody waits before anything was said.
-        Some(silence.end - since.or((at > 0).then_some(silence.start))?)
-    });
-    waits.max().unwrap_or_default()
-}
-
-async fn hang_up(mut call: Call) {
-    call.hang_up();
-    assert!(call.over(SOON).await.1.success());
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
@@ -113,11 +26,11 @@ async fn before_the_answer_the_second_provider_serves_whatever_is_wrong_with_the
     for (name, fault, why) in faults {
         let plan = Plan::new(faulty(fault), &answer());
         let (world, other) = two_providers(plan, Script::always(faulty(Fault::None))).await;
-        let call = world.call(ACME);
+        let mut call = world.call(ACME);
         call.answered(SOON).await;
         let greeted = call.times().since_invite(hears_first(&call, pitch("marin")).await);
         hears_out(&call, pitch("marin")).await;
-        hang_up(call).await;
+        call.leave().await;
         let records = world.end(1).await;
         println!("{name:<28} greeted after {greeted:?}  {:?}", sessions(&records[0]));
         let expected = [format!("first first-model: {why}"), "second second-model: lasted".to_owned()];
@@ -133,10 +46,10 @@ async fn before_the_answer_the_second_provider_serves_whatever_is_wrong_with_the
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_model_that_sends_garbage_serves_all_the_same() {
     let world = World::start(Plan::new(faulty(Fault::Garbage), &answer())).await;
-    let call = world.call(ACME);
+    let mut call = world.call(ACME);
     call.answered(SOON).await;
     hears_out(&call, pitch("marin")).await;
-    hang_up(call).await;
+    call.leave().await;
     let records = world.end(1).await;
     assert_eq!(records[0]["model"]["failovers"], 0, "{records:?}");
     assert_eq!(records[0]["model"]["warnings"], json!(["unreadable-event"]));
@@ -153,10 +66,10 @@ async fn a_refused_model_gives_way_to_another_of_the_same_provider() {
     let refused = faulty(Fault::RefuseUpgrade(404));
     plan.script = plan.script.with(Rule::model("no-such-model", refused));
     let world = World::start(plan).await;
-    let call = world.call(ACME);
+    let mut call = world.call(ACME);
     call.answered(SOON).await;
     hears_out(&call, pitch("marin")).await;
-    hang_up(call).await;
+    call.leave().await;
     let records = world.end(1).await;
     let expected = ["openai no-such-model: refused", "openai gpt-realtime-2.1: lasted"];
     assert_eq!(sessions(&records[0]), expected);
@@ -171,7 +84,7 @@ async fn a_model_that_drops_in_the_middle_of_a_question_is_replaced_and_the_ques
     ] {
         let plan = Plan::new(faulty(fault), &answer());
         let (world, other) = two_providers(plan, Script::always(faulty(Fault::None))).await;
-        let call = world.call(ACME);
+        let mut call = world.call(ACME);
         call.answered(SOON).await;
         hears_out(&call, pitch("marin")).await;
         let dropped = |sessions: &[dialplane::kit::model::log::SessionLog]| sessions.first()?.closed;
@@ -189,7 +102,7 @@ async fn a_model_that_drops_in_the_middle_of_a_question_is_replaced_and_the_ques
         })
         .await;
         let waited = longest_wait(&call, &heard);
-        hang_up(call).await;
+        call.leave().await;
         let world_sessions = world.model.sessions().split_off(1);
         let records = world.end(1).await;
         println!("{name}: waited {waited:?} at the longest, {:?}", sessions(&records[0]));
@@ -217,7 +130,7 @@ async fn a_model_that_falls_silent_is_replaced_and_the_caller_hears_comfort_mean
         "greeting": "none"}),
     );
     let (world, other) = two_providers(plan, Script::always(faulty(Fault::None))).await;
-    let call = world.call(ACME);
+    let mut call = world.call(ACME);
     call.answered(SOON).await;
     call.endpoint.say(vec![Say::Tone { hz: CALLER, length: ms(1000) }]);
     let voice = pitch("marin");
@@ -227,7 +140,7 @@ async fn a_model_that_falls_silent_is_replaced_and_the_caller_hears_comfort_mean
     .await;
     let waited = longest_wait(&call, &heard);
     println!("silent model: waited {waited:?} at the longest");
-    hang_up(call).await;
+    call.leave().await;
     let records = world.end(1).await;
     assert_eq!(sessions(&records[0]), ["first first-model: silent", "second second-model: lasted"]);
     assert!(waited < NEVER, "{waited:?}");

@@ -178,6 +178,18 @@ impl World {
         records
     }
 
+    /// The callers hang up, which ends everything: their records.
+    pub async fn end_by(self, calls: impl IntoIterator<Item = Call>) -> Vec<Value> {
+        let mut count = 0;
+        for mut call in calls {
+            call.leave().await;
+            count += 1;
+        }
+        let records = self.end(count).await;
+        assert!(records.iter().all(|record| record["ending"]["how"] == "caller-hung-up"), "{records:?}");
+        records
+    }
+
     /// # Panics
     /// When a model session is still open, or the model or the backend refused something of ours.
     pub fn assert_served(&self) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::fleet::{VOICE, another, end, hang_up, records_of_the_dead, world};
+use super::fleet::{VOICE, another, end, records_of_the_dead, world};
 use crate::ear::Sound;
 use crate::rig::until_every;
 use crate::world::{ACME, SOON, hear, hears_first, pitch};
@@ -43,7 +43,7 @@ async fn a_caller_whose_router_was_killed_talks_to_another_one_within_25_seconds
         );
     }
     assert!(again - killed <= FOUND, "{:?}", again - killed);
-    hang_up(&mut call).await;
+    call.leave().await;
     assert_eq!(other.metric("dialplane_calls_resumed_total").await, 1.0);
     let records = end(&world.livekit, vec![other]).await;
     let first = records_of_the_dead(&world, &world.router).await;
