@@ -52,7 +52,7 @@ fn response(name: &str) -> ResponseId {
 
 /// What was heard of interrupted items, as item and milliseconds.
 fn heard(interrupted: Vec<Interrupted>) -> Vec<(String, u128)> {
-    interrupted.into_iter().map(|of| (of.item.0, of.heard.as_millis())).collect()
+    interrupted.into_iter().map(|of| (of.item.0.to_string(), of.heard.as_millis())).collect()
 }
 
 #[test]

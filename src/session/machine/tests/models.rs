@@ -94,7 +94,7 @@ impl Models {
                 model.open.remove(&response.0);
             }
             // Of a response that was stopped, nothing but its end.
-            Event::Speech { item, .. } => return !model.stopped.contains(&item.0),
+            Event::Speech { item, .. } => return !model.stopped.contains(&*item.0),
             Event::Model { event: ModelEvent::ToolCalled { call, .. }, .. } => {
                 return !model.stopped.contains(&call.0);
             }
@@ -296,7 +296,7 @@ impl World {
         let model = self.models.sessions.get_mut(&session).expect("it was opened");
         model.responses += 1;
         let (number, at) = (model.responses, at.max(model.busy_until + 1));
-        let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string()));
+        let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string().into()));
         let event = |event| Happening::Event(Event::Model { session, event });
         self.at(at, event(ModelEvent::AgentStarted { response: response.clone() }));
         let (frames, outcome) = match self.trouble {

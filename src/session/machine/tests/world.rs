@@ -145,11 +145,9 @@ impl World {
     }
 
     fn noise(&mut self) -> Event {
-        let (session, item) = (
-            SessionNo::new(self.rng.random_range(0..3)),
-            ItemId(self.rng.random_range(200..205u8).to_string()),
-        );
-        let response = ResponseId(item.0.clone());
+        let session = SessionNo::new(self.rng.random_range(0..3));
+        let item = ItemId(self.rng.random_range(200..205u8).to_string().into());
+        let response = ResponseId(item.0.to_string());
         let model = |event| Event::Model { session, event };
         match self.rng.random_range(0..15) {
             0 => Event::Leg(LegEvent::Arrived(Box::new(Call::example()))),
@@ -281,7 +279,7 @@ impl World {
                 seen.note_model(*session, event);
             }
             Event::Speech { session, item, .. } if Some(*session) == current => {
-                seen.spoke.insert((session.get(), item.0.clone()));
+                seen.spoke.insert((session.get(), item.0.to_string()));
             }
             _ => {}
         }
