@@ -9,7 +9,7 @@
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
 //! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and
 //! [`earshot`] for what the next one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and
-//! what was heard, [`keypad`] what the caller keys in, [`limits`] how long a call may last, [`handover`] a transfer that the
+//! what was heard, [`shelter`] whether the greeting may be interrupted, [`keypad`] what the caller keys in, [`limits`] how long a call may go on, [`handover`] a transfer that the
 //! model asks for, [`goodbye`] the last words, [`farewell`] the
 //! one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
@@ -31,6 +31,7 @@ pub mod permit;
 pub mod phrases;
 pub mod run;
 pub mod setup;
+pub mod shelter;
 pub mod sounds;
 pub mod timings;
 pub mod voice;
@@ -92,8 +93,10 @@ pub enum Event {
         item: ItemId,
         frame: Frame,
     },
-    /// The router shuts down: let the caller go.
+    /// The router shuts down: let the caller go, with a goodbye.
     Drain,
+    /// And now at once.
+    HangUp,
 }
 
 /// What is to be done about it.

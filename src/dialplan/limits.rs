@@ -1,5 +1,6 @@
 //! A tenant's `[limits]`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Action;
@@ -8,8 +9,15 @@ use crate::document::{Keys, Surroundings, Table};
 use crate::fleet::calls::Caps;
 use crate::fleet::rate::Rate;
 
-pub(super) const LIMITS_KEYS: Keys =
-    Keys::only(&["max_duration", "calls", "calls_per_second", "when_full", "when_model_down"]);
+pub(super) const LIMITS_KEYS: Keys = Keys::only(&[
+    "max_duration",
+    "max_silence",
+    "max_turns",
+    "calls",
+    "calls_per_second",
+    "when_full",
+    "when_model_down",
+]);
 const INSTEAD_KEYS: Keys = Keys::only(&["reject", "transfer", "play"]);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -19,6 +27,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Limits {
     /// Of one call, whatever a backend says.
     pub max_duration: Option<Duration>,
+    /// Of the caller of one call, whatever a backend says; so are the turns.
+    pub max_silence: Option<Duration>,
+    pub max_turns: Option<u32>,
     pub caps: Caps,
     /// What becomes of a call beyond the caps; never [`Action::Answer`].
     pub when_full: Option<Action>,
@@ -31,14 +42,21 @@ pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limit
     let max_duration = table.get("max_duration").and_then(|value| {
         value.duration("a time such as 30m or 1h30m, from 1s to 24h", &(Duration::from_secs(1)..=DAY))
     });
-    let calls = table.get("calls").and_then(|value| {
-        let calls = value.number("a whole number of calls at once, from 0 to 1000000", &(0.0..=1e6))?;
-        if calls.fract() != 0.0 {
-            value.report_found("a decimal number", "a whole number of calls at once");
+    let max_silence = table.get("max_silence").and_then(|value| {
+        let accepted = "a time such as 20s, from 2s to 1h";
+        value.duration(accepted, &(Duration::from_secs(2)..=Duration::from_secs(60 * 60)))
+    });
+    let whole = |key: &str, accepted: &str, range: RangeInclusive<f64>| {
+        let value = table.get(key)?;
+        let number = value.number(accepted, &range)?;
+        if number.fract() != 0.0 {
+            value.report_found("a decimal number", accepted);
             return None;
         }
-        Some(calls as u32)
-    });
+        Some(number as u32)
+    };
+    let max_turns = whole("max_turns", "a whole number of turns, from 1 to 10000", 1.0..=1e4);
+    let calls = whole("calls", "a whole number of calls at once, from 0 to 1000000", 0.0..=1e6);
     let per_second = table.get("calls_per_second").and_then(|value| {
         let accepted = "a number of calls, from 0.01 to 1000000";
         Rate::per_second(value.number(accepted, &(Rate::LEAST..=Rate::MOST))?)
@@ -49,7 +67,14 @@ pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limit
         value.warn("nobody is ever turned away: there is neither calls nor calls_per_second");
     }
     let when_model_down = read_instead("when_model_down", table, actions);
-    Limits { max_duration, caps: Caps { calls, per_second }, when_full, when_model_down }
+    Limits {
+        max_duration,
+        max_silence,
+        max_turns,
+        caps: Caps { calls, per_second },
+        when_full,
+        when_model_down,
+    }
 }
 
 /// The settings' `when_model_down`, for tenants that say nothing.

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing};
+use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing, ToolCall, ToolOutcome};
 use crate::call::{Call, Ending, Number};
 use crate::fleet::calls::Limit;
 use crate::lookup::{ConfigSource, Report};
 use crate::media::quality::{Quality, Way};
+use crate::tenant::ToolName;
 
 /// The record of a call that is over, without a line feed.
 pub fn line(record: &CallRecord) -> String {
@@ -25,6 +26,8 @@ pub fn line(record: &CallRecord) -> String {
         timing_ms: timing(&record.timing),
         barge_ins: record.barge_ins,
         digits: record.digits,
+        tool_calls: record.tool_calls.iter().map(tool_call).collect(),
+        failed_transfers: record.failed_transfers,
         media: record.media.as_ref().map(media),
         metadata: Some(&record.metadata),
         ending: ending(record.ending),
@@ -59,6 +62,8 @@ struct Line<'a> {
     timing_ms: TimingLine,
     barge_ins: u32,
     digits: u32,
+    tool_calls: Vec<ToolCallLine>,
+    failed_transfers: u32,
     media: Option<MediaLine>,
     metadata: Option<&'a BTreeMap<String, Value>>,
 }
@@ -169,6 +174,13 @@ struct TimingLine {
     ended: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct ToolCallLine {
+    tool: Option<&'static str>,
+    at_ms: u64,
+    outcome: Option<&'static str>,
+}
+
 /// How the media went.
 #[derive(Serialize)]
 struct MediaLine {
@@ -204,6 +216,8 @@ fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
         timing_ms: TimingLine::default(),
         barge_ins: 0,
         digits: 0,
+        tool_calls: Vec::new(),
+        failed_transfers: 0,
         media: None,
         metadata: None,
     }
@@ -282,6 +296,14 @@ fn session(session: &ModelSession) -> SessionLine<'_> {
         session: session.id.as_deref(),
         served: session.served,
         ended: session.ended,
+    }
+}
+
+fn tool_call(call: &ToolCall) -> ToolCallLine {
+    ToolCallLine {
+        tool: call.tool.map(ToolName::name),
+        at_ms: millis(call.at),
+        outcome: call.outcome.map(ToolOutcome::name),
     }
 }
 

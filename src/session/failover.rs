@@ -111,6 +111,11 @@ impl Failover {
         self.serving.is_some()
     }
 
+    /// No session serves, and none is being opened.
+    pub fn is_down(&self) -> bool {
+        self.serving.is_none() && self.attempt.is_none()
+    }
+
     /// The candidate of a session that is there.
     pub fn candidate(&self, session: SessionNo) -> Option<&Candidate> {
         let attempt = self.attempt.as_ref().map(|attempt| (attempt.session, attempt.candidate));

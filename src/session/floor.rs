@@ -58,6 +58,8 @@ pub struct Floor {
     cut: VecDeque<ItemId>,
     /// Since when the model owes the caller speech.
     owed: Option<Instant>,
+    /// Since when it owes another answer than what it is saying.
+    owed_next: Option<Instant>,
     /// The response that is to pay it, once one has begun, and whether it has said anything.
     payer: Option<(ResponseId, bool)>,
     /// Between the start and the end of the caller's turn nobody waits for us.
@@ -71,6 +73,10 @@ pub struct Floor {
     sounded: Option<Instant>,
     /// When the model last showed a sign of life.
     heard_of_model: Option<Instant>,
+    /// All of the greeting was sent.
+    greeted: bool,
+    /// Frames of speech that were sent.
+    sent: u32,
     first_speech: Option<Instant>,
     last_speech: Option<Instant>,
     barge_ins: u32,
@@ -91,6 +97,7 @@ impl Floor {
             begun: false,
             cut: VecDeque::new(),
             owed: None,
+            owed_next: None,
             payer: None,
             caller_speaks: false,
             unfinished: false,
@@ -98,6 +105,8 @@ impl Floor {
             voice: Voice::default(),
             sounded: None,
             heard_of_model: None,
+            greeted: false,
+            sent: 0,
             first_speech: None,
             last_speech: None,
             barge_ins: 0,
@@ -135,9 +144,10 @@ impl Floor {
         self.owed.is_some()
     }
 
-    /// Nobody speaks, and nobody waits for speech.
+    /// Nobody speaks, and nobody waits for speech, on a line that is there.
     pub fn is_quiet(&self) -> bool {
-        self.queue.is_empty() && self.owed.is_none() && self.payer.is_none() && !self.caller_speaks
+        let is_silent = self.queue.is_empty() && self.payer.is_none() && !self.caller_speaks;
+        is_silent && self.owed.is_none() && !self.away
     }
 
     /// Whether anything is to be heard, or is being made.
@@ -204,6 +214,7 @@ impl Floor {
     pub fn agent_started(&mut self, response: ResponseId, now: Instant) {
         self.begun = true;
         self.payer = Some((response, false));
+        self.owed_next = None;
         self.owe(now);
     }
 
@@ -217,7 +228,7 @@ impl Floor {
             ResponseOutcome::Failed { .. } => false,
         };
         if paid {
-            self.owed = None;
+            self.owed = self.owed_next.take();
         }
         paid
     }
@@ -268,11 +279,13 @@ impl Floor {
                     self.sounded = Some(now);
                     self.first_speech.get_or_insert(now);
                     self.last_speech = Some(now);
+                    self.sent += 1;
                     self.count(item);
                     return frame;
                 }
                 Some(Queued::Left(frame)) => {
                     self.sounded = Some(now);
+                    self.sent += 1;
                     self.first_speech.get_or_insert(now);
                     return frame;
                 }
@@ -290,6 +303,7 @@ impl Floor {
                         self.playing = None;
                     }
                 }
+                Some(Queued::Greeted) => self.greeted = true,
                 None => return Arc::clone(&self.sounds.silence),
             }
         }

@@ -3,6 +3,8 @@
 
 mod acting;
 mod admitting;
+mod interrupting;
+mod leaving;
 mod model;
 mod parting;
 mod telling;
@@ -26,14 +28,15 @@ use super::keypad::Keypad;
 use super::limits::Limits;
 use super::permit::{Next, Permit};
 use super::setup::{Setup, Step};
+use super::shelter::Shelter;
 use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event};
-use crate::call::{Call, CallId, Ending, Fault, Refusal};
+use crate::call::{Call, CallId, Ending};
 use crate::dialplan::{Action as RouteAction, Dialplan, Routed};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::lookup::Answer;
-use crate::record::{CallRecord, RouteTaken, Timing};
+use crate::record::{CallRecord, RouteTaken};
 use crate::tenant::CallConfig;
 use crate::tools::Tools;
 
@@ -65,6 +68,7 @@ pub struct Machine {
     history: History,
     ear: Ear,
     earshot: Earshot,
+    shelter: Shelter,
     keypad: Keypad,
     limits: Limits,
     tools: Tools,
@@ -72,6 +76,7 @@ pub struct Machine {
     goodbye: Option<Goodbye>,
     farewell: Farewell,
     leg_is_gone: bool,
+    draining: bool,
     /// No session has greeted the caller yet, and they have not spoken.
     greeting_is_owed: bool,
     /// Providers that this tenant's calls had better leave alone.
@@ -92,6 +97,7 @@ impl Machine {
             history: History::default(),
             ear: Ear::default(),
             earshot: Earshot::default(),
+            shelter: Shelter::default(),
             keypad: Keypad::default(),
             limits: Limits::default(),
             tools: Tools::default(),
@@ -101,6 +107,7 @@ impl Machine {
             offered: now,
             offered_at,
             leg_is_gone: false,
+            draining: false,
             greeting_is_owed: false,
             shut: Vec::new(),
             config: None,
@@ -133,7 +140,8 @@ impl Machine {
             Event::Speech { .. } if self.handover.as_ref().is_some_and(Handover::has_begun) => Vec::new(),
             Event::Model { session, event } => self.model(session, &event, now),
             Event::Speech { session, item, frame } => self.speech(session, item, frame, now),
-            Event::Drain => self.end(Ending::Drained, now),
+            Event::Drain => self.drain(now),
+            Event::HangUp => self.end(Ending::Drained, now),
         }
     }
 
@@ -157,8 +165,8 @@ impl Machine {
             actions.extend(self.on_time_in_handover(now));
             return actions;
         }
-        if self.limits.is_over(now) {
-            actions.extend(self.part(Ending::TimeLimit, now));
+        actions.extend(self.limits_on_time(now));
+        if self.goodbye.is_some() || self.farewell.has_begun() {
             return actions;
         }
         let next =
@@ -166,6 +174,7 @@ impl Machine {
         actions.extend(self.next_of_errand(next, now));
         if self.errand.is_none() && !self.farewell.has_begun() {
             actions.extend(self.model_on_time(now));
+            actions.extend(self.shelter_on_time(now));
             actions.extend(self.tell_on_time(now));
         }
         actions
@@ -186,7 +195,8 @@ impl Machine {
         let floor = self.floor.deadline(self.failover.patience(timings));
         let errand = self.errand.as_ref().and_then(|errand| errand.deadline(&self.floor));
         let failover = self.failover.deadline(self.is_quiet());
-        [self.setup.deadline(), floor, failover, self.limits.deadline(), errand].into_iter().flatten().min()
+        let limits = self.limits.deadline().filter(|_| self.errand.is_none());
+        [self.setup.deadline(), floor, failover, limits, errand].into_iter().flatten().min()
     }
 
     /// How late the frame is that is due at `now`. What else the machine waits for may be long past once it is known, and says
@@ -309,86 +319,9 @@ impl Machine {
         vec![Action::Leg(LegCommand::Answer)]
     }
 
-    fn ending_of(&self, end: LegEnd) -> Ending {
-        match end {
-            LegEnd::Caller if self.setup.is_being_answered() => Ending::CallerHungUp,
-            LegEnd::Caller => Ending::CallerCancelled,
-            LegEnd::Failed(fault) => Ending::Failed(fault),
-            // We had not asked: somebody else ended the leg with our means, and that is the room's doing.
-            LegEnd::HungUp | LegEnd::Yielded => Ending::Failed(Fault::Room),
-        }
-    }
-
-    fn end(&mut self, ending: Ending, now: Instant) -> Vec<Action> {
-        if !self.farewell.decide(ending, now, &self.context.timings) {
-            return Vec::new();
-        }
-        let mut actions = self.close_models();
-        if self.leg_is_gone {
-            actions.extend(self.finish(now));
-        } else if ending != Ending::Transferred {
-            // Who was transferred leaves, or is made to when the leg is left.
-            actions.push(Action::Leg(LegCommand::HangUp(self.refusal_for(ending))));
-        }
-        actions
-    }
-
-    /// What an unanswered carrier is told.
-    fn refusal_for(&self, ending: Ending) -> Option<Refusal> {
-        match ending {
-            _ if self.setup.is_answered() => None,
-            Ending::Refused(refusal) => Some(refusal),
-            Ending::Failed(Fault::ModelUnavailable) => Some(self.refusal_without_model()),
-            _ => Some(Refusal::Unavailable),
-        }
-    }
-
-    fn handle_leaving(&mut self, event: &Event, now: Instant) -> Vec<Action> {
-        match event {
-            // Responses already on their way still count into the usage.
-            Event::Model { session, event } => {
-                self.note_model(*session, event, now);
-                Vec::new()
-            }
-            Event::Leg(LegEvent::Ended(_)) => self.finish(now),
-            Event::Leg(LegEvent::Quality(quality)) => {
-                self.record.media = Some(*quality);
-                Vec::new()
-            }
-            Event::Leg(_)
-            | Event::Admitted(_)
-            | Event::Looked { .. }
-            | Event::Speech { .. }
-            | Event::Drain => Vec::new(),
-        }
-    }
-
-    fn finish(&mut self, now: Instant) -> Vec<Action> {
-        let Some(ending) = self.farewell.finish() else { return Vec::new() };
-        let ended = self.since_offer(now);
-        let mut record = self.record.clone();
-        record.ending = ending;
-        record.barge_ins = self.floor.barge_ins();
-        record.timing = Timing {
-            first_speech: self.floor.first_speech().map(|at| self.since_offer(at)),
-            ended,
-            ..record.timing
-        };
-        record.ended_at = self.offered_at.saturating_add(jiff_duration(ended)).unwrap_or(self.offered_at);
-        let failed = match ending {
-            Ending::Failed(fault) => Some(fault),
-            _ => None,
-        };
-        vec![Action::Leg(LegCommand::Leave { failed }), Action::Record(Box::new(record))]
-    }
-
     fn since_offer(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.offered)
     }
-}
-
-fn jiff_duration(elapsed: Duration) -> jiff::SignedDuration {
-    jiff::SignedDuration::try_from(elapsed).unwrap_or(jiff::SignedDuration::ZERO)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use crate::fleet::calls::Caps;
 use crate::lookup::Decision;
 use crate::tenant::TenantId;
 
-/// Whose permit the call has, and what waits for the next one.
+/// Which tenant the call counts for, and what waits for that tenant's leave.
 #[derive(Debug, Default)]
 pub struct Permit {
-    /// The tenant that was asked last. The shell holds its permit, if it gave one.
+    /// The tenant that was asked last; the shell holds what it gave.
     tenant: Option<TenantId>,
     waits: Option<Next>,
 }

@@ -60,15 +60,23 @@ pub struct Shared {
     pub when_model_down: Option<RouteAction>,
 }
 
-/// Runs one call to its end and writes its record, whatever happens. `drain` lets the caller go.
-pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationToken) {
+/// How a router that shuts down lets its callers go.
+#[derive(Debug, Clone, Default)]
+pub struct LetGo {
+    /// With a goodbye.
+    pub politely: CancellationToken,
+    pub at_once: CancellationToken,
+}
+
+/// Runs one call to its end and writes its record, whatever happens.
+pub async fn run(incoming: Incoming, shared: Arc<Shared>, let_go: LetGo) {
     let Incoming { id, offered, offered_at, leg, slot } = incoming;
     let span = call_span(&id);
     let counted = shared.metrics.call_offered();
     let (known, mut permit) = (OnceLock::new(), None);
     let context = context(&shared);
     let machine = Machine::new(id, offered_at, offered, context);
-    let call = Shell::new(&shared, &known, &mut permit, machine, leg).run(&drain).instrument(span.clone());
+    let call = Shell::new(&shared, &known, &mut permit, machine, leg).run(let_go).instrument(span.clone());
     let record = match AssertUnwindSafe(call).catch_unwind().await {
         Ok(Some(record)) => record,
         Ok(None) => return,
@@ -151,6 +159,14 @@ struct Shell<'call> {
     forgotten: bool,
 }
 
+/// Of letting the caller go, what the machine knows. In the order in which it may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    Drain,
+    HangUp,
+}
+
 /// What woke the shell.
 enum Wake {
     Time,
@@ -183,8 +199,8 @@ impl<'call> Shell<'call> {
     }
 
     /// The call's record; none of a call that another router has.
-    async fn run(mut self, drain: &CancellationToken) -> Option<CallRecord> {
-        let mut draining = false;
+    async fn run(mut self, let_go: LetGo) -> Option<CallRecord> {
+        let mut told = Told::Nothing;
         loop {
             if let Some(record) = self.record.take() {
                 return Some(self.finish(*record).await);
@@ -192,9 +208,13 @@ impl<'call> Shell<'call> {
             if self.forgotten {
                 return None;
             }
-            let wake = self.next(drain, draining).await;
-            draining |= matches!(wake, Wake::Event(Event::Drain));
+            let wake = self.next(&let_go, told).await;
             let encoded = matches!(wake, Wake::Event(Event::Speech { .. }));
+            match wake {
+                Wake::Event(Event::Drain) => told = Told::Drain,
+                Wake::Event(Event::HangUp) => told = Told::HangUp,
+                _ => {}
+            }
             for action in self.feed(wake) {
                 self.perform(action).await;
             }
@@ -205,7 +225,7 @@ impl<'call> Shell<'call> {
         }
     }
 
-    async fn next(&mut self, drain: &CancellationToken, draining: bool) -> Wake {
+    async fn next(&mut self, let_go: &LetGo, told: Told) -> Wake {
         if let Some(admitted) = self.admitted.take() {
             return Wake::Event(Event::Admitted(admitted));
         }
@@ -221,7 +241,8 @@ impl<'call> Shell<'call> {
             }
             event = self.models.next() => Wake::Event(event),
             Some(answer) = self.lookups.join_next() => looked(answer),
-            () = drain.cancelled(), if !draining => Wake::Event(Event::Drain),
+            () = let_go.at_once.cancelled(), if told < Told::HangUp => Wake::Event(Event::HangUp),
+            () = let_go.politely.cancelled(), if told < Told::Drain => Wake::Event(Event::Drain),
         }
     }
 

@@ -71,6 +71,11 @@ impl Timings {
         Self { lookup: budget + Duration::from_secs(1), gate: default.gate + more, ..default }
     }
 
+    /// The longest that a caller may take to be let go who is told goodbye.
+    pub fn letting_go(&self) -> Duration {
+        self.goodbye + self.hang_up
+    }
+
     /// The longest that a call may take from our joining its room to the answer: the leg waits 3.3 s for the facts.
     pub fn to_the_answer(&self) -> Duration {
         self.gate + Duration::from_secs(4)

@@ -29,7 +29,7 @@ impl Floor {
         self.speaker = to;
         self.spoken = false;
         self.playing = None;
-        self.payer = None;
+        (self.payer, self.owed_next) = (None, None);
         self.cut.clear();
         self.retold = false;
         self.unlistened(now);
@@ -39,7 +39,7 @@ impl Floor {
         }
         let left = |queued| match queued {
             Queued::Speech(_, frame) | Queued::Left(frame) => Some(Queued::Left(frame)),
-            Queued::Comfort(_) | Queued::Clip(_) => Some(queued),
+            Queued::Comfort(_) | Queued::Clip(_) | Queued::Greeted => Some(queued),
             Queued::End(_) => None,
         };
         self.queue = self.queue.drain(..).filter_map(left).collect();
@@ -49,10 +49,12 @@ impl Floor {
         }
     }
 
-    /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one.
-    pub fn tell_again(&mut self, now: Instant) {
+    /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one. True if it
+    /// was over already.
+    pub fn tell_again(&mut self, now: Instant) -> bool {
         self.retold = !std::mem::take(&mut self.unfinished);
         self.owe(now);
+        self.retold
     }
 
     /// The model speaks no more, and owes nothing: what follows is ours.
@@ -60,7 +62,7 @@ impl Floor {
         self.queue.clear();
         self.playing = None;
         self.payer = None;
-        self.owed = None;
+        (self.owed, self.owed_next) = (None, None);
         self.heard_of_model = None;
         self.last_speech = None;
         self.listened(false);

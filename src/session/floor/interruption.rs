@@ -1,4 +1,4 @@
-//! What stops us in the middle of a word, and what was heard of it.
+//! What stops us in the middle of a word, what was heard of it, and how far the greeting is.
 
 use std::time::Duration;
 
@@ -9,14 +9,34 @@ use super::{BRIDGE, Floor, Interrupted};
 use crate::media::FRAME;
 
 impl Floor {
+    /// What is to be heard now ends the greeting.
+    pub fn greeting_done(&mut self) {
+        self.queue.push_back(Queued::Greeted);
+    }
+
+    pub const fn has_greeted(&self) -> bool {
+        self.greeted
+    }
+
+    /// How much speech was heard.
+    pub fn heard(&self) -> Duration {
+        (FRAME * self.sent).saturating_sub(BRIDGE)
+    }
+
     /// The caller speaks, so we don't. What was heard of what we were saying, item by item.
     pub fn caller_started(&mut self, now: Instant) -> Vec<Interrupted> {
         self.caller_speaks = true;
         self.voice.began = Some(now);
         if !std::mem::take(&mut self.retold) {
-            self.owed = None;
+            (self.owed, self.owed_next) = (None, None);
         }
         self.break_in()
+    }
+
+    /// The caller speaks, and we go on.
+    pub fn talked_over(&mut self, now: Instant) {
+        self.caller_speaks = true;
+        self.voice.began = Some(now);
     }
 
     /// The caller wants to be listened to. What was heard of what we were saying, item by item.

@@ -52,7 +52,7 @@ fn response(name: &str) -> ResponseId {
 
 /// What was heard of interrupted items, as item and milliseconds.
 fn heard(interrupted: Vec<Interrupted>) -> Vec<(String, u128)> {
-    interrupted.into_iter().map(|of| (of.item.0, of.heard.as_millis())).collect()
+    interrupted.into_iter().map(|of| (of.item.0.to_string(), of.heard.as_millis())).collect()
 }
 
 #[test]
@@ -280,4 +280,34 @@ fn what_a_caller_who_is_away_has_not_heard_waits_for_them_and_is_told_as_unheard
     talk.run(100);
     talk.floor.back(talk.now);
     assert_eq!(talk.run(31)[29..], [SPEECH, SILENCE], "though the model that said it was lost meanwhile");
+}
+
+#[test]
+fn who_talks_over_us_is_owed_an_answer_when_we_have_finished() {
+    let mut talk = Talk::new();
+    talk.floor.agent_started(response("greeting"), talk.now);
+    talk.speech("hello", 10);
+    talk.floor.talked_over(talk.now);
+    assert_eq!(talk.run(5), [SPEECH; 5], "we go on");
+    talk.floor.caller_stopped(talk.now);
+    assert!(talk.floor.agent_done(&response("greeting"), &ResponseOutcome::Completed));
+    assert!(talk.floor.is_owing(), "the greeting was no answer");
+    talk.floor.agent_started(response("answer"), talk.now);
+    assert!(talk.floor.agent_done(&response("answer"), &ResponseOutcome::Completed));
+    assert!(!talk.floor.is_owing());
+    assert_eq!(talk.floor.barge_ins(), 0);
+}
+
+#[test]
+fn a_greeting_is_over_once_all_of_it_was_sent() {
+    let mut talk = Talk::new();
+    talk.speech("hello", 10);
+    talk.floor.speech_done(item("hello"));
+    talk.floor.greeting_done();
+    talk.speech("answer", 10);
+    talk.run(10);
+    assert!(!talk.floor.has_greeted());
+    assert_eq!(talk.floor.heard(), FRAME * 10 - BRIDGE);
+    talk.run(1);
+    assert!(talk.floor.has_greeted());
 }

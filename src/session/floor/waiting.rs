@@ -65,6 +65,18 @@ impl Floor {
         self.caller_speaks = false;
         let earliest = now.checked_sub(TOLD_WITHIN).filter(|_| !std::mem::take(&mut self.voice.late));
         let since = self.voice.last.map_or(now, |last| earliest.map_or(last, |earliest| last.max(earliest)));
+        self.owe_answer_since(since, now);
+    }
+
+    /// The caller waits for an answer, beside what is being said.
+    pub fn owe_answer(&mut self, now: Instant) {
+        self.owe_answer_since(now, now);
+    }
+
+    fn owe_answer_since(&mut self, since: Instant, now: Instant) {
+        if !self.caller_speaks {
+            self.owed_next = self.payer.is_some().then_some(since);
+        }
         self.owe_since(since, now);
     }
 

@@ -62,11 +62,13 @@ impl Machine {
         }
     }
 
-    /// The shorter of the two longest durations holds: no backend may give its calls more than the tenant has.
+    /// The narrower of two limits holds: no backend may give its calls more than the tenant has.
     fn decided(&mut self, mut decision: Decision, now: Instant) -> Vec<Action> {
         if let Decision::Answer(config) = &mut decision {
-            let tenants = self.permit.tenant().and_then(|tenant| self.limits_of(tenant)?.max_duration);
-            config.max_duration = [config.max_duration, tenants].into_iter().flatten().min();
+            let tenants = self.permit.tenant().and_then(|tenant| self.limits_of(tenant));
+            config.max_duration = narrower(config.max_duration, tenants.and_then(|of| of.max_duration));
+            config.max_silence = narrower(config.max_silence, tenants.and_then(|of| of.max_silence));
+            config.max_turns = narrower(config.max_turns, tenants.and_then(|of| of.max_turns));
         }
         let step = self.setup.looked(decision, now, &self.context.timings);
         self.take(step, now)
@@ -96,6 +98,10 @@ impl Machine {
     pub(super) fn limits_of(&self, tenant: &TenantId) -> Option<&Limits> {
         self.context.dialplan.tenant(tenant).map(|tenant| &tenant.limits)
     }
+}
+
+fn narrower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]

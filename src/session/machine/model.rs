@@ -16,6 +16,7 @@ use crate::session::errand::{Errand, Next, Task};
 use crate::session::failover::{Candidate, Move, Why};
 use crate::session::floor::Interrupted;
 use crate::session::phrases::Phrase;
+use crate::session::shelter::Shelter;
 use crate::session::{Action, Judgement, SessionNo};
 use crate::tenant::{CallConfig, Greeting};
 use crate::tools::Tools;
@@ -24,9 +25,10 @@ impl Machine {
     pub(super) fn start_model(&mut self, config: CallConfig, now: Instant) -> Vec<Action> {
         self.record.model = Some(ModelUse::default());
         self.record.metadata = config.metadata.clone();
-        self.limits.configure(config.max_duration);
+        self.limits.configure(&config);
         self.floor.turns_end_within(config.turn_detection.longest());
         self.tools = Tools::of(&config);
+        self.shelter = Shelter::of(&config);
         self.greeting_is_owed = config.greeting != Greeting::None;
         let (servers, timings) = (&self.context.servers, &self.context.timings);
         let (own, greeting) = (config.model.as_deref(), self.greeting_is_owed);
@@ -62,11 +64,15 @@ impl Machine {
     /// What the session that is heard says of the conversation.
     fn hear(&mut self, event: &ModelEvent, now: Instant) {
         match event {
-            ModelEvent::CallerStarted => self.earshot.turn_began(),
+            ModelEvent::CallerStarted => {
+                self.earshot.turn_began();
+                self.limits.caller_is_there();
+            }
             ModelEvent::CallerStopped => {
                 self.floor.caller_stopped(now);
+                self.limits.turn_is_over();
                 self.history.caller_stopped();
-                self.greeting_is_owed = false;
+                self.greeting_is_owed &= self.shelter.holds();
             }
             ModelEvent::AgentStarted { response } => self.floor.agent_started(response.clone(), now),
             ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item.clone()),
@@ -94,8 +100,11 @@ impl Machine {
         if !self.floor.agent_done(response, outcome) {
             return;
         }
-        self.greeting_is_owed &= !self.floor.has_spoken();
-        if !self.floor.caller_speaks() {
+        if self.greeting_is_owed && self.floor.has_spoken() {
+            self.greeting_is_owed = false;
+            self.floor.greeting_done();
+        }
+        if !self.floor.caller_speaks() && !self.floor.is_owing() {
             self.earshot.settle();
         }
     }
@@ -228,7 +237,7 @@ impl Machine {
             language: config.language.clone(),
             max_output_tokens: Opening::MAX_OUTPUT_TOKENS,
             turn_detection: config.turn_detection,
-            interruptible: true,
+            interruptible: self.shelter.opens(session),
             tools: self.tools.offered(),
             history: self.history.said(),
         };
@@ -269,7 +278,9 @@ impl Machine {
         }
         // A greeting comes by itself, and so does the answer to a turn that is heard again.
         if has_turn {
-            self.floor.tell_again(now);
+            if self.floor.tell_again(now) {
+                self.limits.turn_is_repeated();
+            }
         } else if self.floor.is_owing() {
             self.floor.expect(now);
             if !self.greeting_is_owed {
@@ -277,11 +288,6 @@ impl Machine {
             }
         }
         actions
-    }
-
-    fn barge_in(&mut self, session: SessionNo, now: Instant) -> Vec<Action> {
-        let interrupted = self.floor.caller_started(now);
-        self.heard_only(session, interrupted)
     }
 
     /// The model, and who comes after it, are to know what was heard of it.
@@ -298,7 +304,11 @@ impl Machine {
     }
 
     /// No model serves the call (any more).
-    fn model_down(&mut self, now: Instant) -> Vec<Action> {
+    pub(super) fn model_down(&mut self, now: Instant) -> Vec<Action> {
+        // Who is being handed on needs none, unless that fails.
+        if self.handover.is_some() {
+            return Vec::new();
+        }
         let answered = self.setup.is_answered();
         let fault = if answered { Fault::ModelLost } else { Fault::ModelUnavailable };
         let language = self.config.as_ref().and_then(|config| config.language.as_deref());

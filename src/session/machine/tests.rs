@@ -1,6 +1,7 @@
 //! Whole calls against the pure machine in virtual time, thousands of them, each from a seed.
 
 mod acts;
+mod ends;
 mod keys;
 pub(super) mod models;
 mod moods;
@@ -13,12 +14,13 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use acts::Wish;
+use ends::Ends;
 use keys::Keys;
 use moods::{Props, Route, TROUBLES, Trouble};
 use world::{Happening, World};
 
 use super::*;
-use crate::call::{Destination, Digit, Fault as CallFault};
+use crate::call::{Destination, Digit, Fault, Fault as CallFault, Refusal};
 use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
@@ -30,7 +32,7 @@ use crate::realtime::{
 };
 use crate::session::SessionNo;
 use crate::session::phrases::{Phrase, Phrases};
-use crate::tenant::{Agent, Greeting, TenantId};
+use crate::tenant::{Agent, Greeting, Interruptible, TenantId};
 
 const CALLS: u64 = 10_000;
 /// Of them, with sessions that get old.
@@ -75,6 +77,8 @@ fn any_call_has_one_ending_one_record_and_no_dead_air() {
         "transferred",
         "agent-hung-up",
         "time-limit",
+        "turn-limit",
+        "silence-limit",
         "drained",
         "model-lost",
         "model-unavailable",
@@ -133,6 +137,7 @@ impl World {
         self.check_errand(record, props, &context);
         self.check_acts(record, &context);
         self.check_keys(record, &context);
+        self.check_end(record, &context);
         record
     }
 

@@ -8,8 +8,10 @@ use dialplane::fleet::calls::Limit;
 use dialplane::lookup::{ConfigSource, Report, Why};
 use dialplane::media::quality::{Quality, Way};
 use dialplane::realtime::{Limits, Usage};
-use dialplane::record::{CallRecord, ModelSession, ModelUse, RouteTaken, Timing, wire};
-use dialplane::tenant::TenantId;
+use dialplane::record::{
+    CallRecord, ModelSession, ModelUse, RouteTaken, Timing, ToolCall, ToolOutcome, wire,
+};
+use dialplane::tenant::{TenantId, ToolName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -76,6 +78,15 @@ pub fn whole() -> CallRecord {
         },
         barge_ins: 1,
         digits: 3,
+        tool_calls: vec![
+            ToolCall {
+                tool: Some(ToolName::TransferCall),
+                at: Duration::from_millis(41_300),
+                outcome: Some(ToolOutcome::Failed),
+            },
+            ToolCall { tool: None, at: Duration::from_secs(52), outcome: Some(ToolOutcome::Rejected) },
+        ],
+        failed_transfers: 1,
         media: Some(Quality {
             received: Way {
                 packets: 2_940,
@@ -106,6 +117,8 @@ pub fn every_ending() -> impl Iterator<Item = Ending> {
         Ending::Transferred,
         Ending::AgentHungUp,
         Ending::TimeLimit,
+        Ending::TurnLimit,
+        Ending::SilenceLimit,
         Ending::Drained,
     ];
     let faults = [

@@ -40,9 +40,10 @@ pub const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
 pub const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
 /// livekit-sip says `active` after the first RTP of the caller's or a second; later it will not say it at all.
 const ACTIVE_ANYWAY: Duration = Duration::from_millis(1500);
-/// livekit-sip may say `active` a little before it has subscribed. What we send until then reaches nobody, and the
-/// greeting would lose its first syllable.
-const SUBSCRIBED_AFTER_ACTIVE: Duration = Duration::from_millis(300);
+/// livekit-sip answers once it has asked to subscribe, and may say `active` long before it has on a machine with much to
+/// do: 700 ms were seen. What we send until then reaches nobody, and the greeting would lose its beginning. livekit-server
+/// tells of the subscription when packets can flow.
+const SUBSCRIBED_AFTER_ACTIVE: Duration = Duration::from_millis(1500);
 /// Each step of hanging up.
 pub const HANG_UP_STEP: Duration = Duration::from_secs(1);
 /// For the session to say how the call ended, after it has.

@@ -11,6 +11,8 @@ use super::*;
 pub(super) struct Models {
     sessions: BTreeMap<SessionNo, Model>,
     pub(super) greets: bool,
+    /// The greeting may not be interrupted.
+    pub(super) sheltered: bool,
     turn: Turn,
     outage: bool,
 }
@@ -21,6 +23,8 @@ struct Model {
     configured: bool,
     /// It hears the caller speak.
     hears: bool,
+    /// Its server lets nobody interrupt it.
+    closed_to_caller: bool,
     responses: u8,
     /// Of them, those that it makes now, and those that it was told to stop.
     open: BTreeSet<String>,
@@ -48,6 +52,7 @@ impl Model {
             fault,
             configured: false,
             hears: false,
+            closed_to_caller: false,
             responses: 0,
             open: BTreeSet::new(),
             stopped: BTreeSet::new(),
@@ -89,7 +94,7 @@ impl Models {
                 model.open.remove(&response.0);
             }
             // Of a response that was stopped, nothing but its end.
-            Event::Speech { item, .. } => return !model.stopped.contains(&item.0),
+            Event::Speech { item, .. } => return !model.stopped.contains(&*item.0),
             Event::Model { event: ModelEvent::ToolCalled { call, .. }, .. } => {
                 return !model.stopped.contains(&call.0);
             }
@@ -135,7 +140,7 @@ impl World {
             }
             _ => Fault::None,
         };
-        let model = Model::with(fault);
+        let model = Model { closed_to_caller: !opening.interruptible, ..Model::with(fault) };
         assert!(self.models.sessions.insert(session, model).is_none(), "a number is used once");
         let there = self.models.sessions.values().filter(|model| model.is_there()).count();
         assert!(there <= 2, "one that serves and its successor");
@@ -186,6 +191,9 @@ impl World {
         assert!(model.is_there() || self.trouble == Trouble::Noise, "{command:?} to a closed session");
         match command {
             ModelCommand::Heard { item, heard } => {
+                let (machine, noise) = (&self.machine, self.trouble == Trouble::Noise);
+                let may = !machine.shelter.holds() || machine.goodbye.is_some() || noise;
+                assert!(may, "what may not be interrupted was");
                 let key = (session.get() as u8, item.0.parse().expect("a number"));
                 let (sent, told) = self.seen.sent.entry(key).or_default();
                 assert!(heard <= MS * 20 * *sent || self.trouble == Trouble::Noise, "{heard:?} of {sent}");
@@ -200,7 +208,10 @@ impl World {
             ModelCommand::Audio(pcm) if pcm == VOICE => self.voice_reaches(session),
             ModelCommand::StopSpeaking => model.stopped.extend(std::mem::take(&mut model.open)),
             ModelCommand::Tell(text) => self.told(text.reveal()),
-            ModelCommand::Audio(_) | ModelCommand::LetInterrupt => {}
+            ModelCommand::LetInterrupt => {
+                assert!(std::mem::take(&mut model.closed_to_caller), "it may be interrupted already");
+            }
+            ModelCommand::Audio(_) => {}
         }
     }
 
@@ -285,7 +296,7 @@ impl World {
         let model = self.models.sessions.get_mut(&session).expect("it was opened");
         model.responses += 1;
         let (number, at) = (model.responses, at.max(model.busy_until + 1));
-        let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string()));
+        let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string().into()));
         let event = |event| Happening::Event(Event::Model { session, event });
         self.at(at, event(ModelEvent::AgentStarted { response: response.clone() }));
         let (frames, outcome) = match self.trouble {

@@ -22,6 +22,7 @@ pub(super) struct World {
     pub(super) wish: Wish,
     pub(super) acts: Acts,
     pub(super) keys: Keys,
+    pub(super) ends: Ends,
     pub(super) seen: Seen,
 }
 
@@ -95,6 +96,7 @@ impl World {
             wish: Wish::of(seed),
             acts: Acts::default(),
             keys: Keys::default(),
+            ends: Ends::default(),
             seen: Seen::default(),
         };
         world.set_out();
@@ -112,7 +114,12 @@ impl World {
             Trouble::RoomFails => {
                 self.later(0..20_000, Event::Leg(LegEvent::Ended(LegEnd::Failed(CallFault::Room))));
             }
-            Trouble::Drained => self.later(0..20_000, Event::Drain),
+            Trouble::Drained => {
+                let at = self.rng.random_range(0..20_000);
+                self.at(at, Happening::Event(Event::Drain));
+                let at_once = at + self.rng.random_range(0..20_000);
+                self.at(at_once, Happening::Event(Event::HangUp));
+            }
             Trouble::Outage => {
                 let at = self.rng.random_range(0..15_000);
                 self.at(at, Happening::Outage);
@@ -138,9 +145,9 @@ impl World {
     }
 
     fn noise(&mut self) -> Event {
-        let (session, item) =
-            (SessionNo::new(self.rng.random_range(0..3)), ItemId(self.rng.random_range(0..5u8).to_string()));
-        let response = ResponseId(item.0.clone());
+        let session = SessionNo::new(self.rng.random_range(0..3));
+        let item = ItemId(self.rng.random_range(200..205u8).to_string().into());
+        let response = ResponseId(item.0.to_string());
         let model = |event| Event::Model { session, event };
         match self.rng.random_range(0..15) {
             0 => Event::Leg(LegEvent::Arrived(Box::new(Call::example()))),
@@ -175,10 +182,16 @@ impl World {
                 1 => Greeting::FromPrompt,
                 _ => Greeting::Say("Hello".into()),
             };
+            config.greeting_interruptible = match self.rng.random_range(0..4) {
+                0 => Interruptible::Never,
+                1 => Interruptible::After(MS * self.rng.random_range(0..4_000)),
+                _ => Interruptible::Always,
+            };
+            self.models.sheltered =
+                config.greeting != Greeting::None && config.greeting_interruptible == Interruptible::Never;
             config.transfers = transfers();
             config.model = self.rng.random_bool(0.5).then(|| "own".to_owned());
-            let limited = self.trouble != Trouble::Long && self.rng.random_bool(0.3);
-            config.max_duration = limited.then(|| MS * self.rng.random_range(1..15_000));
+            self.limit(&mut config);
             Decision::Answer(Box::new(config))
         };
         let (source, warnings) = (ConfigSource::Default, vec![]);
@@ -224,6 +237,7 @@ impl World {
     pub(super) fn feed(&mut self, event: Event) {
         self.oracle(&event);
         self.foresee(&event);
+        self.note_end(&event);
         let actions = self.machine.handle(event, self.now);
         self.carry_out(actions);
     }
@@ -265,7 +279,7 @@ impl World {
                 seen.note_model(*session, event);
             }
             Event::Speech { session, item, .. } if Some(*session) == current => {
-                seen.spoke.insert((session.get(), item.0.clone()));
+                seen.spoke.insert((session.get(), item.0.to_string()));
             }
             _ => {}
         }
@@ -365,6 +379,7 @@ impl World {
             let (sent, told) = seen.sent.entry((session, item)).or_default();
             *sent += 1;
             assert!(!*told, "item {item} of session {session} spoke after it was cut");
+            self.check_greeting(session, item);
         }
     }
 

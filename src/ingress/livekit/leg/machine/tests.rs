@@ -289,7 +289,7 @@ fn active_follows_the_subscription_by_word_or_by_time() {
 
     let mut rig = Rig::published();
     rig.on(Input::Changed(vec![caller("active")]));
-    assert_eq!(rig.wait(), (300, vec!["subscribed".to_owned(), "active".to_owned()]));
+    assert_eq!(rig.wait(), (1500, vec!["subscribed".to_owned(), "active".to_owned()]));
 
     let mut rig = Rig::published();
     assert_eq!(rig.on(Input::Subscribed), ["subscribed"]);
