@@ -1,6 +1,7 @@
 //! The HTTP server: `/healthz`, `/readyz` and `/metrics` for the operator, `/livekit/webhook` for LiveKit.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,10 +13,11 @@ use axum::routing::{get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::livekit::webhook::{BODY_MAX, Webhooks};
+use crate::media::lateness::Lateness;
 use crate::telemetry::{Metrics, Readiness};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -25,6 +27,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Shown {
     pub metrics: Metrics,
     pub readiness: Readiness,
+    pub lateness: Arc<Lateness>,
     pub webhooks: Webhooks,
 }
 
@@ -82,6 +85,7 @@ async fn livekit_webhook(State(shown): State<Shown>, headers: HeaderMap, body: S
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    shown.metrics.late(shown.lateness.share(Instant::now()));
     shown.metrics.tasks(Handle::current().metrics().num_alive_tasks());
     ([(CONTENT_TYPE, OPEN_METRICS)], shown.metrics.render())
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::admission::Slots;
+use crate::admission::{Permits, Slots};
 use crate::config::Settings;
 use crate::dialplan::reload::Trigger;
 use crate::dialplan::trunk::Trunks;
@@ -29,7 +29,7 @@ use crate::media::lateness::Lateness;
 use crate::realtime::connect::Dialer;
 use crate::session::failover::Server;
 use crate::session::health::Health;
-use crate::session::run::{Shared, run as converse};
+use crate::session::run::{LetGo, Shared, run as converse};
 use crate::session::sounds::SoundsByCodec;
 use crate::session::timings::Timings;
 use crate::store::journal::{Journal, OpenError};
@@ -38,7 +38,7 @@ use crate::tls::Tls;
 use dialplans::Dialplans;
 use workers::Workers;
 
-/// Beyond the grace period, calls are hung up, and this is how long that may take.
+/// Calls that are not over then are hung up, and this is how long that may take.
 const HANG_UP: Duration = Duration::from_secs(6);
 /// From the last call's end: job reports, leaving rooms, closing sockets.
 const CLOSE: Duration = Duration::from_secs(3);
@@ -63,7 +63,7 @@ pub enum StartError {
 /// How the router is asked to end.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
-    /// Take no more calls, let those that are up go on for the grace period.
+    /// Take no more calls, let those that are up go on for the grace period, then tell them goodbye.
     pub drain: CancellationToken,
     /// Let everyone go now.
     pub hang_up: CancellationToken,
@@ -118,19 +118,22 @@ impl App {
         if servers.is_empty() {
             return Err(StartError::NoProvider);
         }
+        let lateness = Arc::new(Lateness::new(Instant::now()));
+        let slots = Slots::new(settings.max_calls, Arc::clone(&lateness));
         let shared = Arc::new(Shared {
             dialplan: dialplans.watch(),
+            permits: Permits::new(settings.max_calls),
             lookup: Lookup::new(clients, policy, metrics.clone()),
             servers,
             health: Health::default(),
             dialer: Dialer::new(&tls),
             journal,
             metrics: metrics.clone(),
-            lateness: Arc::new(Lateness::new(Instant::now())),
+            lateness,
             timings: Timings::with_lookup(budget.whole),
             sounds: SoundsByCodec::default(),
+            when_model_down: settings.when_model_down,
         });
-        let slots = Slots::new(settings.max_calls);
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
         let port = match settings.sip {
@@ -165,7 +168,9 @@ impl App {
         let metrics = shared.metrics.clone();
         let admin_stop = CancellationToken::new();
         let webhooks = workers.webhooks();
-        let shown = admin::Shown { metrics: metrics.clone(), readiness: readiness.clone(), webhooks };
+        let lateness = Arc::clone(&shared.lateness);
+        let shown =
+            admin::Shown { metrics: metrics.clone(), readiness: readiness.clone(), lateness, webhooks };
         let mut side = JoinSet::new();
         let serving = admin::serve(http, shown, admin_stop.clone());
         side.spawn(async move {
@@ -179,8 +184,10 @@ impl App {
             workers.spawn(port.run(stop.drain.clone()));
             readiness.listening();
         }
-        let mut sessions = Sessions { shared, slots, stop, tasks: JoinSet::new() };
-        sessions.take_until_drained(&mut calls).await;
+        let Stop { drain, hang_up: at_once } = stop;
+        let let_go = LetGo { politely: CancellationToken::new(), at_once };
+        let mut sessions = Sessions { shared, slots, let_go, tasks: JoinSet::new() };
+        sessions.take_until(&drain, &mut calls).await;
         readiness.draining();
         sessions.drain(&mut calls, grace).await;
         if timeout(CLOSE, async { while workers.join_next().await.is_some() {} }).await.is_err() {
@@ -195,17 +202,25 @@ impl App {
     }
 }
 
+/// How far a router is that shuts down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Draining {
+    Grace,
+    Goodbye,
+    HangingUp,
+}
+
 /// The calls that are up.
 struct Sessions {
     shared: Arc<Shared>,
     slots: Slots,
-    stop: Stop,
+    let_go: LetGo,
     tasks: JoinSet<()>,
 }
 
 impl Sessions {
-    async fn take_until_drained(&mut self, calls: &mut mpsc::Receiver<Incoming>) {
-        let (drain, mut slots) = (self.stop.drain.clone(), self.slots.watch());
+    async fn take_until(&mut self, drain: &CancellationToken, calls: &mut mpsc::Receiver<Incoming>) {
+        let mut slots = self.slots.watch();
         loop {
             self.count();
             tokio::select! {
@@ -217,35 +232,41 @@ impl Sessions {
         }
     }
 
-    /// Calls on their way in still count, and may come to nothing; after `grace` everyone is let go.
+    /// Calls on their way in still count, and may come to nothing; after `grace` everyone is let go, with a goodbye first.
     async fn drain(&mut self, calls: &mut mpsc::Receiver<Incoming>, grace: Duration) {
         self.slots.drain();
         let (calls_up, grace_seconds) = (self.slots.taken(), grace.as_secs());
         tracing::info!(calls_up, grace_seconds, "draining");
-        let (mut deadline, mut let_go) = (Instant::now() + grace, false);
-        let (hang_up, mut slots) = (self.stop.hang_up.clone(), self.slots.watch());
+        let (mut deadline, mut stage) = (Instant::now() + grace, Draining::Grace);
+        let (LetGo { politely, at_once }, mut slots) = (self.let_go.clone(), self.slots.watch());
         while self.slots.taken() > 0 {
             self.count();
             tokio::select! {
                 Some(incoming) = calls.recv() => self.start(incoming),
                 Some(_) = self.tasks.join_next() => {}
                 Ok(()) = slots.changed() => {}
-                () = hang_up.cancelled(), if !let_go => (deadline, let_go) = (Instant::now() + HANG_UP, true),
-                () = sleep_until(deadline) => {
-                    if let_go {
+                () = at_once.cancelled(), if stage < Draining::HangingUp => {
+                    (deadline, stage) = (Instant::now() + HANG_UP, Draining::HangingUp);
+                }
+                () = sleep_until(deadline) => match stage {
+                    Draining::Grace => {
+                        politely.cancel();
+                        deadline = Instant::now() + self.shared.timings.letting_go();
+                        stage = Draining::Goodbye;
+                    }
+                    Draining::Goodbye => at_once.cancel(),
+                    Draining::HangingUp => {
                         tracing::warn!(calls_up = self.slots.taken(), "some calls did not end in time");
                         return;
                     }
-                    hang_up.cancel();
-                }
+                },
             }
         }
         self.count();
     }
 
     fn start(&mut self, incoming: Incoming) {
-        let hang_up = self.stop.hang_up.clone();
-        self.tasks.spawn(converse(incoming, Arc::clone(&self.shared), hang_up));
+        self.tasks.spawn(converse(incoming, Arc::clone(&self.shared), self.let_go.clone()));
     }
 
     fn count(&self) {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use variables::Variables;
 
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
-use crate::dialplan::{Backend, read_transfers};
+use crate::dialplan::{Action, Backend, read_transfers, read_when_model_down};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
 use crate::http::address::Reach;
 use crate::ingress::sip::settings::SipSettings;
@@ -53,6 +53,8 @@ pub struct Settings {
     pub default_agent: Agent,
     /// Where the callers of no tenant may be handed on to.
     pub transfers: Transfers,
+    /// What becomes of a call that no model serves, where its tenant does not say.
+    pub when_model_down: Option<Action>,
     /// `[unmatched] action`; see [`Settings::unmatched`].
     pub unmatched_action: Option<Unmatched>,
     pub dialplans: Option<PathBuf>,
@@ -76,16 +78,19 @@ const FILE_KEYS: Keys = Keys::only(&[
     "default_agent",
     "transfers",
     "unmatched",
+    "when_model_down",
     "addresses",
 ]);
 
 /// The `[[trunk]]` tables alone of the file at `path`, or else at `DIALPLANE_CONFIG`, or none: who only asks where
-/// calls go needs no keys. With them comes what is wrong with them.
+/// calls go needs no keys. With them comes what is wrong with them, and with `when_model_down`.
 pub fn read_trunks(path: Option<&Path>, surroundings: &dyn Surroundings) -> (Trunks, Vec<Diagnostic>) {
     let Some(path) = file_path(path, surroundings) else { return Default::default() };
     match surroundings.read(&path) {
         Ok(text) => document::read(&path.into(), &text, |document| {
-            Trunks::read(&document.root(FILE_KEYS).tables("trunk", TRUNK_KEYS))
+            let root = document.root(FILE_KEYS);
+            let _checked = read_when_model_down(&root, surroundings);
+            Trunks::read(&root.tables("trunk", TRUNK_KEYS))
         }),
         Err(error) => (Trunks::default(), vec![unreadable(&path, &error)]),
     }
@@ -168,6 +173,7 @@ impl Settings {
         let tenants_reach = call_config::read_addresses(&root);
         let default_agent = sections::read_default_agent(&root);
         let transfers = root.get("transfers").map(|value| read_transfers(&value)).unwrap_or_default();
+        let when_model_down = read_when_model_down(&root, surroundings);
         let unmatched_action = sections::read_unmatched(&root, call_config.names_backend);
         let http = variables
             .parsed("DIALPLANE_HTTP", "an address and port such as 127.0.0.1:8080", |text| text.parse().ok());
@@ -186,6 +192,7 @@ impl Settings {
             cache: call_config.cache,
             default_agent,
             transfers,
+            when_model_down,
             unmatched_action,
             dialplans: variables.get("DIALPLANE_DIALPLANS").map(PathBuf::from),
             records: variables.get("DIALPLANE_RECORDS").map(PathBuf::from),

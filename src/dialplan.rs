@@ -26,6 +26,7 @@ mod ties;
 pub mod trunk;
 mod verdict;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,9 +35,9 @@ use jiff::Timestamp;
 pub use action::read_transfers;
 pub use agent::{AGENT_KEYS, read_agent};
 pub use diff::{Change, Destinations, diff};
-pub use explain::{Explanation, Step};
+pub use explain::{Explanation, Step, WhenFull};
 pub use folder::Source;
-pub use limits::Limits;
+pub use limits::{Limits, read_when_model_down};
 pub use set::{Loaded, Set};
 
 use crate::call::{Call, Destination, Refusal};
@@ -128,7 +129,7 @@ pub enum Action {
 #[derive(Clone, Default, PartialEq)]
 pub struct Dialplan {
     table: Arc<table::Table>,
-    tenants: usize,
+    tenants: Arc<HashMap<TenantId, Arc<Tenant>>>,
 }
 
 impl Dialplan {
@@ -144,9 +145,14 @@ impl Dialplan {
         })
     }
 
+    /// A tenant that has a file here, whichever route led to it.
+    pub fn tenant(&self, id: &TenantId) -> Option<&Arc<Tenant>> {
+        self.tenants.get(id)
+    }
+
     /// How many tenants have routes here.
     pub fn tenants(&self) -> usize {
-        self.tenants
+        self.tenants.len()
     }
 
     /// How many numbers, prefixes and literal names lead somewhere.
@@ -158,7 +164,7 @@ impl Dialplan {
 impl fmt::Debug for Dialplan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialplan")
-            .field("tenants", &self.tenants)
+            .field("tenants", &self.tenants())
             .field("patterns", &self.patterns())
             .finish()
     }

@@ -7,13 +7,15 @@
 //!  carrier or phone ── SIP and RTP ──────────────────> ingress::sip     (our own port, no LiveKit)
 //!                                                            │ Leg: LegEvent / LegCommand
 //!                                                            v
-//!    offer -> facts -> route -> config -> model -> answer -> converse -> ending -> record
+//!    offer -> facts -> route -> permit -> config -> model -> answer -> converse -> ending -> record
 //! ```
 //!
 //! - **offer** A LiveKit server asks for a worker, or an INVITE arrives; a slot is reserved before the answer is sent
 //!   ([`ingress`], [`admission`]).
 //! - **facts** The SIP participant's attributes, or the INVITE's headers, become a [`call::Call`]. A bad value never fails a call.
 //! - **route** [`dialplan`] names the tenant and how the number matched. A pure function.
+//! - **permit** The tenant's caps ([`admission`]), held until the record is written; when the backend names another
+//!   tenant, that one's. A call beyond them becomes what the tenant says (`when_full`), by default busy.
 //! - **config** [`lookup`] has the answer of the tenant's backend or asks for it; whatever goes wrong, a lower rung of
 //!   the answer ladder serves: an older answer, the dialplan's agent, the router's default prompt.
 //! - **model** [`realtime`] connects and prepares the greeting while the caller still hears ringback.
@@ -46,19 +48,19 @@
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
 //! | `media` | frames, codecs, framer, pacer, the caller as the model hears it, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
-//! | `fleet` | circuit breakers | - | |
-//! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, http::address, call, media, tenant | notify |
-//! | `admission` | router slots | call, tenant | |
+//! | `fleet` | circuit breakers, rates, tenants' calls at once | tenant | |
+//! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, http::address, call, media, tenant, fleet | notify |
+//! | `admission` | router slots, tenants' permits | media, tenant, fleet | |
 //! | `lookup` | call-config webhook, what is kept of it, the answer ladder | fleet, call, media, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, webhook, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, door, dialog, leg, facts, sdp, rtp} | call, media, livekit, dialplan::trunk, admission | str0m, rsipstack |
-//! | `record` | the call record, usage | call, tenant, lookup, realtime, media | |
+//! | `record` | the call record, usage | call, tenant, fleet, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
-//! | `session` | setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
+//! | `session` | permit, setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend, phone | - | axum, aws_lc_rs |
-//! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook | axum |
+//! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook, media::lateness | axum |
 //! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit, ingress::sip::settings | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `demo` | six calls that show what the router does | * | |

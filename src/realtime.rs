@@ -120,9 +120,9 @@ pub enum Speaker {
     Agent,
 }
 
-/// The model's id of one spoken item: what barge-in truncates.
+/// The model's id of one spoken item: what barge-in truncates. Every frame that waits has it, so its clones share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ItemId(pub String);
+pub struct ItemId(pub Arc<str>);
 
 /// The model's id of one response.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -10,10 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::call::{Call, CallId, Ending, Fault};
+use crate::fleet::calls::Limit;
 use crate::lookup::Report;
 use crate::media::quality::Quality;
 use crate::realtime::{Closed, Limits, ModelEvent, ResponseOutcome, Usage};
-use crate::tenant::TenantId;
+use crate::tenant::{TenantId, ToolName};
 
 /// One call, from the offer to its end.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct CallRecord {
     pub call: Option<Box<Call>>,
     pub tenant: Option<TenantId>,
     pub route: Option<RouteTaken>,
+    /// Which of its tenant's limits the call met, where it did: its ending is what the tenant wants then.
+    pub limit: Option<Limit>,
     /// `None` when the call ended before the lookup did.
     pub config: Option<Report>,
     pub model: Option<ModelUse>,
@@ -32,6 +35,10 @@ pub struct CallRecord {
     pub barge_ins: u32,
     /// How many keys the caller pressed; which ones is theirs.
     pub digits: u32,
+    /// The model's tool calls in their order, at most [`CallRecord::MAX_TOOL_CALLS`].
+    pub tool_calls: Vec<ToolCall>,
+    /// Transfers, whoever wanted them, that left the caller with us.
+    pub failed_transfers: u32,
     /// `None` when no media flowed, or nobody was left to tell.
     pub media: Option<Quality>,
     /// The backend's own `metadata`, untouched.
@@ -51,6 +58,8 @@ pub struct Opening<'a> {
 }
 
 impl CallRecord {
+    pub const MAX_TOOL_CALLS: usize = 32;
+
     /// A call that was just offered. Its ending stands until a better one is known.
     pub fn begun(id: CallId, offered_at: Timestamp) -> Self {
         Self {
@@ -59,15 +68,32 @@ impl CallRecord {
             call: None,
             tenant: None,
             route: None,
+            limit: None,
             config: None,
             model: None,
             timing: Timing::default(),
             barge_ins: 0,
             digits: 0,
+            tool_calls: Vec::new(),
+            failed_transfers: 0,
             media: None,
             metadata: BTreeMap::new(),
             ending: Ending::Failed(Fault::Internal),
             ended_at: offered_at,
+        }
+    }
+
+    /// The model calls a tool by this name. What comes of a transfer is told later.
+    pub fn tool_called(&mut self, name: &str, at: Duration, outcome: Option<ToolOutcome>) {
+        if self.tool_calls.len() < Self::MAX_TOOL_CALLS {
+            self.tool_calls.push(ToolCall { tool: ToolName::from_name(name), at, outcome });
+        }
+    }
+
+    /// What came of the last call of a tool.
+    pub fn tool_ended(&mut self, outcome: ToolOutcome) {
+        if let Some(last) = self.tool_calls.iter_mut().rfind(|call| call.outcome.is_none()) {
+            last.outcome = Some(outcome);
         }
     }
 
@@ -180,6 +206,36 @@ impl ModelUse {
     fn warn(&mut self, code: &str) {
         if self.warnings.len() < Self::MAX_WARNINGS {
             self.warnings.push(code.to_owned());
+        }
+    }
+}
+
+/// One tool call of the model: nothing of what it said with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToolCall {
+    /// `None` for one that there is not.
+    pub tool: Option<ToolName>,
+    /// Counted from the offer.
+    pub at: Duration,
+    /// `None` when the call ended before anybody knew.
+    pub outcome: Option<ToolOutcome>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolOutcome {
+    Done,
+    /// It was tried, and came to nothing.
+    Failed,
+    /// The model was told why it was not even tried.
+    Rejected,
+}
+
+impl ToolOutcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
         }
     }
 }

@@ -7,11 +7,13 @@
 //! ```
 //!
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
-//! [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and [`earshot`] for what the next
-//! one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and what was heard, [`limits`]
-//! how long a call may last, [`handover`] a transfer that the model asks for, [`goodbye`] the last words, [`farewell`] the
+//! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and
+//! [`earshot`] for what the next one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and
+//! what was heard, [`shelter`] whether the greeting may be interrupted, [`keypad`] what the caller keys in, [`limits`] how long a call may go on, [`handover`] a transfer that the
+//! model asks for, [`goodbye`] the last words, [`farewell`] the
 //! one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
+pub mod ear;
 pub mod earshot;
 pub mod errand;
 pub mod failover;
@@ -21,12 +23,15 @@ pub mod goodbye;
 pub mod handover;
 pub mod health;
 pub mod history;
+pub mod keypad;
 pub mod limits;
 pub mod machine;
 pub mod models;
+pub mod permit;
 pub mod phrases;
 pub mod run;
 pub mod setup;
+pub mod shelter;
 pub mod sounds;
 pub mod timings;
 pub mod voice;
@@ -36,6 +41,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::dialplan::Routed;
+use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Frame, LegCommand, LegEvent};
 use crate::lookup::Answer;
 use crate::realtime::{ItemId, ModelCommand, ModelEvent, Opening, Provider};
@@ -69,6 +75,8 @@ pub enum Judgement {
 #[derive(Debug, Clone)]
 pub enum Event {
     Leg(LegEvent),
+    /// The answer to [`Action::Admit`], at once.
+    Admitted(Admission),
     /// The lookup answered. `shut` are the model providers that this tenant's calls had better leave alone.
     Looked {
         answer: Box<Answer>,
@@ -85,8 +93,10 @@ pub enum Event {
         item: ItemId,
         frame: Frame,
     },
-    /// The router shuts down: let the caller go.
+    /// The router shuts down: let the caller go, with a goodbye.
     Drain,
+    /// And now at once.
+    HangUp,
 }
 
 /// What is to be done about it.
@@ -94,6 +104,11 @@ pub enum Event {
 pub enum Action {
     /// The call has its facts: note it as open, so that a crash leaves a trace.
     Mark(Box<CallRecord>),
+    /// Take a permit of this tenant, then give back the one that is held.
+    Admit {
+        tenant: TenantId,
+        caps: Caps,
+    },
     Lookup {
         call: Box<Call>,
         routed: Option<Box<Routed>>,

@@ -105,12 +105,14 @@ pub struct Agent {
     /// Which it has; [`Choice::Unsaid`]: all.
     pub tools: Choice<Vec<ToolName>>,
     pub max_duration: Choice<Duration>,
+    pub max_silence: Choice<Duration>,
+    pub max_turns: Choice<u32>,
 }
 
 impl Agent {
-    /// Whether it says anything of who answers, and not only how long a call may last.
+    /// Whether it says anything.
     pub fn answers(&self) -> bool {
-        *self != Self { max_duration: self.max_duration.clone(), ..Self::default() }
+        *self != Self::default()
     }
 
     /// Every field of `self` that says anything, the rest from `lower`.
@@ -127,6 +129,8 @@ impl Agent {
             greeting_interruptible: self.greeting_interruptible.or(lower.greeting_interruptible),
             tools: self.tools.or(lower.tools),
             max_duration: self.max_duration.or(lower.max_duration),
+            max_silence: self.max_silence.or(lower.max_silence),
+            max_turns: self.max_turns.or(lower.max_turns),
         }
     }
 }
@@ -160,6 +164,10 @@ pub struct CallConfig {
     /// The destinations that the call's tenant was granted.
     pub transfers: Transfers,
     pub max_duration: Option<Duration>,
+    /// Of the caller, while it is their turn.
+    pub max_silence: Option<Duration>,
+    /// Of the caller.
+    pub max_turns: Option<u32>,
     /// The backend's `metadata`, copied into the record untouched.
     pub metadata: BTreeMap<String, serde_json::Value>,
     /// The backend's `variables`, for the names in the prompt and the greeting.
@@ -191,6 +199,8 @@ impl CallConfig {
             tools,
             transfers: Transfers::default(),
             max_duration: agent.max_duration.chosen(),
+            max_silence: agent.max_silence.chosen(),
+            max_turns: agent.max_turns.chosen(),
             metadata,
             variables: Variables::new(),
         }

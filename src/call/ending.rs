@@ -17,6 +17,10 @@ pub enum Ending {
     AgentHungUp,
     /// The answered call reached the longest time its configuration allows.
     TimeLimit,
+    /// The caller has had as many turns as the configuration allows.
+    TurnLimit,
+    /// The caller has said nothing for as long as the configuration allows.
+    SilenceLimit,
     /// The router is shutting down.
     Drained,
     /// Something below or beside us failed; the caller was let go.
@@ -62,6 +66,8 @@ impl Ending {
             Self::Transferred => "transferred",
             Self::AgentHungUp => "agent-hung-up",
             Self::TimeLimit => "time-limit",
+            Self::TurnLimit => "turn-limit",
+            Self::SilenceLimit => "silence-limit",
             Self::Drained => "drained",
             Self::Failed(_) => "failed",
         }
@@ -78,6 +84,8 @@ impl Ending {
             | Self::Transferred
             | Self::AgentHungUp
             | Self::TimeLimit
+            | Self::TurnLimit
+            | Self::SilenceLimit
             | Self::Drained => None,
         }
     }
@@ -89,6 +97,8 @@ impl Ending {
             | Self::Played
             | Self::Transferred
             | Self::TimeLimit
+            | Self::TurnLimit
+            | Self::SilenceLimit
             | Self::Drained
             | Self::Failed(Fault::Internal) => Side::Router,
             Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room | Fault::Transfer) => Side::LiveKit,

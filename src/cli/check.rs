@@ -19,8 +19,8 @@ use crate::document::{Diagnostic, Process};
 pub(super) struct Check {
     /// The folder [default: DIALPLANE_DIALPLANS, else dialplans].
     dir: Option<PathBuf>,
-    /// The settings, for the names of trunks: of the file only the [[trunk]] tables are read [default:
-    /// DIALPLANE_CONFIG, else none].
+    /// The settings: of the file only the [[trunk]] tables and when_model_down are read [default: DIALPLANE_CONFIG,
+    /// else none].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print one JSON object.

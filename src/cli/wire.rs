@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::diff::Calls;
 use crate::call::{Call, Number, Trunk};
-use crate::dialplan::{Change, Explanation, Step};
+use crate::dialplan::{Change, Explanation, Step, WhenFull};
 use crate::document::{Diagnostic, Place, Severity};
+use crate::fleet::rate::Rate;
 
 pub(super) fn print(document: &impl Serialize, out: &mut impl Write) -> std::io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
@@ -68,6 +69,8 @@ pub(super) struct Explained<'a> {
     project: Option<&'a str>,
     /// `null`: the call is `[unmatched]`.
     route: Option<StepLine<'a>>,
+    /// `null`: no call of the route is beyond its tenant's caps.
+    when_full: Option<WhenFullLine>,
     passed: Vec<StepLine<'a>>,
 }
 
@@ -76,6 +79,14 @@ pub(super) struct Explained<'a> {
 struct NumberRead<'a> {
     number: Option<&'a str>,
     raw: &'a str,
+}
+
+/// `null`: no cap.
+#[derive(Serialize)]
+struct WhenFullLine {
+    calls: Option<u32>,
+    calls_per_second: Option<f64>,
+    action: &'static str,
 }
 
 #[derive(Serialize)]
@@ -102,12 +113,21 @@ pub(super) fn explained<'a>(call: &'a Call, at: Timestamp, explanation: &'a Expl
         trunk: call.trunk.as_ref().map(Trunk::called),
         project: call.origin.project(),
         route: explanation.winner.as_ref().map(step),
+        when_full: explanation.when_full.as_ref().map(when_full),
         passed: explanation.passed.iter().map(step).collect(),
     }
 }
 
 fn number(number: &Number) -> NumberRead<'_> {
     NumberRead { number: number.e164.as_ref().map(|e164| e164.reveal()), raw: number.raw.reveal() }
+}
+
+fn when_full(when_full: &WhenFull) -> WhenFullLine {
+    WhenFullLine {
+        calls: when_full.caps.calls,
+        calls_per_second: when_full.caps.per_second.map(Rate::get),
+        action: when_full.action,
+    }
 }
 
 fn step(step: &Step) -> StepLine<'_> {

@@ -1,4 +1,5 @@
 mod addresses;
+mod model_down;
 mod providers;
 mod sip;
 
@@ -315,7 +316,7 @@ fn the_errors_of_file_and_variables_come_together() {
          [call_config]"
             .into(),
         "dialplane.toml:22:2: found the unknown key \"watchdogs\"; accepted: livekit, sip, trunk, provider, \
-         call_config, default_agent, transfers, unmatched, addresses"
+         call_config, default_agent, transfers, unmatched, when_model_down, addresses"
             .into(),
         "LIVEKIT_URL: found beside 2 [[livekit]]; accepted: beside one at most".into(),
         "DIALPLANE_LOG: found \"xml\"; accepted: human or json".into(),

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::condition::{CallerIs, Conditions, Scope, Unmet};
 use super::pattern::Pattern;
-use super::table::{Considered, Passed};
-use super::{Action, Dialplan, Match};
-use crate::call::Call;
+use super::table::{Considered, Passed, Target};
+use super::{Action, Dialplan, Limits, Match};
+use crate::call::{Call, Refusal};
 use crate::document::Place;
+use crate::fleet::calls::Caps;
 use crate::tenant::TenantId;
 
 /// Every route that could have had a call.
@@ -18,8 +19,18 @@ use crate::tenant::TenantId;
 pub struct Explanation {
     /// The route that gets the call, if one does.
     pub winner: Option<Step>,
+    /// What becomes of that route's calls beyond its tenant's caps, if it has caps and the route takes calls.
+    pub when_full: Option<WhenFull>,
     /// Those that are tried before it, in that order.
     pub passed: Vec<Step>,
+}
+
+/// A tenant's caps, and what becomes of a call beyond them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WhenFull {
+    pub caps: Caps,
+    /// In words.
+    pub action: &'static str,
 }
 
 /// A route whose called number matches.
@@ -42,10 +53,11 @@ pub struct Step {
 impl Dialplan {
     /// As [`Dialplan::resolve`], with the reasons. For the operator: it shows numbers.
     pub fn explain(&self, call: &Call, now: Timestamp) -> Explanation {
-        let mut steps: Vec<_> =
-            self.table.consider(call, now).iter().map(|considered| step(considered, call, now)).collect();
-        let winner = steps.pop_if(|step| step.why.is_none());
-        Explanation { winner, passed: steps }
+        let considered = self.table.consider(call, now);
+        let winner = considered.last().filter(|considered| considered.passed.is_none());
+        let when_full = winner.and_then(|winner| when_full(winner.target));
+        let mut steps: Vec<_> = considered.iter().map(|considered| step(considered, call, now)).collect();
+        Explanation { winner: steps.pop_if(|step| step.why.is_none()), when_full, passed: steps }
     }
 }
 
@@ -63,6 +75,12 @@ fn step(considered: &Considered<'_>, call: &Call, now: Timestamp) -> Step {
         action: action(&target.action).to_owned(),
         why: passed.as_ref().map(|passed| why(passed, *scope, conditions, now)),
     }
+}
+
+fn when_full(target: &Target) -> Option<WhenFull> {
+    let Limits { caps, when_full, .. } = &target.tenant.limits;
+    let counts = *caps != Caps::default() && !matches!(target.action, Action::Refuse(_));
+    counts.then(|| WhenFull { caps: *caps, action: when_full.as_ref().map_or(Refusal::Busy.name(), action) })
 }
 
 /// What becomes of a call, in words.
@@ -141,6 +159,9 @@ impl fmt::Display for Explanation {
             Some(step) => writeln!(f, "{step}")?,
             None => writeln!(f, "no route: the call is [unmatched]")?,
         }
+        if let Some(when_full) = &self.when_full {
+            writeln!(f, "{when_full}")?;
+        }
         if !self.passed.is_empty() {
             writeln!(f, "nearer, and passed over:")?;
         }
@@ -148,6 +169,16 @@ impl fmt::Display for Explanation {
             writeln!(f, "  {step}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for WhenFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Caps { calls, per_second } = self.caps;
+        let calls = calls.map(|calls| format!("calls = {calls}"));
+        let per_second = per_second.map(|rate| format!("calls_per_second = {}", rate.get()));
+        let caps: Vec<_> = calls.into_iter().chain(per_second).collect();
+        write!(f, "when full ({}): {}", caps.join(", "), self.action)
     }
 }
 

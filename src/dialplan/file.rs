@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::action::{Actions, Clips};
 use super::condition::Scope;
@@ -16,7 +15,7 @@ use super::{AGENT_KEYS, Action, Backend, Tenant, read_agent, read_transfers};
 use crate::call::Country;
 use crate::document::{Diagnostic, Document, Keys, Place, Surroundings, Table, Value, nearest, shown};
 use crate::media::clip::Clip;
-use crate::tenant::{Agent, Choice, TenantId};
+use crate::tenant::{Agent, TenantId};
 
 const FILE_KEYS: Keys = Keys::only(&[
     "tenant",
@@ -104,7 +103,7 @@ pub(super) fn read(
     let limits = limits.map(|table| read_limits(&table, &mut actions)).unwrap_or_default();
     let transfers = root.get("transfers").map(|value| read_transfers(&value)).unwrap_or_default();
     let country = read_country(&root);
-    let mut agents = Agents::read(&root, limits.max_duration);
+    let mut agents = Agents::read(&root);
     let mut routes =
         read_routes(&root, Names { country, agents: &mut agents, trunks, actions: &mut actions });
     let numbers = read_numbers_file(&root, country, &mut agents, &mut routes, surroundings);
@@ -152,33 +151,23 @@ fn read_numbers_file(
     for agent in entries.iter().filter_map(|entry| names.get(usize::from(entry.agent?))) {
         agents.used.insert(agent);
     }
-    let all = std::iter::once(agents.unnamed.clone())
-        .chain(agents.by_name.values().map(|(_, agent)| Some(Arc::clone(agent))));
+    let all = std::iter::once(None).chain(agents.by_name.values().map(|(_, agent)| Some(Arc::clone(agent))));
     let first = routes.len();
     routes.extend(all.map(|agent| Route::listed(NUMBERS_FILE, table.place(), Action::Answer { agent })));
     Some((Numbers { path: file, entries, first }, found))
 }
 
-/// `[agent.NAME]` by name, each with the file's limits.
+/// `[agent.NAME]` by name.
 pub(super) struct Agents<'d> {
     by_name: BTreeMap<&'d str, (Table<'d>, Arc<Agent>)>,
-    /// Who answers for a route that names no agent: nobody, or the file's limits alone.
-    pub(super) unnamed: Option<Arc<Agent>>,
     used: BTreeSet<&'d str>,
 }
 
 impl<'d> Agents<'d> {
-    fn read(root: &Table<'d>, max_duration: Option<Duration>) -> Self {
-        let max_duration = max_duration.map_or(Choice::Unsaid, Choice::This);
-        let limits = Agent { max_duration, ..Agent::default() };
-        let with_limits = |(name, table): (_, Table<'d>)| {
-            (name, (table.clone(), Arc::new(read_agent(&table).over(limits.clone()))))
-        };
-        Self {
-            by_name: root.named_tables("agent", AGENT_KEYS).into_iter().map(with_limits).collect(),
-            unnamed: (limits != Agent::default()).then(|| Arc::new(limits.clone())),
-            used: BTreeSet::new(),
-        }
+    fn read(root: &Table<'d>) -> Self {
+        let read = |(name, table): (_, Table<'d>)| (name, (table.clone(), Arc::new(read_agent(&table))));
+        let by_name = root.named_tables("agent", AGENT_KEYS).into_iter().map(read).collect();
+        Self { by_name, used: BTreeSet::new() }
     }
 
     /// The agent that a route names; noted if there is none.

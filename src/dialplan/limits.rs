@@ -1,13 +1,23 @@
 //! A tenant's `[limits]`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Action;
-use super::action::Actions;
-use crate::document::{Keys, Table};
+use super::action::{Actions, Clips};
+use crate::document::{Keys, Surroundings, Table};
+use crate::fleet::calls::Caps;
+use crate::fleet::rate::Rate;
 
-pub(super) const LIMITS_KEYS: Keys =
-    Keys::only(&["max_duration", "calls", "calls_per_second", "when_full", "when_model_down"]);
+pub(super) const LIMITS_KEYS: Keys = Keys::only(&[
+    "max_duration",
+    "max_silence",
+    "max_turns",
+    "calls",
+    "calls_per_second",
+    "when_full",
+    "when_model_down",
+]);
 const INSTEAD_KEYS: Keys = Keys::only(&["reject", "transfer", "play"]);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -15,43 +25,62 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a tenant may have of the router.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Limits {
+    /// Of one call, whatever a backend says.
     pub max_duration: Option<Duration>,
-    /// At once.
-    pub calls: Option<u32>,
-    pub calls_per_second: Option<f64>,
-    /// What becomes of a call beyond them; never [`Action::Answer`].
+    /// Of the caller of one call, whatever a backend says; so are the turns.
+    pub max_silence: Option<Duration>,
+    pub max_turns: Option<u32>,
+    pub caps: Caps,
+    /// What becomes of a call beyond the caps; never [`Action::Answer`].
     pub when_full: Option<Action>,
     /// What becomes of a call that no model serves; never [`Action::Answer`].
     pub when_model_down: Option<Action>,
 }
 
-/// Reads `[limits]`, opened with [`LIMITS_KEYS`]. Only `max_duration` has an effect so far; the others say so.
+/// Reads `[limits]`, opened with [`LIMITS_KEYS`].
 pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limits {
     let max_duration = table.get("max_duration").and_then(|value| {
         value.duration("a time such as 30m or 1h30m, from 1s to 24h", &(Duration::from_secs(1)..=DAY))
     });
-    let cap = |key: &str, accepted: &str, least: f64| {
+    let max_silence = table.get("max_silence").and_then(|value| {
+        let accepted = "a time such as 20s, from 2s to 1h";
+        value.duration(accepted, &(Duration::from_secs(2)..=Duration::from_secs(60 * 60)))
+    });
+    let whole = |key: &str, accepted: &str, range: RangeInclusive<f64>| {
         let value = table.get(key)?;
-        let cap = value.number(accepted, &(least..=1e6))?;
-        value.warn(format!("{key} is read, and not enforced in this version"));
-        Some((cap, value))
+        let number = value.number(accepted, &range)?;
+        if number.fract() != 0.0 {
+            value.report_found("a decimal number", accepted);
+            return None;
+        }
+        Some(number as u32)
     };
-    let calls =
-        cap("calls", "a whole number of calls at once, from 0 to 1000000", 0.0).and_then(|(cap, value)| {
-            if cap.fract() != 0.0 {
-                value.report_found("a decimal number", "a whole number of calls at once");
-                return None;
-            }
-            Some(cap as u32)
-        });
-    let calls_per_second = cap("calls_per_second", "a number of calls, from 0.01 to 1000000", 0.01);
+    let max_turns = whole("max_turns", "a whole number of turns, from 1 to 10000", 1.0..=1e4);
+    let calls = whole("calls", "a whole number of calls at once, from 0 to 1000000", 0.0..=1e6);
+    let per_second = table.get("calls_per_second").and_then(|value| {
+        let accepted = "a number of calls, from 0.01 to 1000000";
+        Rate::per_second(value.number(accepted, &(Rate::LEAST..=Rate::MOST))?)
+    });
     let when_full = read_instead("when_full", table, actions);
-    if let (Some(_), Some(value)) = (&when_full, table.get("when_full")) {
-        value.warn("when_full is read, and not enforced in this version");
+    let is_limited = ["calls", "calls_per_second"].iter().any(|key| table.get(key).is_some());
+    if let Some(value) = table.get("when_full").filter(|_| when_full.is_some() && !is_limited) {
+        value.warn("nobody is ever turned away: there is neither calls nor calls_per_second");
     }
     let when_model_down = read_instead("when_model_down", table, actions);
-    let calls_per_second = calls_per_second.map(|(cap, _)| cap);
-    Limits { max_duration, calls, calls_per_second, when_full, when_model_down }
+    Limits {
+        max_duration,
+        max_silence,
+        max_turns,
+        caps: Caps { calls, per_second },
+        when_full,
+        when_model_down,
+    }
+}
+
+/// The settings' `when_model_down`, for tenants that say nothing.
+pub fn read_when_model_down(settings: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Action> {
+    let mut clips = Clips::default();
+    read_instead("when_model_down", settings, &mut Actions::new(surroundings, &mut clips))
 }
 
 /// What is done with a call instead of answering it as the route says.

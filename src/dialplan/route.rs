@@ -203,7 +203,7 @@ impl<'d> Reader<'d, '_, '_> {
             .filter_map(|(key, value)| Some((key, value?)))
             .collect();
         match said.as_slice() {
-            [] => Some(Action::Answer { agent: self.names.agents.unnamed.clone() }),
+            [] => Some(Action::Answer { agent: None }),
             [("agent", name)] => Some(Action::Answer { agent: Some(self.names.agents.of(name)?) }),
             [(key, value)] => self.names.actions.read(key, value),
             [(first, _), (second, value), ..] => {

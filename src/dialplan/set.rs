@@ -134,7 +134,9 @@ impl Set {
 
     fn compile(&self) -> Dialplan {
         let files: Vec<_> = self.files().collect();
-        Dialplan { table: Arc::new(Table::of(&Draft::of(&files))), tenants: files.len() }
+        let tenants = files.iter().filter_map(|file| file.tenant.as_ref());
+        let tenants = tenants.map(|tenant| (tenant.id.clone(), Arc::clone(tenant))).collect();
+        Dialplan { table: Arc::new(Table::of(&Draft::of(&files))), tenants: Arc::new(tenants) }
     }
 
     fn part(&self, source: &Source, surroundings: &dyn Surroundings, clips: &mut Clips) -> Part {
@@ -257,4 +259,15 @@ fn fingerprint(source: &Source, file: &TenantFile) -> u64 {
     }
     file.recordings.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+impl Dialplan {
+    /// Of a folder without errors.
+    pub fn of(folder: &Path) -> Self {
+        let now = Timestamp::UNIX_EPOCH;
+        let loaded = Set::new(Trunks::default()).reload(folder, &crate::document::Process, now);
+        assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
+        loaded.dialplan
+    }
 }

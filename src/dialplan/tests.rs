@@ -12,6 +12,8 @@ use super::*;
 use crate::call::Country;
 use crate::call::Number;
 use crate::document::{Given, Placeholders, Surroundings};
+use crate::fleet::calls::Caps;
+use crate::fleet::rate::Rate;
 use crate::tenant::{Choice, Eagerness, Interruptible, TurnDetection};
 
 const ACME: &str = r#"
@@ -61,6 +63,11 @@ greeting = ""
 
 [limits]
 max_duration = "30m"
+max_silence = "20s"
+max_turns = 40
+calls = 50
+calls_per_second = 0.5
+when_full = { reject = "unavailable" }
 "#;
 
 fn source(name: &str, age: u64, text: &str) -> Source {
@@ -137,7 +144,14 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
     assert_eq!(backend.secrets, ["new", "old"].map(|text| Secret::parse(text).expect("a secret")));
     assert_eq!(backend.bearer.as_ref().map(|token| token.reveal().as_str()), Some("token"));
 
-    let half_an_hour = Choice::This(Duration::from_secs(1800));
+    let limits = &front_desk.tenant.limits;
+    assert_eq!(limits.max_duration, Some(Duration::from_secs(1800)));
+    assert_eq!((limits.max_silence, limits.max_turns), (Some(Duration::from_secs(20)), Some(40)));
+    let caps = Caps { calls: Some(50), per_second: Rate::per_second(0.5) };
+    assert_eq!(front_desk.tenant.limits.caps, caps);
+    assert_eq!(front_desk.tenant.limits.when_full, Some(Action::Refuse(Refusal::Unavailable)));
+    assert_eq!(dialplan.tenant(&front_desk.tenant.id), Some(&front_desk.tenant));
+
     let expected = Agent {
         model: Choice::This("gpt-realtime-2.1".into()),
         voice: Choice::This("marin".into()),
@@ -147,17 +161,14 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
         language: Choice::This("en-US".into()),
         turn_detection: Choice::This(TurnDetection::Semantic(Eagerness::Low)),
         greeting_interruptible: Choice::This(Interruptible::After(Duration::from_millis(1500))),
-        max_duration: half_an_hour.clone(),
         ..Agent::default()
     };
     assert_eq!(front_desk.action, Action::Answer { agent: Some(expected.into()) });
 
-    let night =
-        Agent { start_message: Choice::Nothing, max_duration: half_an_hour.clone(), ..Agent::default() };
+    let night = Agent { start_message: Choice::Nothing, ..Agent::default() };
     assert_eq!(routed("+15557771234").action, Action::Answer { agent: Some(night.into()) });
     assert_eq!(routed("+15557770009").action, Action::Refuse(Refusal::Busy));
-    let limits_alone = Agent { max_duration: half_an_hour, ..Agent::default() };
-    assert_eq!(routed("+15557779999").action, Action::Answer { agent: Some(limits_alone.into()) });
+    assert_eq!(routed("+15557779999").action, Action::Answer { agent: None });
 }
 
 const BROKEN: &str = r#"
@@ -197,6 +208,8 @@ cache_by = ["called", "colour"]
 [limits]
 calls = 50
 max_duration = "90d"
+max_silence = "1s"
+max_turns = 1.5
 
 [schedule.office]
 timezone = "Europe/Berlin"
@@ -236,12 +249,13 @@ fn every_error_of_a_file_is_found_and_costs_the_file_its_routes() {
         "31:10: secret: found 3 secrets; accepted: one, or two while one replaces the other, the newer first".into(),
         "32:9: token: found a value that is no reference (not shown); accepted: env:NAME or file:PATH".into(),
         "33:23: cache_by: found \"colour\"; accepted: caller, called, diverted, trunk, route".into(),
-        "36:9: warning: calls is read, and not enforced in this version".into(),
         "37:16: max_duration: found \"90d\"; accepted: a time such as 30m or 1h30m, from 1s to 24h".into(),
-        "39:1: found no open in [schedule.office]; accepted: days and a time from 00:00 to 24:00, such as \"Mon-Fri \
+        "38:15: max_silence: found \"1s\"; accepted: a time such as 20s, from 2s to 1h".into(),
+        "39:13: max_turns: found a decimal number; accepted: a whole number of turns, from 1 to 10000".into(),
+        "41:1: found no open in [schedule.office]; accepted: days and a time from 00:00 to 24:00, such as \"Mon-Fri \
          09:00-17:00\", \"Mon,Wed 09:00-12:00\", \"Sat 22:00-02:00\" or \"daily 00:00-24:00\""
             .into(),
-        "39:1: warning: no route names the schedule \"office\"".into(),
+        "41:1: warning: no route names the schedule \"office\"".into(),
     ];
     let found: Vec<String> =
         lines(&loaded).iter().filter_map(|line| line.strip_prefix("a.toml:").map(str::to_owned)).collect();

@@ -152,7 +152,7 @@ impl Port {
     }
 
     async fn begun(&mut self, transaction: Transaction, sender: &Sender) {
-        match judge(&transaction.original, &self.site.slots) {
+        match judge(&transaction.original, &self.site.slots, Instant::now()) {
             Judged::Answer(reply) => self.refuse(transaction, reply),
             Judged::Within(tag) => {
                 if let Err((transaction, reply)) = self.calls.pass(&tag, Box::new(transaction)) {
@@ -178,7 +178,7 @@ impl Port {
         let dialog = Dialog::begun_by(&invite.original, fresh_tag(), sender.address);
         let dialog = dialog.map_err(|_| Reply::status(400))?;
         timer::agree(&invite.original)?;
-        let slot = self.site.slots.reserve().map_err(|why| {
+        let slot = self.site.slots.reserve(Instant::now()).map_err(|why| {
             self.site.metrics.offer_turned_away(why.name());
             Reply::no_slot(why)
         })?;

@@ -43,9 +43,6 @@ use self::session::Session;
 use super::journal::{Journal, TimedOut};
 use super::serving::{Serving, Stopping, headers_of};
 
-/// How old a session may become, as in the service; [`Fault::ExpireAfter`] ends one earlier.
-const MAX_AGE_SECONDS: i64 = 3_600;
-
 /// The largest message that is read: 15 MiB of audio in base64, and its frame.
 const MAX_MESSAGE: usize = 21 * 1024 * 1024;
 
@@ -161,7 +158,8 @@ async fn serve(
     socket: WebSocket,
 ) {
     let now = Instant::now();
-    let expires_at = Timestamp::now().as_second() + MAX_AGE_SECONDS;
+    let age = shared.script.behaviour(number, &model, None).age;
+    let expires_at = Timestamp::now().as_second().saturating_add_unsigned(age.as_secs());
     let beta = headers.get("openai-beta").is_some_and(|value| value == "realtime=v1");
     let dialect = shared.script.dialect;
     let place = shared.journal.add(SessionLog::new(String::new(), model.clone(), headers, query, now));

@@ -19,7 +19,7 @@ use crate::pii::Redacted;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest that the other end of a transfer may ring: LiveKit's own default.
-const TRANSFER_RINGS: Duration = Duration::from_secs(30);
+pub const TRANSFER_RINGS: Duration = Duration::from_secs(30);
 
 /// A project's server API. One per project: it holds the connection pool.
 #[derive(Debug)]

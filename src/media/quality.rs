@@ -29,6 +29,8 @@ pub struct Quality {
     /// Packets and the gap are our own count; loss and jitter are what the next hop told us (RTCP), every few
     /// seconds, so a short call's are not known.
     pub sent: Way,
+    /// Frames of ours that found no way out.
+    pub unsent: u64,
 }
 
 /// What the other end says of a stream of ours (an RTCP report block).
@@ -44,6 +46,7 @@ pub struct Report {
 pub struct Meter {
     received: Received,
     sent: Sent,
+    unsent: u64,
 }
 
 impl Meter {
@@ -52,10 +55,17 @@ impl Meter {
         self.received.note(packet);
     }
 
-    /// A frame of ours left.
-    pub fn sent(&mut self, now: Instant) {
+    /// A frame of ours left. Returns how long after the one before it.
+    pub fn sent(&mut self, now: Instant) -> Option<Duration> {
         self.sent.packets += 1;
+        let before = self.sent.gap.last;
         self.sent.gap.note(now);
+        before.map(|before| now.saturating_duration_since(before))
+    }
+
+    /// A frame of ours could not leave. Before the first that could, there was nothing to say.
+    pub fn unsent(&mut self) {
+        self.unsent += u64::from(self.sent.packets > 0);
     }
 
     /// The way to the caller is lost: until it is found again nothing is sent, and then it is a new stream.
@@ -69,7 +79,8 @@ impl Meter {
 
     /// The sum of it, at the call's end; `None` when no media flowed.
     pub fn quality(&self, now: Instant) -> Option<Quality> {
-        let quality = Quality { received: self.received.way(now), sent: self.sent.way() };
+        let (received, sent) = (self.received.way(now), self.sent.way());
+        let quality = Quality { received, sent, unsent: self.unsent };
         (quality.received.packets + quality.sent.packets > 0).then_some(quality)
     }
 }

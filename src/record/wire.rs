@@ -8,21 +8,26 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing};
+use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing, ToolCall, ToolOutcome};
 use crate::call::{Call, Ending, Number};
+use crate::fleet::calls::Limit;
 use crate::lookup::{ConfigSource, Report};
 use crate::media::quality::{Quality, Way};
+use crate::tenant::ToolName;
 
 /// The record of a call that is over, without a line feed.
 pub fn line(record: &CallRecord) -> String {
     to_line(&Line {
         ended_at: Some(time(record.ended_at)),
+        limit: record.limit.map(Limit::name),
         config_source: record.config.as_ref().map(|report| report.source).map(ConfigSource::name),
         config: record.config.as_ref().map(config),
         model: record.model.as_ref().and_then(model),
         timing_ms: timing(&record.timing),
         barge_ins: record.barge_ins,
         digits: record.digits,
+        tool_calls: record.tool_calls.iter().map(tool_call).collect(),
+        failed_transfers: record.failed_transfers,
         media: record.media.as_ref().map(media),
         metadata: Some(&record.metadata),
         ending: ending(record.ending),
@@ -48,6 +53,7 @@ struct Line<'a> {
     ending: EndingLine,
     tenant: Option<&'a str>,
     route: Option<RouteLine<'a>>,
+    limit: Option<&'static str>,
     call: Option<CallLine<'a>>,
     config_source: Option<&'static str>,
     config: Option<ConfigLine<'a>>,
@@ -56,6 +62,8 @@ struct Line<'a> {
     timing_ms: TimingLine,
     barge_ins: u32,
     digits: u32,
+    tool_calls: Vec<ToolCallLine>,
+    failed_transfers: u32,
     media: Option<MediaLine>,
     metadata: Option<&'a BTreeMap<String, Value>>,
 }
@@ -166,11 +174,19 @@ struct TimingLine {
     ended: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct ToolCallLine {
+    tool: Option<&'static str>,
+    at_ms: u64,
+    outcome: Option<&'static str>,
+}
+
 /// How the media went.
 #[derive(Serialize)]
 struct MediaLine {
     received: WayLine,
     sent: WayLine,
+    unsent: u64,
 }
 
 #[derive(Serialize)]
@@ -191,6 +207,7 @@ fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
         ending: EndingLine { by: "router", how: "interrupted", detail: None },
         tenant: opening.tenant.map(|tenant| tenant.as_str()),
         route: opening.route.map(route),
+        limit: None,
         call: opening.call.map(call),
         config_source: None,
         config: None,
@@ -199,6 +216,8 @@ fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
         timing_ms: TimingLine::default(),
         barge_ins: 0,
         digits: 0,
+        tool_calls: Vec::new(),
+        failed_transfers: 0,
         media: None,
         metadata: None,
     }
@@ -280,6 +299,14 @@ fn session(session: &ModelSession) -> SessionLine<'_> {
     }
 }
 
+fn tool_call(call: &ToolCall) -> ToolCallLine {
+    ToolCallLine {
+        tool: call.tool.map(ToolName::name),
+        at_ms: millis(call.at),
+        outcome: call.outcome.map(ToolOutcome::name),
+    }
+}
+
 fn media(quality: &Quality) -> MediaLine {
     let way = |way: &Way| WayLine {
         packets: way.packets,
@@ -288,7 +315,7 @@ fn media(quality: &Quality) -> MediaLine {
         jitter_ms: way.jitter.map(|jitter| (jitter.as_secs_f64() * 10_000.0).round() / 10.0),
         longest_gap_ms: millis(way.longest_gap),
     };
-    MediaLine { received: way(&quality.received), sent: way(&quality.sent) }
+    MediaLine { received: way(&quality.received), sent: way(&quality.sent), unsent: quality.unsent }
 }
 
 fn timing(timing: &Timing) -> TimingLine {

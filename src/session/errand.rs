@@ -25,6 +25,7 @@ pub struct Errand {
     doing: Doing,
     /// When all is done.
     ending: Ending,
+    failed_transfers: u32,
 }
 
 /// How far it is done.
@@ -47,7 +48,7 @@ pub enum Next {
 
 impl Errand {
     pub fn new(tasks: impl IntoIterator<Item = Task>, ending: Ending) -> Self {
-        Self { tasks: tasks.into_iter().collect(), doing: Doing::Waiting, ending }
+        Self { tasks: tasks.into_iter().collect(), doing: Doing::Waiting, ending, failed_transfers: 0 }
     }
 
     /// The caller hears us, or the last task is done. Who waits to be transferred hears the comfort sound.
@@ -93,7 +94,12 @@ impl Errand {
         }
     }
 
+    pub const fn failed_transfers(&self) -> u32 {
+        self.failed_transfers
+    }
+
     fn not_transferred(&mut self, floor: &mut Floor, now: Instant, timings: &Timings) -> Next {
+        self.failed_transfers += 1;
         floor.take();
         self.go_on(floor, now, timings)
     }

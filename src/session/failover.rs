@@ -111,6 +111,11 @@ impl Failover {
         self.serving.is_some()
     }
 
+    /// No session serves, and none is being opened.
+    pub fn is_down(&self) -> bool {
+        self.serving.is_none() && self.attempt.is_none()
+    }
+
     /// The candidate of a session that is there.
     pub fn candidate(&self, session: SessionNo) -> Option<&Candidate> {
         let attempt = self.attempt.as_ref().map(|attempt| (attempt.session, attempt.candidate));
@@ -227,8 +232,8 @@ impl Failover {
         given_up.into_iter().chain([Move::Exhausted]).collect()
     }
 
-    /// Somebody began to speak: what a successor was told of the conversation is no longer all of it.
-    fn stirred(&mut self, now: Instant) -> Vec<Move> {
+    /// Something is said or done: what a successor was told of the conversation is no longer all of it.
+    pub fn stirred(&mut self, now: Instant) -> Vec<Move> {
         let Some(serving) = &mut self.serving else { return Vec::new() };
         let Some(attempt) = self.attempt.take() else { return Vec::new() };
         serving.renewal.put_off(now);

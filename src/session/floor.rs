@@ -1,7 +1,9 @@
 //! Who speaks: the model's speech on its way to the caller, frame by frame, and how much of it was heard.
 
 mod handover;
+mod interruption;
 mod queued;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use tokio::time::Instant;
 
 pub use queued::Interrupted;
 use queued::{Playing, Queued};
+use waiting::Voice;
 
 use super::sounds::Sounds;
 use super::timings::Timings;
@@ -48,12 +51,16 @@ pub struct Floor {
     open: bool,
     /// The way to the caller is lost: speech waits, and no frame leaves.
     away: bool,
+    /// The leg does not keep up: as above.
+    stalled: bool,
     playing: Option<Playing>,
     /// The model has begun to answer, or to greet.
     begun: bool,
     cut: VecDeque<ItemId>,
     /// Since when the model owes the caller speech.
     owed: Option<Instant>,
+    /// Since when it owes another answer than what it is saying.
+    owed_next: Option<Instant>,
     /// The response that is to pay it, once one has begun, and whether it has said anything.
     payer: Option<(ResponseId, bool)>,
     /// Between the start and the end of the caller's turn nobody waits for us.
@@ -62,10 +69,15 @@ pub struct Floor {
     unfinished: bool,
     /// The speaker is told once more of a turn that was over: it is still owed its answer.
     retold: bool,
+    voice: Voice,
     /// When the caller last heard anything of ours.
     sounded: Option<Instant>,
     /// When the model last showed a sign of life.
     heard_of_model: Option<Instant>,
+    /// All of the greeting was sent.
+    greeted: bool,
+    /// Frames of speech that were sent.
+    sent: u32,
     first_speech: Option<Instant>,
     last_speech: Option<Instant>,
     barge_ins: u32,
@@ -81,16 +93,21 @@ impl Floor {
             pacer: None,
             open: false,
             away: false,
+            stalled: false,
             playing: None,
             begun: false,
             cut: VecDeque::new(),
             owed: None,
+            owed_next: None,
             payer: None,
             caller_speaks: false,
             unfinished: false,
             retold: false,
+            voice: Voice::default(),
             sounded: None,
             heard_of_model: None,
+            greeted: false,
+            sent: 0,
             first_speech: None,
             last_speech: None,
             barge_ins: 0,
@@ -128,27 +145,20 @@ impl Floor {
         self.owed.is_some()
     }
 
-    /// Nobody speaks, and nobody waits for speech.
+    /// Nobody speaks, and nobody waits for speech, on a line that is there.
     pub fn is_quiet(&self) -> bool {
-        self.queue.is_empty() && self.owed.is_none() && self.payer.is_none() && !self.caller_speaks
+        let is_silent = self.queue.is_empty() && self.payer.is_none() && !self.caller_speaks;
+        is_silent && self.owed.is_none() && !self.away
+    }
+
+    /// Whether anything is to be heard, or is being made.
+    pub fn is_speaking(&self) -> bool {
+        !self.queue.is_empty() || self.payer.is_some()
     }
 
     /// A recording for a caller who hears us.
     pub fn play(&mut self, clip: &Clip) {
         self.queue.extend(clip.frames(self.sounds.codec).cloned().map(Queued::Clip));
-    }
-
-    /// The caller waits for something that no model says, with the comfort sound and without an end.
-    pub fn hold(&mut self, now: Instant) {
-        self.owed.get_or_insert(now);
-        // No model's silence is judged meanwhile.
-        (self.payer, self.heard_of_model, self.last_speech) = (None, None, None);
-    }
-
-    /// The wait was for nothing: the model owes the caller a word about it.
-    pub fn release(&mut self, now: Instant) {
-        self.caller_speaks = false;
-        self.owe(now);
     }
 
     /// Whether the model is making a response.
@@ -205,6 +215,7 @@ impl Floor {
     pub fn agent_started(&mut self, response: ResponseId, now: Instant) {
         self.begun = true;
         self.payer = Some((response, false));
+        self.owed_next = None;
         self.owe(now);
     }
 
@@ -218,61 +229,17 @@ impl Floor {
             ResponseOutcome::Failed { .. } => false,
         };
         if paid {
-            self.owed = None;
+            self.owed = self.owed_next.take();
         }
         paid
-    }
-
-    /// The caller has finished a turn: the model owes an answer.
-    pub fn caller_stopped(&mut self, now: Instant) {
-        self.caller_speaks = false;
-        self.owe(now);
-    }
-
-    /// The caller speaks, so we don't. What was heard of what we were saying, item by item.
-    pub fn caller_started(&mut self) -> Vec<Interrupted> {
-        self.caller_speaks = true;
-        if !std::mem::take(&mut self.retold) {
-            self.owed = None;
-        }
-        let left = self.queue.iter().any(|queued| matches!(queued, Queued::Left(_)));
-        let interrupted = self.fall_silent();
-        self.barge_ins += u32::from(left || !interrupted.is_empty());
-        interrupted
-    }
-
-    /// Whatever we were saying stops now. What was heard of it, item by item.
-    pub fn fall_silent(&mut self) -> Vec<Interrupted> {
-        let playing = self.playing.take();
-        let mut interrupted: Vec<Interrupted> = Vec::new();
-        if let Some(Playing { item, sent }) = playing {
-            let heard = (FRAME * sent).saturating_sub(BRIDGE);
-            interrupted.push(Interrupted { item, heard, whole: FRAME * sent });
-        }
-        for queued in self.queue.drain(..) {
-            let Queued::Speech(item, _) = queued else { continue };
-            match interrupted.iter_mut().find(|known| known.item == item) {
-                Some(known) => known.whole += FRAME,
-                None => interrupted.push(Interrupted { item, heard: Duration::ZERO, whole: FRAME }),
-            }
-        }
-        for Interrupted { item, .. } in &interrupted {
-            self.cut(item.clone());
-        }
-        interrupted
     }
 
     /// The frames that are due: speech where there is any and the caller hears it, else silence.
     pub fn on_time(&mut self, now: Instant, timings: &Timings) -> Vec<Action> {
         self.comfort_if_owed(now, timings);
         let due = self.pacer.as_mut().map_or(0, |pacer| pacer.due(now));
-        let due = if self.away { 0 } else { due };
+        let due = if self.away || self.stalled { 0 } else { due };
         (0..due).map(|_| Action::Leg(LegCommand::Frame(self.next_frame(now)))).collect()
-    }
-
-    /// The model owes the caller speech and has shown no sign of life for too long.
-    pub fn is_abandoned(&self, now: Instant, patience: Duration) -> bool {
-        self.patience_ends(patience).is_some_and(|end| now >= end)
     }
 
     /// When the next frame leaves.
@@ -299,30 +266,8 @@ impl Floor {
         Action::Model { session: self.speaker, command }
     }
 
-    fn owe(&mut self, now: Instant) {
-        if self.owed.is_none() && !self.caller_speaks {
-            self.owed = Some(now);
-        }
-        self.heard_of_model = Some(now);
-    }
-
     const fn is_open(&self) -> bool {
         self.open && !self.away
-    }
-
-    fn patience_ends(&self, patience: Duration) -> Option<Instant> {
-        let waiting = self.is_open() && self.owed.is_some() && !self.has_speech();
-        // Comfort is no sign of the model, so it doesn't count here.
-        let since = self.heard_of_model.max(self.last_speech);
-        since.filter(|_| waiting).map(|since| since + patience)
-    }
-
-    fn comfort_if_owed(&mut self, now: Instant, timings: &Timings) {
-        let (true, Some(owed)) = (self.is_open() && self.queue.is_empty(), self.owed) else { return };
-        let quiet_since = self.sounded.map_or(owed, |sounded| sounded.max(owed));
-        if now >= quiet_since + timings.comfort {
-            self.queue.extend(self.sounds.comfort.iter().cloned().map(Queued::Comfort));
-        }
     }
 
     fn next_frame(&mut self, now: Instant) -> Frame {
@@ -335,11 +280,13 @@ impl Floor {
                     self.sounded = Some(now);
                     self.first_speech.get_or_insert(now);
                     self.last_speech = Some(now);
+                    self.sent += 1;
                     self.count(item);
                     return frame;
                 }
                 Some(Queued::Left(frame)) => {
                     self.sounded = Some(now);
+                    self.sent += 1;
                     self.first_speech.get_or_insert(now);
                     return frame;
                 }
@@ -357,6 +304,7 @@ impl Floor {
                         self.playing = None;
                     }
                 }
+                Some(Queued::Greeted) => self.greeted = true,
                 None => return Arc::clone(&self.sounds.silence),
             }
         }

@@ -52,6 +52,11 @@ impl History {
         self.bound();
     }
 
+    /// What the caller did without speaking, in words.
+    pub fn caller_did(&mut self, text: Redacted<String>) {
+        self.push(Entry::Caller(Some(text)));
+    }
+
     /// Whether everything the caller has said is written down.
     pub fn is_written(&self) -> bool {
         !self.entries.iter().any(|entry| matches!(entry, Entry::Caller(None)))

@@ -2,8 +2,12 @@
 //! theirs.
 
 mod acting;
+mod admitting;
+mod interrupting;
+mod leaving;
 mod model;
 mod parting;
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::ear::Ear;
 use super::earshot::Earshot;
 use super::errand::Errand;
 use super::failover::{Failover, Server};
@@ -19,16 +24,19 @@ use super::floor::Floor;
 use super::goodbye::Goodbye;
 use super::handover::Handover;
 use super::history::History;
+use super::keypad::Keypad;
 use super::limits::Limits;
+use super::permit::{Next, Permit};
 use super::setup::{Setup, Step};
+use super::shelter::Shelter;
 use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event};
-use crate::call::{Call, CallId, Ending, Fault, Refusal};
+use crate::call::{Call, CallId, Ending};
 use crate::dialplan::{Action as RouteAction, Dialplan, Routed};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::lookup::Answer;
-use crate::record::{CallRecord, RouteTaken, Timing};
+use crate::record::{CallRecord, RouteTaken};
 use crate::tenant::CallConfig;
 use crate::tools::Tools;
 
@@ -40,6 +48,8 @@ pub struct Context {
     pub servers: Arc<[Server]>,
     pub timings: Timings,
     pub sounds: Sounds,
+    /// What is done where no model serves, if the tenant does not say.
+    pub when_model_down: Option<RouteAction>,
     /// Where in the 20 ms this call's frames leave, so that calls don't all wake at once.
     pub phase: Duration,
 }
@@ -49,25 +59,28 @@ pub struct Machine {
     context: Context,
     offered: Instant,
     offered_at: Timestamp,
+    permit: Permit,
     setup: Setup,
     /// What is done instead of a conversation.
     errand: Option<Errand>,
     failover: Failover,
     floor: Floor,
     history: History,
+    ear: Ear,
     earshot: Earshot,
+    shelter: Shelter,
+    keypad: Keypad,
     limits: Limits,
     tools: Tools,
     handover: Option<Handover>,
     goodbye: Option<Goodbye>,
     farewell: Farewell,
     leg_is_gone: bool,
+    draining: bool,
     /// No session has greeted the caller yet, and they have not spoken.
     greeting_is_owed: bool,
     /// Providers that this tenant's calls had better leave alone.
     shut: Vec<Arc<str>>,
-    /// What the tenant wants done where no model serves.
-    when_model_down: Option<RouteAction>,
     config: Option<CallConfig>,
     record: CallRecord,
 }
@@ -76,12 +89,16 @@ impl Machine {
     /// A call was offered at `now`, which the wall calls `offered_at`.
     pub fn new(id: CallId, offered_at: Timestamp, now: Instant, context: Context) -> Self {
         Self {
+            permit: Permit::default(),
             setup: Setup::new(now, &context.timings),
             errand: None,
             failover: Failover::default(),
             floor: Floor::new(context.sounds.clone()),
             history: History::default(),
+            ear: Ear::default(),
             earshot: Earshot::default(),
+            shelter: Shelter::default(),
+            keypad: Keypad::default(),
             limits: Limits::default(),
             tools: Tools::default(),
             handover: None,
@@ -90,9 +107,9 @@ impl Machine {
             offered: now,
             offered_at,
             leg_is_gone: false,
+            draining: false,
             greeting_is_owed: false,
             shut: Vec::new(),
-            when_model_down: None,
             config: None,
             record: CallRecord::begun(id, offered_at),
             context,
@@ -100,6 +117,7 @@ impl Machine {
     }
 
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        self.record.digits += u32::from(matches!(event, Event::Leg(LegEvent::Digit(_))));
         if self.farewell.has_begun() {
             return self.handle_leaving(&event, now);
         }
@@ -108,6 +126,7 @@ impl Machine {
         }
         match event {
             Event::Leg(event) => self.leg(event, now),
+            Event::Admitted(admitted) => self.admitted(admitted, now),
             Event::Looked { answer, shut } => self.looked(*answer, shut, now),
             // Nobody but the errand has a say.
             Event::Model { session, event } if self.errand.is_some() => {
@@ -121,12 +140,14 @@ impl Machine {
             Event::Speech { .. } if self.handover.as_ref().is_some_and(Handover::has_begun) => Vec::new(),
             Event::Model { session, event } => self.model(session, &event, now),
             Event::Speech { session, item, frame } => self.speech(session, item, frame, now),
-            Event::Drain => self.end(Ending::Drained, now),
+            Event::Drain => self.drain(now),
+            Event::HangUp => self.end(Ending::Drained, now),
         }
     }
 
-    /// Time has come to [`Machine::deadline`].
-    pub fn on_time(&mut self, now: Instant) -> Vec<Action> {
+    /// Time has come to [`Machine::deadline`]. `keeps_up`: the leg has taken the frames of before.
+    pub fn on_time(&mut self, keeps_up: bool, now: Instant) -> Vec<Action> {
+        self.floor.leg_keeps_up(keeps_up);
         if self.farewell.has_begun() {
             let late = self.farewell.deadline().is_some_and(|deadline| now >= deadline);
             return if late { self.finish(now) } else { Vec::new() };
@@ -144,8 +165,8 @@ impl Machine {
             actions.extend(self.on_time_in_handover(now));
             return actions;
         }
-        if self.limits.is_over(now) {
-            actions.extend(self.part(Ending::TimeLimit, now));
+        actions.extend(self.limits_on_time(now));
+        if self.goodbye.is_some() || self.farewell.has_begun() {
             return actions;
         }
         let next =
@@ -153,6 +174,8 @@ impl Machine {
         actions.extend(self.next_of_errand(next, now));
         if self.errand.is_none() && !self.farewell.has_begun() {
             actions.extend(self.model_on_time(now));
+            actions.extend(self.shelter_on_time(now));
+            actions.extend(self.tell_on_time(now));
         }
         actions
     }
@@ -172,7 +195,15 @@ impl Machine {
         let floor = self.floor.deadline(self.failover.patience(timings));
         let errand = self.errand.as_ref().and_then(|errand| errand.deadline(&self.floor));
         let failover = self.failover.deadline(self.is_quiet());
-        [self.setup.deadline(), floor, failover, self.limits.deadline(), errand].into_iter().flatten().min()
+        let limits = self.limits.deadline().filter(|_| self.errand.is_none());
+        [self.setup.deadline(), floor, failover, limits, errand].into_iter().flatten().min()
+    }
+
+    /// How late the frame is that is due at `now`. What else the machine waits for may be long past once it is known, and says
+    /// nothing of our load.
+    pub fn lateness(&self, now: Instant) -> Option<Duration> {
+        let due = self.floor.frame_due().filter(|_| !self.farewell.has_begun())?;
+        now.checked_duration_since(due)
     }
 
     /// The record is out; nothing more will be asked.
@@ -191,7 +222,7 @@ impl Machine {
                 let step = self.setup.active();
                 self.take(step, now)
             }
-            LegEvent::Audio(pcm) => self.audio(pcm),
+            LegEvent::Audio(pcm) => self.audio(pcm, now),
             LegEvent::Quality(quality) => {
                 self.record.media = Some(quality);
                 Vec::new()
@@ -204,10 +235,7 @@ impl Machine {
                 self.floor.back(now);
                 Vec::new()
             }
-            LegEvent::Digit(_) => {
-                self.record.digits += 1;
-                Vec::new()
-            }
+            LegEvent::Digit(key) => self.pressed(key, now),
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(LegEnd::Yielded) => {
@@ -241,14 +269,15 @@ impl Machine {
         self.setup.arrived(call.answered, now, &self.context.timings);
         let routed = self.context.dialplan.resolve(&call, call.received_at);
         self.note_route(routed.as_ref());
-        let routed = routed.map(Box::new);
-        vec![Action::Mark(Box::new(self.record.clone())), Action::Lookup { call, routed }]
+        let mut actions = vec![Action::Mark(Box::new(self.record.clone()))];
+        let next = Next::Lookup { call, routed: routed.clone().map(Box::new) };
+        actions.extend(self.admit_route(routed.as_ref(), next, now));
+        actions
     }
 
     fn note_route(&mut self, routed: Option<&Routed>) {
         let Some(routed) = routed else { return };
         self.record.tenant = Some(routed.tenant.id.clone());
-        self.when_model_down.clone_from(&routed.tenant.limits.when_model_down);
         self.record.route =
             Some(RouteTaken { id: Arc::clone(&routed.route), matched: routed.matched.name() });
     }
@@ -258,8 +287,7 @@ impl Machine {
         self.record.tenant = answer.tenant.clone().or_else(|| self.record.tenant.clone());
         self.record.config = Some(answer.report.clone());
         self.shut = shut;
-        let step = self.setup.looked(answer, now, &self.context.timings);
-        self.take(step, now)
+        self.admit_decided(answer.tenant, answer.decision, now)
     }
 
     fn take(&mut self, step: Option<Step>, now: Instant) -> Vec<Action> {
@@ -291,82 +319,9 @@ impl Machine {
         vec![Action::Leg(LegCommand::Answer)]
     }
 
-    fn ending_of(&self, end: LegEnd) -> Ending {
-        match end {
-            LegEnd::Caller if self.setup.is_being_answered() => Ending::CallerHungUp,
-            LegEnd::Caller => Ending::CallerCancelled,
-            LegEnd::Failed(fault) => Ending::Failed(fault),
-            // We had not asked: somebody else ended the leg with our means, and that is the room's doing.
-            LegEnd::HungUp | LegEnd::Yielded => Ending::Failed(Fault::Room),
-        }
-    }
-
-    fn end(&mut self, ending: Ending, now: Instant) -> Vec<Action> {
-        if !self.farewell.decide(ending, now, &self.context.timings) {
-            return Vec::new();
-        }
-        let mut actions = self.close_models();
-        if self.leg_is_gone {
-            actions.extend(self.finish(now));
-        } else if ending != Ending::Transferred {
-            // Who was transferred leaves, or is made to when the leg is left.
-            actions.push(Action::Leg(LegCommand::HangUp(self.refusal_for(ending))));
-        }
-        actions
-    }
-
-    /// What an unanswered carrier is told.
-    fn refusal_for(&self, ending: Ending) -> Option<Refusal> {
-        match ending {
-            _ if self.setup.is_answered() => None,
-            Ending::Refused(refusal) => Some(refusal),
-            Ending::Failed(Fault::ModelUnavailable) => Some(self.refusal_without_model()),
-            _ => Some(Refusal::Unavailable),
-        }
-    }
-
-    fn handle_leaving(&mut self, event: &Event, now: Instant) -> Vec<Action> {
-        match event {
-            // Responses already on their way still count into the usage.
-            Event::Model { session, event } => {
-                self.note_model(*session, event, now);
-                Vec::new()
-            }
-            Event::Leg(LegEvent::Ended(_)) => self.finish(now),
-            Event::Leg(LegEvent::Quality(quality)) => {
-                self.record.media = Some(*quality);
-                Vec::new()
-            }
-            Event::Leg(_) | Event::Looked { .. } | Event::Speech { .. } | Event::Drain => Vec::new(),
-        }
-    }
-
-    fn finish(&mut self, now: Instant) -> Vec<Action> {
-        let Some(ending) = self.farewell.finish() else { return Vec::new() };
-        let ended = self.since_offer(now);
-        let mut record = self.record.clone();
-        record.ending = ending;
-        record.barge_ins = self.floor.barge_ins();
-        record.timing = Timing {
-            first_speech: self.floor.first_speech().map(|at| self.since_offer(at)),
-            ended,
-            ..record.timing
-        };
-        record.ended_at = self.offered_at.saturating_add(jiff_duration(ended)).unwrap_or(self.offered_at);
-        let failed = match ending {
-            Ending::Failed(fault) => Some(fault),
-            _ => None,
-        };
-        vec![Action::Leg(LegCommand::Leave { failed }), Action::Record(Box::new(record))]
-    }
-
     fn since_offer(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.offered)
     }
-}
-
-fn jiff_duration(elapsed: Duration) -> jiff::SignedDuration {
-    jiff::SignedDuration::try_from(elapsed).unwrap_or(jiff::SignedDuration::ZERO)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::future::poll_fn;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use super::voice::Voice;
 use super::{Event, SessionNo};
@@ -22,8 +23,12 @@ pub struct Models {
 #[derive(Debug)]
 struct Model {
     number: SessionNo,
+    /// By its name in the settings.
+    provider: Arc<str>,
     session: ModelSession,
     voice: Voice,
+    /// What follows the frame that was handed out last.
+    after: Option<ModelEvent>,
 }
 
 impl Models {
@@ -31,8 +36,13 @@ impl Models {
         Self { codec, open: Vec::new() }
     }
 
-    pub fn add(&mut self, number: SessionNo, session: ModelSession) {
-        self.open.push(Model { number, session, voice: Voice::new(self.codec) });
+    pub fn add(&mut self, number: SessionNo, provider: Arc<str>, session: ModelSession) {
+        let voice = Voice::new(self.codec);
+        self.open.push(Model { number, provider, session, voice, after: None });
+    }
+
+    pub fn provider(&self, number: SessionNo) -> Option<&Arc<str>> {
+        self.open.iter().find(|model| model.number == number).map(|model| &model.provider)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -50,43 +60,47 @@ impl Models {
         }
     }
 
-    /// The next event of any of them, for ever if there is none. One that ends without a word was lost.
-    pub async fn next(&mut self) -> (SessionNo, ModelEvent) {
+    /// The next event of any of them, for ever if there is none. One that ends without a word was lost. Audio becomes
+    /// encoded frames, one at a time; everything else passes, in its order.
+    pub async fn next(&mut self) -> Event {
         poll_fn(|context| {
             // The youngest first: it is the one that is waited for.
             for at in (0..self.open.len()).rev() {
                 let Some(model) = self.open.get_mut(at) else { continue };
-                let Poll::Ready(event) = model.session.events.poll_recv(context) else { continue };
-                let number = model.number;
-                let event =
-                    event.unwrap_or(ModelEvent::Closed(Closed::Lost { reason: "session task ended" }));
-                if matches!(event, ModelEvent::Closed(_)) {
+                let Poll::Ready(event) = model.poll_next(context) else { continue };
+                if matches!(event, Event::Model { event: ModelEvent::Closed(_), .. }) {
                     self.open.remove(at);
                 }
-                return Poll::Ready((number, event));
+                return Poll::Ready(event);
             }
             Poll::Pending
         })
         .await
     }
+}
 
-    /// Audio becomes encoded frames; everything else passes.
-    pub fn voiced(&mut self, session: SessionNo, event: ModelEvent) -> Vec<Event> {
-        let Some(model) = self.open.iter_mut().find(|model| model.number == session) else {
-            return vec![Event::Model { session, event }];
-        };
-        match event {
-            ModelEvent::AgentAudio { item, pcm, .. } => {
-                let frames = model.voice.push(&item, &pcm);
-                frames.into_iter().map(|frame| Event::Speech { session, item: item.clone(), frame }).collect()
+impl Model {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        let session = self.number;
+        loop {
+            if let Some((item, frame)) = self.voice.next_frame() {
+                return Poll::Ready(Event::Speech { session, item, frame });
             }
-            ModelEvent::AgentAudioDone { item } => {
-                let rest = model.voice.finish(&item);
-                let rest = rest.map(|frame| Event::Speech { session, item: item.clone(), frame });
-                let done = Event::Model { session, event: ModelEvent::AgentAudioDone { item } };
-                rest.into_iter().chain([done]).collect()
+            if let Some(event) = self.after.take() {
+                return Poll::Ready(Event::Model { session, event });
             }
-            event => vec![Event::Model { session, event }],
+            let event = ready!(self.session.events.poll_recv(context));
+            match event.unwrap_or(ModelEvent::Closed(Closed::Lost { reason: "session task ended" })) {
+                ModelEvent::AgentAudio { item, pcm, .. } => self.voice.push(item, &pcm),
+                ModelEvent::AgentAudioDone { item } => {
+                    let rest = self.voice.finish(&item);
+                    let done = ModelEvent::AgentAudioDone { item: item.clone() };
+                    let Some(frame) = rest else { return Poll::Ready(Event::Model { session, event: done }) };
+                    self.after = Some(done);
+                    return Poll::Ready(Event::Speech { session, item, frame });
+                }
+                event => return Poll::Ready(Event::Model { session, event }),
+            }
         }
     }
 }

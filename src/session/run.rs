@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -18,27 +18,34 @@ use super::machine::{Context, Machine};
 use super::models::Models;
 use super::sounds::SoundsByCodec;
 use super::timings::Timings;
-use super::{Action, Event, SessionNo};
+use super::{Action, Event};
+use crate::admission::{Permit, Permits};
 use crate::call::Fault;
-use crate::dialplan::Dialplan;
+use crate::dialplan::{Action as RouteAction, Dialplan};
+use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup, Why};
 use crate::media::codec::Codec;
 use crate::media::lateness::Lateness;
+use crate::media::quality::Quality;
 use crate::realtime::ModelEvent;
 use crate::realtime::connect::Dialer;
 use crate::record::CallRecord;
 use crate::store::journal::Journal;
-use crate::telemetry::{Metrics, call_span};
+use crate::telemetry::{Direction, Metrics, call_span};
+use crate::tenant::TenantId;
 
 /// The longest wait for a place in a leg's command queue.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What may wait for the leg while frames are made. It is hurried on by as much when the leg has caught up.
+const FRAMES_AHEAD: usize = 5;
 /// The longest wait for a model to close: its own goodbye, and a little.
 const CLOSE: Duration = Duration::from_millis(2500);
 
 /// What every call of this router shares.
 pub struct Shared {
     pub dialplan: watch::Receiver<Arc<Dialplan>>,
+    pub permits: Permits,
     pub lookup: Lookup,
     /// The model servers, in order of preference.
     pub servers: Arc<[Server]>,
@@ -50,17 +57,28 @@ pub struct Shared {
     pub lateness: Arc<Lateness>,
     pub timings: Timings,
     pub sounds: SoundsByCodec,
+    /// What becomes of a call that no model serves, where its tenant does not say.
+    pub when_model_down: Option<RouteAction>,
 }
 
-/// Runs one call to its end and writes its record, whatever happens. `drain` lets the caller go.
-pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationToken) {
+/// How a router that shuts down lets its callers go.
+#[derive(Debug, Clone, Default)]
+pub struct LetGo {
+    /// With a goodbye.
+    pub politely: CancellationToken,
+    pub at_once: CancellationToken,
+}
+
+/// Runs one call to its end and writes its record, whatever happens.
+pub async fn run(incoming: Incoming, shared: Arc<Shared>, let_go: LetGo) {
     let Incoming { id, offered, offered_at, codec, leg, slot } = incoming;
     let span = call_span(&id);
     let counted = shared.metrics.call_offered();
-    let known = OnceLock::new();
+    let (known, mut permit) = (OnceLock::new(), None);
     let context = context(&shared, codec);
     let machine = Machine::new(id, offered_at, offered, context);
-    let call = Shell::new(&shared, &known, machine, leg, codec).run(&drain).instrument(span.clone());
+    let call =
+        Shell::new(&shared, &known, &mut permit, machine, leg, codec).run(let_go).instrument(span.clone());
     let record = match AssertUnwindSafe(call).catch_unwind().await {
         Ok(Some(record)) => record,
         Ok(None) => return,
@@ -68,7 +86,7 @@ pub async fn run(incoming: Incoming, shared: Arc<Shared>, drain: CancellationTok
     };
     close(&record, &shared).instrument(span).await;
     // Only now may another call have the place.
-    drop((counted, slot));
+    drop((counted, permit, slot));
 }
 
 async fn close(record: &CallRecord, shared: &Shared) {
@@ -76,6 +94,9 @@ async fn close(record: &CallRecord, shared: &Shared) {
     let seconds = record.timing.ended.as_secs_f64();
     tracing::info!(ending, detail, by = record.ending.side().name(), seconds, "call ended");
     shared.metrics.call_ended(ending, detail);
+    if let Some(limit) = record.limit {
+        shared.metrics.call_limited(limit.name());
+    }
     if let Some(config) = &record.config {
         shared.metrics.config_found(config.source.name(), config.why.map(Why::name), config.took);
     }
@@ -86,11 +107,21 @@ async fn close(record: &CallRecord, shared: &Shared) {
         shared.metrics.greeting_started(first_speech);
     }
     shared.metrics.barge_ins(record.barge_ins);
+    if let Some(media) = &record.media {
+        note_media(media, &shared.metrics);
+    }
     for ended in record.model.iter().flat_map(|model| &model.sessions).filter_map(|session| session.ended) {
         shared.metrics.model_given_up(ended);
     }
     // The journal logs and counts its failures itself, and none of them is the caller's.
     let _ = shared.journal.record(record).await;
+}
+
+fn note_media(media: &Quality, metrics: &Metrics) {
+    for (direction, way) in [(Direction::Received, media.received), (Direction::Sent, media.sent)] {
+        metrics.media(direction, way.packets, way.lost, way.jitter, way.longest_gap);
+    }
+    metrics.frames_unsent(media.unsent);
 }
 
 /// A bug of ours cost this call; what was known of it still makes a record.
@@ -107,6 +138,7 @@ fn context(shared: &Shared, codec: Codec) -> Context {
         servers: Arc::clone(&shared.servers),
         timings: shared.timings,
         sounds: shared.sounds.of(codec).clone(),
+        when_model_down: shared.when_model_down.clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
     }
 }
@@ -115,6 +147,10 @@ struct Shell<'call> {
     shared: &'call Arc<Shared>,
     /// What a panic would leave for the record.
     known: &'call OnceLock<CallRecord>,
+    /// Outlives the shell: it is given back after the record is written.
+    permit: &'call mut Option<Permit>,
+    /// What came of asking for it, until the machine knows.
+    admitted: Option<Admission>,
     machine: Machine,
     leg: Leg,
     leg_is_open: bool,
@@ -125,18 +161,26 @@ struct Shell<'call> {
     forgotten: bool,
 }
 
+/// Of letting the caller go, what the machine knows. In the order in which it may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    Drain,
+    HangUp,
+}
+
 /// What woke the shell.
 enum Wake {
     Time,
     Event(Event),
     Looked(Box<Answer>),
-    Model(SessionNo, ModelEvent),
 }
 
 impl<'call> Shell<'call> {
     fn new(
         shared: &'call Arc<Shared>,
         known: &'call OnceLock<CallRecord>,
+        permit: &'call mut Option<Permit>,
         machine: Machine,
         leg: Leg,
         codec: Codec,
@@ -144,6 +188,8 @@ impl<'call> Shell<'call> {
         Self {
             shared,
             known,
+            permit,
+            admitted: None,
             machine,
             leg,
             leg_is_open: true,
@@ -156,8 +202,8 @@ impl<'call> Shell<'call> {
     }
 
     /// The call's record; none of a call that another router has.
-    async fn run(mut self, drain: &CancellationToken) -> Option<CallRecord> {
-        let mut draining = false;
+    async fn run(mut self, let_go: LetGo) -> Option<CallRecord> {
+        let mut told = Told::Nothing;
         loop {
             if let Some(record) = self.record.take() {
                 return Some(self.finish(*record).await);
@@ -165,35 +211,48 @@ impl<'call> Shell<'call> {
             if self.forgotten {
                 return None;
             }
-            let wake = self.next(drain, draining).await;
-            draining |= matches!(wake, Wake::Event(Event::Drain));
+            let wake = self.next(&let_go, told).await;
+            let encoded = matches!(wake, Wake::Event(Event::Speech { .. }));
+            match wake {
+                Wake::Event(Event::Drain) => told = Told::Drain,
+                Wake::Event(Event::HangUp) => told = Told::HangUp,
+                _ => {}
+            }
             for action in self.feed(wake) {
                 self.perform(action).await;
+            }
+            if encoded {
+                // A model sends seconds of speech at once; other calls' frames go first.
+                yield_now().await;
             }
         }
     }
 
-    async fn next(&mut self, drain: &CancellationToken, draining: bool) -> Wake {
+    async fn next(&mut self, let_go: &LetGo, told: Told) -> Wake {
+        if let Some(admitted) = self.admitted.take() {
+            return Wake::Event(Event::Admitted(admitted));
+        }
         let deadline = self.machine.deadline();
         tokio::select! {
             biased;
             () = until(deadline) => {
-                self.note_lateness(deadline);
+                self.note_lateness();
                 Wake::Time
             }
             event = self.leg.events.recv(), if self.leg_is_open => {
                 Wake::Event(Event::Leg(self.leg_event(event)))
             }
-            (session, event) = self.models.next() => Wake::Model(session, event),
+            event = self.models.next() => Wake::Event(event),
             Some(answer) = self.lookups.join_next() => looked(answer),
-            () = drain.cancelled(), if !draining => Wake::Event(Event::Drain),
+            () = let_go.at_once.cancelled(), if told < Told::HangUp => Wake::Event(Event::HangUp),
+            () = let_go.politely.cancelled(), if told < Told::Drain => Wake::Event(Event::Drain),
         }
     }
 
-    fn note_lateness(&self, deadline: Option<Instant>) {
-        if let Some(deadline) = deadline {
-            let now = Instant::now();
-            self.shared.lateness.note(now.saturating_duration_since(deadline), now);
+    fn note_lateness(&self) {
+        let now = Instant::now();
+        if let Some(late) = self.machine.lateness(now) {
+            self.shared.lateness.note(late, now);
         }
     }
 
@@ -207,16 +266,28 @@ impl<'call> Shell<'call> {
     fn feed(&mut self, wake: Wake) -> Vec<Action> {
         let now = Instant::now();
         match wake {
-            Wake::Time => self.machine.on_time(now),
-            Wake::Event(event) => self.machine.handle(event, now),
+            Wake::Time => {
+                let waiting = self.leg.commands.max_capacity() - self.leg.commands.capacity();
+                self.machine.on_time(waiting < FRAMES_AHEAD, now)
+            }
+            Wake::Event(event) => {
+                count_closed(&self.shared.metrics, &event);
+                self.note_limits(&event);
+                self.machine.handle(event, now)
+            }
             Wake::Looked(answer) => {
                 let shut = self.shared.health.shut(answer.tenant.as_ref(), &self.shared.servers, now);
                 self.machine.handle(Event::Looked { answer, shut }, now)
             }
-            Wake::Model(session, event) => {
-                count_closed(&self.shared.metrics, &event);
-                let events = self.models.voiced(session, event);
-                events.into_iter().flat_map(|event| self.machine.handle(event, now)).collect()
+        }
+    }
+
+    fn note_limits(&self, event: &Event) {
+        let Event::Model { session, event: ModelEvent::Limits(limits) } = event else { return };
+        let Some(provider) = self.models.provider(*session) else { return };
+        for (of, left) in [("requests", limits.requests), ("tokens", limits.tokens)] {
+            if let Some(percent) = left {
+                self.shared.metrics.model_rate_limit(provider, of, percent);
             }
         }
     }
@@ -224,6 +295,7 @@ impl<'call> Shell<'call> {
     async fn perform(&mut self, action: Action) {
         match action {
             Action::Mark(record) => self.mark(*record),
+            Action::Admit { tenant, caps } => self.admit(&tenant, caps),
             Action::Lookup { call, routed } => {
                 let shared = Arc::clone(self.shared);
                 let lookup =
@@ -231,11 +303,12 @@ impl<'call> Shell<'call> {
                 self.lookups.spawn(lookup.in_current_span());
             }
             Action::OpenModel { session, provider, opening } => {
-                self.models.add(session, self.shared.dialer.open(&provider, *opening));
+                let name = Arc::clone(&provider.name);
+                self.models.add(session, name, self.shared.dialer.open(&provider, *opening));
             }
-            // A frame is due now or never.
-            Action::Leg(LegCommand::Frame(frame)) => {
-                let _ = self.leg.commands.try_send(LegCommand::Frame(frame));
+            Action::Leg(frame @ LegCommand::Frame(_)) => {
+                // There is room (see `FRAMES_AHEAD`), unless the leg is gone.
+                let _ = self.leg.commands.try_send(frame);
             }
             Action::Leg(command) => {
                 if command == LegCommand::Answer {
@@ -251,6 +324,13 @@ impl<'call> Shell<'call> {
             Action::Forget => self.forgotten = true,
             Action::Record(record) => self.record = Some(record),
         }
+    }
+
+    /// The new permit is taken before the old one is given back.
+    fn admit(&mut self, tenant: &TenantId, caps: Caps) {
+        let permit = self.shared.permits.take(tenant, caps, Instant::now());
+        self.admitted = Some(permit.admission());
+        *self.permit = Some(permit);
     }
 
     /// The mark is written beside the lookup, and waited for before the call is answered.
@@ -279,9 +359,9 @@ impl<'call> Shell<'call> {
         let Self { shared, mut models, .. } = self;
         let told = async {
             while !models.is_empty() {
-                let (session, event) = models.next().await;
+                let event = models.next().await;
                 count_closed(&shared.metrics, &event);
-                if let Some(model) = &mut record.model {
+                if let (Some(model), Event::Model { session, event }) = (&mut record.model, event) {
                     model.note(session.get(), &event);
                 }
             }
@@ -291,8 +371,8 @@ impl<'call> Shell<'call> {
     }
 }
 
-fn count_closed(metrics: &Metrics, event: &ModelEvent) {
-    if let ModelEvent::Closed(closed) = event {
+fn count_closed(metrics: &Metrics, event: &Event) {
+    if let Event::Model { event: ModelEvent::Closed(closed), .. } = event {
         metrics.model_closed(closed.name());
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::errand::{Errand, Task};
 use super::timings::Timings;
 use crate::call::{Ending, Fault};
-use crate::lookup::{Answer, Decision};
+use crate::lookup::Decision;
 use crate::tenant::CallConfig;
 
 /// Where a call is on its way to the answer.
@@ -62,11 +62,11 @@ impl Setup {
         self.enter(Stage::Looking, now + timings.lookup);
     }
 
-    pub fn looked(&mut self, answer: Answer, now: Instant, timings: &Timings) -> Option<Step> {
+    pub fn looked(&mut self, decision: Decision, now: Instant, timings: &Timings) -> Option<Step> {
         if self.stage != Stage::Looking {
             return None;
         }
-        match answer.decision {
+        match decision {
             Decision::Refuse(refusal) => Some(Step::End(Ending::Refused(refusal))),
             Decision::Play(clip) => {
                 Some(self.set_out(Errand::new([Task::Play(clip)], Ending::Played), now, timings))
@@ -102,6 +102,11 @@ impl Setup {
     pub fn active(&mut self) -> Option<Step> {
         let answering = matches!(self.stage, Stage::Publishing | Stage::Answering);
         answering.then(|| self.go_up())
+    }
+
+    /// Whether the call waits for its configuration, or for leave.
+    pub fn is_looking(&self) -> bool {
+        self.stage == Stage::Looking
     }
 
     /// Whether the carrier has, or is about to have, its 200 OK.

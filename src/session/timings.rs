@@ -19,7 +19,7 @@ pub struct Timings {
     pub subscribed: Duration,
     /// From the subscription until the caller hears us, whatever the leg says; it keeps a shorter time of its own.
     pub active: Duration,
-    /// Quiet while we owe the caller speech, before a comfort tone.
+    /// Quiet while we owe the caller speech, before a comfort tone. On the telephone it is up to 0.3 s more.
     pub comfort: Duration,
     /// No sign of the model while it owes us speech, before the session counts as lost.
     pub reply: Duration,
@@ -50,7 +50,7 @@ impl Default for Timings {
             gate: Duration::from_secs(7),
             subscribed: Duration::from_secs(5),
             active: Duration::from_secs(2),
-            comfort: Duration::from_millis(1500),
+            comfort: Duration::from_millis(1400),
             reply: Duration::from_secs(8),
             reply_elsewhere: Duration::from_secs(4),
             failover: Duration::from_secs(10),
@@ -69,6 +69,11 @@ impl Timings {
         let default = Self::default();
         let more = budget.saturating_sub(Duration::from_secs(2));
         Self { lookup: budget + Duration::from_secs(1), gate: default.gate + more, ..default }
+    }
+
+    /// The longest that a caller may take to be let go who is told goodbye.
+    pub fn letting_go(&self) -> Duration {
+        self.goodbye + self.hang_up
     }
 
     /// The longest that a call may take from our joining its room to the answer: the leg waits 3.3 s for the facts.

@@ -5,9 +5,9 @@ use crate::realtime::ItemId;
 
 /// The model's audio on its way to the leg: pieces of any length in, encoded 20 ms frames out.
 ///
-/// Frames are encoded as they arrive, not as they leave, so that the queue in the floor stays compact. What leaves
-/// between two items is silence that this encoder never saw, so each item begins with a fresh one, as it does for
-/// the decoder.
+/// Frames are encoded as they arrive, not as they leave, so that the queue in the floor stays compact; and one by one,
+/// so that a long piece holds up nobody's next frame. What leaves between two items is silence that this encoder never
+/// saw, so each item begins with a fresh one, as it does for the decoder.
 #[derive(Debug)]
 pub struct Voice {
     framer: Framer,
@@ -20,14 +20,21 @@ impl Voice {
         Self { framer: Framer::default(), encoder: Encoder::new(codec), item: None }
     }
 
-    pub fn push(&mut self, item: &ItemId, pcm: &[i16]) -> Vec<Frame> {
-        if self.item.as_ref() != Some(item) {
+    /// Take the whole frames before the next piece: what is held is bounded by one.
+    pub fn push(&mut self, item: ItemId, pcm: &[i16]) {
+        if self.item.as_ref() != Some(&item) {
             self.framer.clear();
             self.encoder.restart();
-            self.item = Some(item.clone());
+            self.item = Some(item);
         }
         self.framer.push(pcm);
-        std::iter::from_fn(|| self.framer.next_frame()).map(|frame| self.encoder.encode(&frame)).collect()
+    }
+
+    /// The next whole frame of what was pushed.
+    pub fn next_frame(&mut self) -> Option<(ItemId, Frame)> {
+        let frame = self.framer.next_frame()?;
+        let item = self.item.clone()?;
+        Some((item, self.encoder.encode(&frame)))
     }
 
     /// The item is over: what is left of it, filled up with silence.

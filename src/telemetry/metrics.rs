@@ -1,7 +1,9 @@
 mod labels;
+mod media;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -11,12 +13,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use labels::{Config, Ended, Outcome, Project, Reason, Write};
-pub use labels::{Dropped, JournalWrite, Reload, Rescued};
+use labels::{Config, Ended, Limit, Outcome, Project, RateLimit, Reason, Write};
+pub use labels::{Direction, Dropped, JournalWrite, Reload, Rescued};
+use media::Media;
 
 /// The router's metrics. Clones share them.
 ///
-/// A label's value is a `&'static str`, the `name()` of an enum, or a project's name from the settings: the
+/// A label's value is a `&'static str`, the `name()` of an enum, or a project's or provider's name from the settings: the
 /// number of series is bounded, and no caller can write one.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -31,6 +34,7 @@ struct Inner {
     rescued: Family<Outcome, Counter>,
     yielded: Counter,
     resumed: Counter,
+    limited: Family<Limit, Counter>,
     config: Family<Config, Counter>,
     config_seconds: Histogram,
     config_requests: Family<Outcome, Counter>,
@@ -43,9 +47,11 @@ struct Inner {
     answer_seconds: Histogram,
     greeting_seconds: Histogram,
     barge_ins: Counter,
+    media: Media,
     model_closed: Family<Reason, Counter>,
     model_given_up: Family<Reason, Counter>,
     model_breakers_open: Gauge,
+    model_rate_limit_left: Family<RateLimit, Gauge<f64, AtomicU64>>,
     journal_errors: Family<Write, Counter>,
     journal_syncs: Counter,
     registered: Family<Project, Gauge>,
@@ -78,6 +84,7 @@ impl Metrics {
             rescued: Family::default(),
             yielded: Counter::default(),
             resumed: Counter::default(),
+            limited: Family::default(),
             config: Family::default(),
             config_seconds: Histogram::new(CONFIG_BUCKETS),
             config_requests: Family::default(),
@@ -90,9 +97,11 @@ impl Metrics {
             answer_seconds: Histogram::new(CALL_BUCKETS),
             greeting_seconds: Histogram::new(CALL_BUCKETS),
             barge_ins: Counter::default(),
+            media: Media::default(),
             model_closed: Family::default(),
             model_given_up: Family::default(),
             model_breakers_open: Gauge::default(),
+            model_rate_limit_left: Family::default(),
             journal_errors: Family::default(),
             journal_syncs: Counter::default(),
             registered: Family::default(),
@@ -144,6 +153,11 @@ impl Metrics {
     pub fn call_ended(&self, ending: &'static str, detail: Option<&'static str>) {
         let labels = Ended { ending, detail: detail.unwrap_or("") };
         self.0.ended.get_or_create(&labels).inc();
+    }
+
+    /// A call met one of its tenant's limits, by the limit's name.
+    pub fn call_limited(&self, limit: &'static str) {
+        self.0.limited.get_or_create(&Limit { limit }).inc();
     }
 
     /// By the names of the rung that served and of why it is not the backend.
@@ -210,6 +224,12 @@ impl Metrics {
 
     pub fn model_breakers(&self, open: usize) {
         self.0.model_breakers_open.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// What a provider says is left of its limit of `requests` or `tokens`.
+    pub fn model_rate_limit(&self, provider: &Arc<str>, of: &'static str, percent: u8) {
+        let labels = RateLimit { provider: Arc::clone(provider), of };
+        self.0.model_rate_limit_left.get_or_create(&labels).set(f64::from(percent) / 100.0);
     }
 
     pub fn journal_failed(&self, what: JournalWrite) {
@@ -284,11 +304,13 @@ impl Inner {
         r.register("jobs_yielded", help, self.yielded.clone());
         let help = "Sessions begun in a call that was answered already";
         r.register("calls_resumed", help, self.resumed.clone());
+        r.register("calls_limited", "Calls beyond a limit of their tenant", self.limited.clone());
         let help = "From the offer until the caller could hear us";
         r.register_with_unit("answer", help, Unit::Seconds, self.answer_seconds.clone());
         let help = "From the offer until the first frame of speech left";
         r.register_with_unit("greeting", help, Unit::Seconds, self.greeting_seconds.clone());
         r.register("barge_ins", "Times a caller spoke over us", self.barge_ins.clone());
+        self.media.register(r);
     }
 
     fn register_config(&mut self) {
@@ -318,6 +340,8 @@ impl Inner {
         r.register("model_sessions_given_up", help, self.model_given_up.clone());
         let help = "Model providers that the calls of a tenant leave alone";
         r.register("model_breakers_open", help, self.model_breakers_open.clone());
+        let help = "What a provider last said is left of its rate limits";
+        r.register("model_rate_limit_left_ratio", help, self.model_rate_limit_left.clone());
         r.register("journal_errors", "Writes to the journal that failed", self.journal_errors.clone());
         r.register("journal_syncs", "Times the journal waited for the disk", self.journal_syncs.clone());
         r.register("worker_registered", "Whether a project's LiveKit sends calls", self.registered.clone());

@@ -45,6 +45,17 @@ impl TurnDetection {
             _ => None,
         }
     }
+
+    /// After the caller's last sound, the longest time until their turn is taken for over, and a little to tell so.
+    pub const fn longest(self) -> Duration {
+        let milliseconds = match self {
+            Self::Silence => 500,
+            Self::Semantic(Eagerness::High) => 2_000,
+            Self::Semantic(Eagerness::Medium | Eagerness::Auto) => 4_000,
+            Self::Semantic(Eagerness::Low) => 8_000,
+        };
+        Duration::from_millis(milliseconds + 700)
+    }
 }
 
 impl Eagerness {

@@ -28,6 +28,7 @@ pub const MAX_METADATA: usize = 8 * 1024;
 pub const MAX_VARIABLES: usize = 64;
 pub const MAX_VARIABLE: usize = 1024;
 const DAY: f64 = 86_400.0;
+const HOUR: f64 = 60.0 * 60.0;
 
 /// What a backend answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +102,15 @@ fn agent(fields: &mut Fields) -> Agent {
     let max_duration = limits.choose("maxDurationSeconds", "a number from 1 to 86400", |value| {
         value.as_f64().filter(|s| (1.0..=DAY).contains(s)).map(Duration::from_secs_f64)
     });
-    limits.refuse("silenceSeconds", "not read by this version");
+    let max_silence = limits.choose("silenceSeconds", "a number from 2 to 3600", |value| {
+        value.as_f64().filter(|s| (2.0..=HOUR).contains(s)).map(Duration::from_secs_f64)
+    });
+    let max_turns = limits.choose("maxTurns", "a whole number from 1 to 10000", |value| {
+        value
+            .as_f64()
+            .filter(|turns| (1.0..=1e4).contains(turns) && turns.fract() == 0.0)
+            .map(|turns| turns as u32)
+    });
     fields.absorb(limits);
     Agent {
         prompt: fields.text("systemPrompt", MAX_PROMPT).map(Redacted::new),
@@ -124,6 +133,8 @@ fn agent(fields: &mut Fields) -> Agent {
             names.map(|name| ToolName::from_name(name.as_str()?)).collect()
         }),
         max_duration,
+        max_silence,
+        max_turns,
     }
 }
 

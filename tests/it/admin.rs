@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use dialplane::admin::{Shown, serve};
 use dialplane::livekit::webhook::Webhooks;
+use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::{Metrics, Readiness};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Status, content type and body.
@@ -34,8 +35,12 @@ async fn the_router_is_ready_while_any_project_is_registered_and_it_does_not_dra
     let readiness = Readiness::new([Arc::clone(&main), Arc::clone(&spare)]);
     let stop = CancellationToken::new();
     let mut server = JoinSet::new();
-    let shown =
-        Shown { metrics: Metrics::new(), readiness: readiness.clone(), webhooks: Webhooks::default() };
+    let shown = Shown {
+        metrics: Metrics::new(),
+        readiness: readiness.clone(),
+        lateness: Arc::new(Lateness::new(Instant::now())),
+        webhooks: Webhooks::default(),
+    };
     server.spawn(serve(listener, shown, stop.clone()));
 
     let ready = async |status: u16, main: bool, problems: usize, draining: bool| {

@@ -115,6 +115,36 @@ fn explain_exits_1_without_a_route_and_0_with_one_that_refuses() {
 }
 
 #[test]
+fn explain_says_what_becomes_of_calls_beyond_the_limits() {
+    let folder = acme();
+    let explained = |limits: &str, called: &str, more: &str| {
+        folder.write("d/acme.toml", &format!("{ACME}[limits]\n{limits}"));
+        folder.run(&format!("explain --dialplans d --called {called} {more}"))
+    };
+    let rest = "acme/rest (d/acme.toml:8:11): answer, prefix +1555777*\n";
+    for (limits, full) in [
+        ("", ""),
+        ("max_duration = \"30m\"\nwhen_full = { reject = \"declined\" }\n", ""),
+        ("calls = 50\n", "when full (calls = 50): busy\n"),
+        (
+            "calls = 0\ncalls_per_second = 0.5\nwhen_full = { transfer = \"tel:+15557770099\" }\n",
+            "when full (calls = 0, calls_per_second = 0.5): transfer\n",
+        ),
+    ] {
+        let outcome = explained(limits, "+15557770002", "");
+        assert_eq!(outcome, Outcome::new(0, &format!("{rest}{full}"), ""), "{limits}");
+    }
+    let refused = explained("calls = 50\n", "+15557770009", "");
+    assert!(
+        refused.out.ends_with(": busy, exact +15557770009\n"),
+        "who is refused is not counted: {refused:?}"
+    );
+    let found = json_of(&explained("calls_per_second = 2\n", "+15557770002", "--json"));
+    let expected = json!({"calls": null, "calls_per_second": 2.0, "action": "busy"});
+    assert_eq!(found["when_full"], expected);
+}
+
+#[test]
 fn explain_reads_the_call_as_its_trunk_does() {
     let folder = acme();
     folder.write("s.toml", TRUNK);
@@ -171,7 +201,7 @@ fn explain_as_json_has_the_call_the_route_and_those_passed_over() {
             "tenant": "acme", "id": "rest", "match": "prefix", "pattern": "+1555777*", "conditions": [],
             "action": "answer", "file": "d/acme.toml", "line": 8, "column": 11,
         },
-        "passed": [desk],
+        "when_full": null, "passed": [desk],
     });
     assert_eq!((outcome.code, json_of(&outcome)), (0, expected));
 }

@@ -20,6 +20,7 @@ mod realtime;
 mod reload;
 mod schemas;
 mod sip;
+mod sip_page;
 mod tidy;
 mod webhook;
 mod worker;

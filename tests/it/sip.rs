@@ -21,10 +21,11 @@ use dialplane::document::Given;
 use dialplane::ingress::leg::{Incoming, LegCommand, LegEvent};
 use dialplane::ingress::sip::settings::SipSettings;
 use dialplane::ingress::sip::{Port, Site};
+use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::Metrics;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The longest wait for anything that must come.
@@ -48,7 +49,11 @@ impl World {
     }
 
     pub async fn with(slots: usize, trunks: Trunks) -> Self {
-        let (slots, metrics, drain) = (Slots::new(slots), Metrics::new(), CancellationToken::new());
+        let (slots, metrics, drain) = (
+            Slots::new(slots, Arc::new(Lateness::new(Instant::now()))),
+            Metrics::new(),
+            CancellationToken::new(),
+        );
         let (sender, calls) = mpsc::channel(slots.limit().max(1));
         let settings = SipSettings {
             listen: "127.0.0.1:0".parse().unwrap(),

@@ -1,6 +1,7 @@
 //! LiveKit's webhooks over a real socket.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,12 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use dialplane::admin::{Shown, serve};
 use dialplane::livekit::webhook::{BODY_MAX, Happening, Webhooks};
 use dialplane::livekit::{Orphans, Project};
+use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::{Metrics, Readiness};
 use livekit_api::access_token::AccessToken;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 fn project(name: &str) -> Project {
@@ -42,7 +45,12 @@ impl Listening {
         let ((one, main), (two, spare)) = (Webhooks::channel(), Webhooks::channel());
         let projects = [(&project("main"), one), (&project("spare"), two)];
         let webhooks = Webhooks::new(projects.into_iter());
-        let shown = Shown { metrics: Metrics::new(), readiness: Readiness::new([]), webhooks };
+        let shown = Shown {
+            metrics: Metrics::new(),
+            readiness: Readiness::new([]),
+            lateness: Arc::new(Lateness::new(Instant::now())),
+            webhooks,
+        };
         let mut server = JoinSet::new();
         server.spawn(serve(listener, shown, CancellationToken::new()));
         Self { address, main, spare, _server: server }

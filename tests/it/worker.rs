@@ -18,6 +18,7 @@ use dialplane::ingress::livekit::{Site, worker};
 use dialplane::livekit::api::Api;
 use dialplane::livekit::socket::Dialer;
 use dialplane::livekit::{Orphans, Project};
+use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::Metrics;
 use livekit_protocol::{DeleteRoomRequest, JobStatus, WorkerStatus};
 use prost::Message as _;
@@ -33,6 +34,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// A router with one worker and a session that the test plays.
 struct Router {
     slots: Slots,
+    lateness: Arc<Lateness>,
     metrics: Metrics,
     calls: mpsc::Receiver<Incoming>,
     ready: watch::Receiver<bool>,
@@ -46,6 +48,11 @@ impl Router {
     }
 
     fn with_plan(server: &Server, slots: usize, plan: fn(&str) -> Plan) -> Self {
+        let lateness = Arc::new(Lateness::new(Instant::now()));
+        Self::on(server, Slots::new(slots, Arc::clone(&lateness)), lateness, plan)
+    }
+
+    fn on(server: &Server, slots: Slots, lateness: Arc<Lateness>, plan: fn(&str) -> Plan) -> Self {
         let project = Project {
             name: "main".into(),
             url: server.url(),
@@ -56,7 +63,6 @@ impl Router {
         };
         let (sender, calls) = mpsc::channel(8);
         let metrics = Metrics::new();
-        let slots = Slots::new(slots);
         let site = Arc::new(Site {
             api: Api::new(&project),
             project,
@@ -73,7 +79,7 @@ impl Router {
         let (ready, drain) = (worker.ready(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(worker.run(drain.clone()));
-        Self { slots, metrics, calls, ready, drain, worker: tasks }
+        Self { slots, lateness, metrics, calls, ready, drain, worker: tasks }
     }
 
     async fn call(&mut self) -> Incoming {
@@ -120,6 +126,61 @@ async fn offers_are_taken_up_to_the_slots_and_refused_beyond() {
     drop(call);
     assert_eq!(agent.job("AJ_1").await, (JobStatus::JsFailed as i32, "internal".to_owned()));
     assert_eq!(agent.status_with(|status| status.status == Some(0)).await.job_count, 1);
+}
+
+#[tokio::test]
+async fn two_projects_of_one_router_share_its_slots() {
+    let (mut server, mut other_server) =
+        (Server::start(Rooms::Silent).await, Server::start(Rooms::Silent).await);
+    let lateness = Arc::new(Lateness::new(Instant::now()));
+    let slots = Slots::new(1, Arc::clone(&lateness));
+    let worker =
+        |server: &Server| Router::on(server, slots.clone(), Arc::clone(&lateness), |_| Plan::default());
+    let (mut router, _other_router) = (worker(&server), worker(&other_server));
+    let (mut agent, mut other) = (server.registered().await, other_server.registered().await);
+    for agent in [&mut agent, &mut other] {
+        assert_eq!(agent.status().await.status, Some(WorkerStatus::WsAvailable as i32));
+    }
+
+    agent.offer("AJ_1").await;
+    assert!(agent.availability().await.available);
+    other.status_with(|status| status.status == Some(WorkerStatus::WsFull as i32)).await;
+    other.offer("AJ_2").await;
+    let answer = other.availability().await;
+    assert!(!answer.available && !answer.terminate, "another worker is to be asked: {answer:?}");
+
+    agent.assign("AJ_1").await;
+    drop(router.call().await);
+    other.status_with(|status| status.status == Some(WorkerStatus::WsAvailable as i32)).await;
+    other.offer("AJ_3").await;
+    assert!(other.availability().await.available);
+}
+
+#[tokio::test]
+async fn a_process_that_is_late_is_offered_nothing_until_it_is_in_time_again() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let router = Router::start(&server, 5);
+    let mut agent = server.registered().await;
+    assert_eq!(agent.status().await.status, Some(WorkerStatus::WsAvailable as i32));
+    let tick = |count: u32, late: u64| {
+        (0..count).for_each(|_| router.lateness.note(Duration::from_millis(late), Instant::now()));
+    };
+
+    tick(200, 15);
+    let status = agent.status_with(|status| status.status == Some(WorkerStatus::WsFull as i32)).await;
+    assert!(status.load >= 0.70 && !status.draining, "{status:?}");
+    agent.offer("AJ_1").await;
+    let answer = agent.availability().await;
+    assert!(!answer.available && !answer.terminate, "another worker is to be asked: {answer:?}");
+    let text = router.metrics.render();
+    assert!(text.contains(r#"offers_turned_away_total{reason="late"} 1"#), "{text}");
+    assert_eq!(router.slots.taken(), 0);
+
+    tick(20_000, 1);
+    let status = agent.status_with(|status| status.status == Some(WorkerStatus::WsAvailable as i32)).await;
+    assert!(status.load < 0.70, "{status:?}");
+    agent.offer("AJ_2").await;
+    assert!(agent.availability().await.available);
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ fn wrong_fields() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         "language": "en-US".repeat(100), "reject": {"reason": "tired"}, "transfer": {"to": "no such place"},
     });
     let deeper = json!({
-        "limits": {"maxDurationSeconds": 0, "silenceSeconds": 20}, "metadata": {"m": "x".repeat(9 << 10)},
+        "limits": {"maxDurationSeconds": 0, "silenceSeconds": 0}, "metadata": {"m": "x".repeat(9 << 10)},
         "cache": {"ttlSeconds": -1, "revalidateSeconds": "1 h", "staleSeconds": 1e9, "by": ["weather"]},
         "variables": {"name": [], "a name": "b"},
     });

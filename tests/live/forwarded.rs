@@ -1,14 +1,12 @@
 //! A call that was sent on: the backend learns by whom, wherever the bridge tells the header.
 
-use std::path::Path;
-use std::process::Command;
-
 use dialplane::kit::backend::Backend;
 use dialplane::kit::backend::script::{Answer, Script};
 use dialplane::kit::model::script::Behaviour;
 use serde_json::{Value, json};
 
 use crate::phone::{Call, Dial};
+use crate::rig::Rig;
 use crate::world::{ACME, ADA, Plan, SOON, World, hears_first, pitch};
 
 const FORWARDER: &str = "+15556001234";
@@ -90,29 +88,13 @@ struct Trunk;
 
 impl Trunk {
     fn bringing(headers: &str) -> Self {
-        include_headers(headers);
+        Rig::up().set_include_headers(headers);
         Self
     }
 }
 
 impl Drop for Trunk {
     fn drop(&mut self) {
-        include_headers("SIP_ALL_HEADERS");
+        Rig::up().set_include_headers("SIP_ALL_HEADERS");
     }
-}
-
-fn include_headers(which: &str) {
-    let get = |name: &str| std::env::var(name).expect("the rig is up");
-    let trunk = json!({
-        "sip_trunk_id": get("RIG_TRUNK_ID"),
-        "replace": {
-            "name": get("RIG_TRUNK_NAME"),
-            "allowed_addresses": ["127.0.0.0/8"],
-            "include_headers": which,
-            "ringing_timeout": "20s",
-        },
-    });
-    let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/api");
-    let done = Command::new(api).args(["SIP/UpdateSIPInboundTrunk", &trunk.to_string()]).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
 }

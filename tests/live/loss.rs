@@ -1,7 +1,7 @@
 //! Calls through a bad network between the router and LiveKit: what either side hears, and what the record says.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dialplane::kit::model::log::SessionLog;
 use dialplane::kit::model::script::Behaviour;
@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use crate::ear::{gaps, missing};
 use crate::network::Weather;
 use crate::relay::{Path, Relay};
+use crate::room::{converses, goes_on_after};
 use crate::rtp::Say;
-use crate::world::{ACME, CALLER, Plan, SOON, World, hears_out, pitch};
+use crate::world::{ACME, CALLER, Plan, SOON, World, hears_first, hears_out, pitch};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -114,4 +115,28 @@ async fn jitter_and_disorder_take_nothing_from_what_the_model_hears() {
         assert_eq!(outcome.media["received"]["lost"], 0, "{what}");
         assert!(outcome.number("received", "jitter_ms") > 2.0, "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_call_goes_on_when_its_media_alone_finds_no_way_any_more() {
+    let behaviour = Behaviour { greeting: ms(60_000), reply: ms(2_000), ..Behaviour::default() };
+    let answer = json!({"voice": "marin", "systemPrompt": "You are patient."});
+    let (world, relay) = World::start_with(Plan::new(behaviour, &answer), async |rig, _| {
+        let relay = Relay::open(rig, Path::default()).await;
+        (BTreeMap::from([("LIVEKIT_URL".to_owned(), relay.url.clone())]), relay)
+    })
+    .await;
+    let mut call = world.call(ACME);
+    call.answered(SOON).await;
+    hears_first(&call, pitch("marin")).await;
+    let cut = Instant::now();
+    relay.cut();
+    let silence = goes_on_after(&call, cut).await;
+    println!("media cut: silence of {silence:?}");
+    assert!(silence < SOON, "{silence:?}");
+    converses(&world, &call, 0).await;
+    call.hang_up();
+    assert!(call.over(SOON).await.1.success());
+    assert_eq!(world.end(1).await[0]["ending"]["how"], "caller-hung-up");
 }

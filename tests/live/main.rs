@@ -7,7 +7,9 @@
 
 mod barge;
 mod bridge;
+mod carrier;
 mod crowd;
+mod down;
 mod ear;
 mod encrypted;
 mod endings;
@@ -20,6 +22,7 @@ mod keys;
 mod ladder;
 #[path = "../shared/leak.rs"]
 mod leak;
+mod limits;
 mod livekit;
 mod loss;
 mod measure;
@@ -27,7 +30,9 @@ mod model;
 #[path = "../shared/network.rs"]
 mod network;
 mod phone;
+mod providers;
 mod relay;
+mod renewal;
 mod rescue;
 mod rig;
 mod room;
@@ -37,6 +42,7 @@ mod rtp;
 mod signalling;
 mod sip;
 mod soak;
+mod starved;
 mod talk;
 mod tenants;
 mod tls;

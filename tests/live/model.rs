@@ -1,90 +1,14 @@
 //! Models that fail, before the answer and in the middle of a call: what the caller hears of it, and the record.
 
-use std::fs;
 use std::time::Duration;
 
-use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::script::{Behaviour, Fault, Rule, Script};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::ear::{Heard, Sound, total};
-use crate::phone::Call;
+use crate::providers::{NEVER, answer, ending, faulty, longest_wait, ms, sessions, two_providers};
 use crate::rtp::Say;
 use crate::world::{ACME, CALLER, Plan, SOON, World, hears, hears_first, hears_out, pitch};
-
-/// The second provider's key; the first has the world's.
-const OTHER_KEY: &str = "sk-other-3b8e6f2a90d15c77";
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn answer() -> Value {
-    json!({"systemPrompt": "You keep the line whatever becomes of your model.", "voice": "marin",
-        "startMessage": "Good morning, who is there please?"})
-}
-
-fn faulty(fault: Fault) -> Behaviour {
-    Behaviour { greeting: ms(1000), fault, ..Behaviour::default() }
-}
-
-/// A router with two providers: the world's model server, and a second one that this returns.
-async fn two_providers(mut plan: Plan, other: Script) -> (World, ModelServer) {
-    let other = ModelServer::start(other).await.unwrap();
-    plan.secrets = plan.secrets.key("the other model's key", OTHER_KEY);
-    let url = other.url();
-    let (world, ()) = World::start_with(plan, async |rig, meant| {
-        let file = rig.dir.join(format!("dialplane-{}.toml", std::process::id()));
-        let first = &meant["OPENAI_BASE_URL"];
-        let text = format!(
-            "[[provider]]\nname = \"first\"\nurl = \"{first}\"\napi_key = \"env:OPENAI_API_KEY\"\n\
-             model = \"first-model\"\n\
-             [[provider]]\nname = \"second\"\nurl = \"{url}\"\napi_key = \"env:OTHER_API_KEY\"\n\
-             model = \"second-model\"\n"
-        );
-        fs::write(&file, text).unwrap();
-        let variables = [
-            ("DIALPLANE_CONFIG", file.to_str().unwrap()),
-            ("OPENAI_BASE_URL", ""),
-            ("OTHER_API_KEY", OTHER_KEY),
-        ];
-        (variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(), ())
-    })
-    .await;
-    (world, other)
-}
-
-/// `provider model: why it ended`, session by session.
-fn sessions(record: &Value) -> Vec<String> {
-    let sessions = record["model"]["sessions"].as_array().unwrap().iter();
-    sessions
-        .map(|session| {
-            let text = |field: &str| session[field].as_str().unwrap_or("lasted").to_owned();
-            format!("{} {}: {}", text("provider"), text("model"), text("ended"))
-        })
-        .collect()
-}
-
-fn ending(record: &Value) -> (&str, &str, &str) {
-    let text = |field: &str| record["ending"][field].as_str().unwrap_or_default();
-    (text("by"), text("how"), text("detail"))
-}
-
-/// The longest silence between two sounds.
-fn longest_gap(heard: &[Heard]) -> Duration {
-    let inner = heard.iter().skip_while(|h| h.sound == Sound::Silence);
-    let mut gaps: Vec<&Heard> = inner.collect();
-    while gaps.last().is_some_and(|last| last.sound == Sound::Silence) {
-        gaps.pop();
-    }
-    let silences = gaps.into_iter().filter(|h| h.sound == Sound::Silence);
-    silences.map(Heard::length).max().unwrap_or_default()
-}
-
-async fn hang_up(mut call: Call) {
-    call.hang_up();
-    assert!(call.over(SOON).await.1.success());
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
@@ -102,11 +26,11 @@ async fn before_the_answer_the_second_provider_serves_whatever_is_wrong_with_the
     for (name, fault, why) in faults {
         let plan = Plan::new(faulty(fault), &answer());
         let (world, other) = two_providers(plan, Script::always(faulty(Fault::None))).await;
-        let call = world.call(ACME);
+        let mut call = world.call(ACME);
         call.answered(SOON).await;
         let greeted = call.times().since_invite(hears_first(&call, pitch("marin")).await);
         hears_out(&call, pitch("marin")).await;
-        hang_up(call).await;
+        call.leave().await;
         let records = world.end(1).await;
         println!("{name:<28} greeted after {greeted:?}  {:?}", sessions(&records[0]));
         let expected = [format!("first first-model: {why}"), "second second-model: lasted".to_owned()];
@@ -122,10 +46,10 @@ async fn before_the_answer_the_second_provider_serves_whatever_is_wrong_with_the
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_model_that_sends_garbage_serves_all_the_same() {
     let world = World::start(Plan::new(faulty(Fault::Garbage), &answer())).await;
-    let call = world.call(ACME);
+    let mut call = world.call(ACME);
     call.answered(SOON).await;
     hears_out(&call, pitch("marin")).await;
-    hang_up(call).await;
+    call.leave().await;
     let records = world.end(1).await;
     assert_eq!(records[0]["model"]["failovers"], 0, "{records:?}");
     assert_eq!(records[0]["model"]["warnings"], json!(["unreadable-event"]));
@@ -142,10 +66,10 @@ async fn a_refused_model_gives_way_to_another_of_the_same_provider() {
     let refused = faulty(Fault::RefuseUpgrade(404));
     plan.script = plan.script.with(Rule::model("no-such-model", refused));
     let world = World::start(plan).await;
-    let call = world.call(ACME);
+    let mut call = world.call(ACME);
     call.answered(SOON).await;
     hears_out(&call, pitch("marin")).await;
-    hang_up(call).await;
+    call.leave().await;
     let records = world.end(1).await;
     let expected = ["openai no-such-model: refused", "openai gpt-realtime-2.1: lasted"];
     assert_eq!(sessions(&records[0]), expected);
@@ -160,7 +84,7 @@ async fn a_model_that_drops_in_the_middle_of_a_question_is_replaced_and_the_ques
     ] {
         let plan = Plan::new(faulty(fault), &answer());
         let (world, other) = two_providers(plan, Script::always(faulty(Fault::None))).await;
-        let call = world.call(ACME);
+        let mut call = world.call(ACME);
         call.answered(SOON).await;
         hears_out(&call, pitch("marin")).await;
         let dropped = |sessions: &[dialplane::kit::model::log::SessionLog]| sessions.first()?.closed;
@@ -177,10 +101,12 @@ async fn a_model_that_drops_in_the_middle_of_a_question_is_replaced_and_the_ques
             (quiet && total(heard, voice) > ms(2200)).then(|| heard.to_vec())
         })
         .await;
-        hang_up(call).await;
+        let waited = longest_wait(&call, &heard);
+        call.leave().await;
         let world_sessions = world.model.sessions().split_off(1);
         let records = world.end(1).await;
-        println!("{name}: longest silence {:?}, {:?}", longest_gap(&heard), sessions(&records[0]));
+        println!("{name}: waited {waited:?} at the longest, {:?}", sessions(&records[0]));
+        assert!(waited < NEVER, "{name}: {waited:?}");
         let found = sessions(&records[0]);
         assert_eq!(found[0], why, "{name}");
         assert_eq!(found.len(), 2, "{name}: {found:?}");
@@ -204,7 +130,7 @@ async fn a_model_that_falls_silent_is_replaced_and_the_caller_hears_comfort_mean
         "greeting": "none"}),
     );
     let (world, other) = two_providers(plan, Script::always(faulty(Fault::None))).await;
-    let call = world.call(ACME);
+    let mut call = world.call(ACME);
     call.answered(SOON).await;
     call.endpoint.say(vec![Say::Tone { hz: CALLER, length: ms(1000) }]);
     let voice = pitch("marin");
@@ -212,16 +138,12 @@ async fn a_model_that_falls_silent_is_replaced_and_the_caller_hears_comfort_mean
         (total(heard, voice) > ms(1000)).then(|| heard.to_vec())
     })
     .await;
-    let (spoke, _) = call.endpoint.said()[0];
-    let asked = call.endpoint.timeline().unwrap().at(spoke) + ms(1000);
-    let silences = heard.iter().filter(|h| h.end > asked && h.sound == Sound::Silence);
-    let longest = silences.map(|h| h.end - h.start.max(asked)).max().unwrap();
-    println!("silent model: longest silence {longest:?} after the question");
-    hang_up(call).await;
+    let waited = longest_wait(&call, &heard);
+    println!("silent model: waited {waited:?} at the longest");
+    call.leave().await;
     let records = world.end(1).await;
     assert_eq!(sessions(&records[0]), ["first first-model: silent", "second second-model: lasted"]);
-    // The model takes half a second of silence for the end of a question; from there on we owe an answer.
-    assert!(longest < ms(2500), "{longest:?} of silence");
+    assert!(waited < NEVER, "{waited:?}");
     assert!(other.sessions()[0].responses.len() == 1, "one answer");
     other.stop().await;
 }
@@ -257,7 +179,7 @@ async fn with_every_provider_down_in_mid_call_the_caller_hears_an_apology_and_is
     assert!(status.success() && times.let_go.is_some(), "we hung up: {times:?}");
     let heard = crate::world::hear(&call, &[pitch("marin")]);
     let words: Duration = heard.iter().filter(|h| h.sound == Sound::Other).map(Heard::length).sum();
-    println!("apology: {words:?} of words, longest silence {:?}", longest_gap(&heard));
+    println!("apology: {words:?} of words, waited {:?} at the longest", longest_wait(&call, &heard));
     // The German apology lasts 7.7 s, pauses and all.
     assert!((ms(4000)..ms(8500)).contains(&words), "the apology: {heard:?}");
     let records = world.end(1).await;

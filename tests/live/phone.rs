@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::g711::Law;
 use crate::rig::{Rig, until};
 use crate::rtp::Endpoint;
+use crate::world::SOON;
 use trace::Message;
 
 /// Longer than any test lets a call last; then SIPp ends by itself.
@@ -163,6 +164,13 @@ impl Call {
     /// The caller hangs up: CANCEL while it rings, BYE after the answer.
     pub fn hang_up(&self) {
         self.tell();
+    }
+
+    /// The caller hangs up an answered call, and nothing is wrong with it.
+    pub async fn leave(&mut self) {
+        self.hang_up();
+        let (times, status) = self.over(SOON).await;
+        assert!(status.success() && times.let_go.is_none(), "{times:?}");
     }
 
     /// Has the scenario go on from where it waits.

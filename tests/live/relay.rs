@@ -6,9 +6,9 @@
 
 mod proxy;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -40,6 +40,7 @@ pub const SILENCE_BYTES: usize = 60;
 pub struct Relay {
     /// What the router is to take for LiveKit.
     pub url: String,
+    media: SocketAddr,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     _proxy: proxy::Proxy,
@@ -51,6 +52,10 @@ struct Shared {
     sent: Mutex<HashMap<SocketAddr, Vec<Sent>>>,
     due: Mutex<BTreeMap<(Instant, u64), Datagram>>,
     changed: Condvar,
+    /// Calls that are as good as unplugged.
+    cut: Mutex<HashSet<SocketAddr>>,
+    /// Datagrams that came from routers, and from the server.
+    came: [AtomicUsize; 2],
     stop: AtomicBool,
 }
 
@@ -72,14 +77,21 @@ impl Relay {
         let media = SocketAddr::new(signalling.ip(), signalling.port() + 2);
         let socket = Arc::new(port_as_long_as(media));
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        let proxy = proxy::Proxy::open(signalling, media, socket.local_addr().unwrap()).await;
+        let relay = socket.local_addr().unwrap();
+        let proxy = proxy::Proxy::open(signalling, media, relay).await;
         let shared = Arc::new(Shared::default());
         let (inside, outside) = (Arc::clone(&shared), Arc::clone(&shared));
         let threads = vec![
             thread::spawn(move || Calls::new(inside, socket, media, path).run()),
             thread::spawn(move || outside.deliver()),
         ];
-        Self { url: format!("ws://{}", proxy.address), shared, threads, _proxy: proxy }
+        Self { url: format!("ws://{}", proxy.address), media: relay, shared, threads, _proxy: proxy }
+    }
+
+    /// From now on nothing gets through for the connections there are, either way; new ones do.
+    pub fn cut(&self) {
+        let connections: Vec<SocketAddr> = lock(&self.shared.sent).keys().copied().collect();
+        lock(&self.shared.cut).extend(connections);
     }
 
     /// What left the router so far, by call.
@@ -105,6 +117,12 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        if thread::panicking() {
+            println!(
+                "at the relay {}: {:?} datagrams from routers and the server",
+                self.media, self.shared.came
+            );
+        }
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
@@ -143,6 +161,10 @@ impl Calls {
         while !self.shared.stop.load(Ordering::Relaxed) {
             let Ok((length, router)) = self.socket.recv_from(&mut buffer) else { continue };
             let at = Instant::now();
+            self.shared.came[0].fetch_add(1, Ordering::Relaxed);
+            if lock(&self.shared.cut).contains(&router) {
+                continue;
+            }
             let bytes = &buffer[..length];
             if is_media(bytes) {
                 lock(&self.shared.sent).entry(router).or_default().push(Sent { at, bytes: length });
@@ -181,7 +203,9 @@ impl Shared {
     ) {
         let mut buffer = [0; 2048];
         while !self.stop.load(Ordering::Relaxed) {
-            if let Ok(length) = server.recv(&mut buffer) {
+            let Ok(length) = server.recv(&mut buffer) else { continue };
+            self.came[1].fetch_add(1, Ordering::Relaxed);
+            if !lock(&self.cut).contains(&router) {
                 self.send(Instant::now(), &mut network, socket, router, &buffer[..length]);
             }
         }

@@ -4,6 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+/// The trunk's, as `tests/rig/up` makes it.
+const RINGING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Where the real servers are.
 #[derive(Debug, Clone)]
 pub struct Rig {
@@ -38,15 +43,29 @@ impl Rig {
     /// How long the trunk lets a call ring.
     pub fn set_ringing_timeout(&self, timeout: Duration) {
         // An update takes no such thing; this is the trunk of `tests/rig/up` with another timeout.
-        let update = format!(
-            r#"{{"sip_trunk_id": "{}", "replace": {{"name": "acme-sip", "allowed_addresses": ["127.0.0.0/8"],
-                "include_headers": "SIP_ALL_HEADERS", "ringing_timeout": "{}s"}}}}"#,
-            self.trunk,
-            timeout.as_secs()
-        );
+        self.replace_trunk("SIP_ALL_HEADERS", timeout);
+    }
+
+    /// Which headers the trunk makes attributes of.
+    pub fn set_include_headers(&self, which: &str) {
+        self.replace_trunk(which, RINGING_TIMEOUT);
+    }
+
+    fn replace_trunk(&self, headers: &str, timeout: Duration) {
+        let trunk = json!({"name": "acme-sip", "allowed_addresses": ["127.0.0.0/8"], "include_headers": headers,
+            "ringing_timeout": format!("{}s", timeout.as_secs())});
+        Self::api("SIP/UpdateSIPInboundTrunk", &json!({"sip_trunk_id": self.trunk, "replace": trunk}));
+    }
+
+    /// Calls a method of the API of the LiveKit that is up.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn api(method: &str, body: &Value) -> Value {
         let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/api");
-        let done = Command::new(api).args(["SIP/UpdateSIPInboundTrunk", &update]).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+        let done = Command::new(api).args([method, &body.to_string()]).output().unwrap();
+        assert!(done.status.success(), "{method}: {}", String::from_utf8_lossy(&done.stdout));
+        serde_json::from_slice(&done.stdout).expect("JSON")
     }
 }
 

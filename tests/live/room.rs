@@ -54,7 +54,7 @@ fn signal_server(world: &World, signal: &str) {
 }
 
 /// Waits until, a while after that moment, our voice is heard for a second without a break; the longest silence since.
-async fn goes_on_after(call: &Call, moment: Instant) -> Duration {
+pub async fn goes_on_after(call: &Call, moment: Instant) -> Duration {
     let voice = pitch("marin");
     hears(call, "our voice is heard again", &[voice], |_| {
         let timeline = call.endpoint.timeline()?;
@@ -69,7 +69,7 @@ async fn goes_on_after(call: &Call, moment: Instant) -> Duration {
 }
 
 /// The caller says something, the model hears all of it, and its whole answer is heard.
-async fn converses(world: &World, call: &Call, session: usize) {
+pub async fn converses(world: &World, call: &Call, session: usize) {
     let said = call.endpoint.said().len();
     call.endpoint.say(vec![Say::Tone { hz: CALLER, length: Duration::from_millis(1200) }]);
     let (spoke, _) = until("the caller speaks", SOON, || call.endpoint.said().get(said).copied()).await;
@@ -86,12 +86,6 @@ async fn converses(world: &World, call: &Call, session: usize) {
         world.model.sessions()[session].utterances.last().cloned().expect("the model hears the caller");
     assert!((heard.tone_hz.unwrap() - CALLER as f32).abs() < 5.0, "{heard:?}");
     assert!(heard.voiced.abs_diff(Duration::from_millis(1200)) <= Duration::from_millis(150), "{heard:?}");
-}
-
-async fn hang_up(call: &mut Call) {
-    call.hang_up();
-    let (times, status) = call.over(SOON).await;
-    assert!(status.success() && times.let_go.is_none(), "{times:?}");
 }
 
 fn ending(record: &Value) -> (&str, &str) {
@@ -121,9 +115,9 @@ async fn three_calls_go_on_when_livekit_server_is_killed_and_starts_anew() {
         converses(&world, call, at).await;
     }
     let mut next = greeted(&world, BERLIN).await;
-    hang_up(&mut next).await;
+    next.leave().await;
     for call in &mut calls {
-        hang_up(call).await;
+        call.leave().await;
     }
     assert_eq!(world.model.sessions().len(), 4, "each call kept its session, and nobody was called twice");
     let records = world.end(4).await;
@@ -136,7 +130,7 @@ async fn a_caller_who_hangs_up_while_livekit_server_is_down_leaves_nothing_behin
     let world = World::start(plan()).await;
     let mut call = greeted(&world, ACME).await;
     server("kill");
-    hang_up(&mut call).await;
+    call.leave().await;
     server("start");
     world.livekit.wait_until_alone().await;
     let records = world.end(1).await;
@@ -159,7 +153,7 @@ async fn a_call_goes_on_when_its_signalling_is_cut() {
     relay.cut("/rtc");
     goes_on_after(&call, cut).await;
     converses(&world, &call, 0).await;
-    hang_up(&mut call).await;
+    call.leave().await;
     assert_eq!(world.model.sessions().len(), 1);
     let records = world.end(1).await;
     assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
@@ -168,7 +162,7 @@ async fn a_call_goes_on_when_its_signalling_is_cut() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_call_goes_on_when_the_server_asks_us_to_reconnect() {
-    let (world, relay, mut call) = relayed().await;
+    let (world, relay, call) = relayed().await;
     for action in [leave_request::Action::Reconnect, leave_request::Action::Resume] {
         let leave = LeaveRequest {
             action: action as i32,
@@ -183,9 +177,7 @@ async fn a_call_goes_on_when_the_server_asks_us_to_reconnect() {
         assert!(silence < Duration::from_secs(2), "{action:?}: {silence:?}");
     }
     converses(&world, &call, 0).await;
-    hang_up(&mut call).await;
-    let records = world.end(1).await;
-    assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
+    world.end_by([call]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,8 +193,8 @@ async fn a_worker_that_is_cut_off_keeps_its_calls_and_takes_new_ones_once_it_is_
     let voice = pitch("marin");
     let gaps = gaps(&segments(&timeline.samples, &[voice]), voice);
     assert!(gaps.is_empty(), "the call that was up heard of nothing: {before:?} {gaps:?}");
-    hang_up(&mut next).await;
-    hang_up(&mut call).await;
+    next.leave().await;
+    call.leave().await;
     let records = world.end(2).await;
     assert!(records.iter().all(|record| ending(record).0 == "caller-hung-up"), "{records:?}");
 }
@@ -211,7 +203,7 @@ async fn a_worker_that_is_cut_off_keeps_its_calls_and_takes_new_ones_once_it_is_
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_call_waits_out_a_server_that_stands_still_for_a_while() {
     let world = World::start(plan()).await;
-    let mut call = greeted(&world, ACME).await;
+    let call = greeted(&world, ACME).await;
     let stopped = Instant::now();
     signal_server(&world, "-STOP");
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -220,9 +212,7 @@ async fn a_call_waits_out_a_server_that_stands_still_for_a_while() {
     println!("stopped for 4 s: silence of {silence:?}");
     assert!(silence < Duration::from_secs(6), "{silence:?}");
     converses(&world, &call, 0).await;
-    hang_up(&mut call).await;
-    let records = world.end(1).await;
-    assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
+    world.end_by([call]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,13 +242,11 @@ async fn a_caller_is_let_go_when_the_room_or_the_job_is_taken_from_us() {
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_caller_who_sends_no_audio_at_all_is_greeted_all_the_same() {
     let world = World::start(plan()).await;
-    let mut call = world.call(ACME);
+    let call = world.call(ACME);
     let answered = call.wait("the call is answered", SOON, |times| times.answered).await;
     let greeted = hears_first(&call, pitch("marin")).await - answered;
     println!("without any RTP of the caller's: greeted {greeted:?} after the answer");
     // livekit-sip lets our audio through after a second at most.
     assert!(greeted < Duration::from_secs(3), "{greeted:?}");
-    hang_up(&mut call).await;
-    let records = world.end(1).await;
-    assert_eq!(ending(&records[0]).0, "caller-hung-up", "{records:?}");
+    world.end_by([call]).await;
 }

@@ -163,6 +163,11 @@ impl Router {
         fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the router runs")
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the router to end, as an operator does.
     pub fn terminate(&self) {
         self.signal("TERM");
@@ -177,6 +182,18 @@ impl Router {
     /// Kills the process on the spot (SIGKILL).
     pub fn kill(&mut self) {
         self.child.kill().and_then(|()| self.child.wait()).expect("the router ran");
+    }
+
+    /// Puts another version of a dialplan file in place, and waits until it is read.
+    pub async fn reload(&self, name: &str, text: &str) {
+        const RELOADS: &str = "dialplane_dialplan_reloads_total";
+        let before = self.metric(RELOADS).await;
+        let (new, file) = (self.dir.join(name), self.dir.join("dialplans").join(name));
+        fs::write(&new, text).and_then(|()| fs::rename(new, file)).unwrap();
+        until_every(Duration::from_millis(20), "the dialplan is read again", READY, async || {
+            (self.metric(RELOADS).await > before).then_some(())
+        })
+        .await;
     }
 
     pub fn records_file(&self) -> PathBuf {

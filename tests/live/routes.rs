@@ -24,7 +24,7 @@ fn plan() -> Plan {
          [[route]]\nid = 'moved'\ncalled = '{MOVED}'\ntransfer = 'tel:{DESTINATION}'\n"
     );
     let mut plan = Plan::new(Behaviour::default(), &answer).dialplan("acme.toml", &text);
-    plan.dialplans.insert("closed.wav".to_owned(), recording());
+    plan.dialplans.insert("closed.wav".to_owned(), recording(TONE, LENGTH));
     for number in [CLOSED, MOVED, DESTINATION] {
         plan.secrets = plan.secrets.number("a number of a route", number);
     }
@@ -32,10 +32,11 @@ fn plan() -> Plan {
 }
 
 /// A tone of 16 kHz, 16 bit, mono at -12 dBFS.
-fn recording() -> Vec<u8> {
+pub fn recording(hz: u32, length: Duration) -> Vec<u8> {
     const RATE: u32 = 16_000;
-    let samples = (0..RATE * 3 / 2).map(|n| {
-        let wave = (TAU * f64::from(TONE) * f64::from(n) / f64::from(RATE)).sin();
+    let samples = (length.as_secs_f64() * f64::from(RATE)) as u32;
+    let samples = (0..samples).map(|n| {
+        let wave = (TAU * f64::from(hz) * f64::from(n) / f64::from(RATE)).sin();
         (wave * 0.355 * f64::from(i16::MAX)) as i16
     });
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();

@@ -32,6 +32,9 @@ const POOLS: usize = 3;
 
 const GREETING: Duration = Duration::from_millis(600);
 
+/// As long as a trunk lets a call ring: a router that is late with its media has no room, and callers wait until it has.
+const RINGS: Duration = Duration::from_secs(20);
+
 /// What memory may grow by in 100 calls, in KiB, once the router is warm. A call that leaves 10 kB behind is found.
 const GROWTH: f64 = 1000.0;
 
@@ -183,12 +186,12 @@ async fn go_through(call: &mut Call, kind: Kind, at: usize) {
     let mut some_time = |most: u64| Duration::from_millis(random.random_range(0..most));
     match kind {
         Talks | ModelDrops => {
-            call.answered(SOON).await;
+            call.answered(RINGS).await;
             talk(call).await;
             call.hang_up();
         }
         HangsUp | BackendDown | ModelDown => {
-            call.answered(SOON).await;
+            call.answered(RINGS).await;
             // A noisy line.
             call.endpoint.say(vec![Say::Murmur { hz: CALLER, length: SOON }]);
             hears_first(call, pitch("marin")).await;
@@ -201,7 +204,7 @@ async fn go_through(call: &mut Call, kind: Kind, at: usize) {
             call.hang_up();
         }
         OutOfTime => {
-            call.answered(SOON).await;
+            call.answered(RINGS).await;
             hears_first(call, pitch("marin")).await;
         }
         Refused | NoModel => {}

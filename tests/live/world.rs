@@ -178,6 +178,18 @@ impl World {
         records
     }
 
+    /// The callers hang up, which ends everything: their records.
+    pub async fn end_by(self, calls: impl IntoIterator<Item = Call>) -> Vec<Value> {
+        let mut count = 0;
+        for mut call in calls {
+            call.leave().await;
+            count += 1;
+        }
+        let records = self.end(count).await;
+        assert!(records.iter().all(|record| record["ending"]["how"] == "caller-hung-up"), "{records:?}");
+        records
+    }
+
     /// # Panics
     /// When a model session is still open, or the model or the backend refused something of ours.
     pub fn assert_served(&self) {
@@ -203,6 +215,15 @@ fn backend_url(backend: Option<&Backend>) -> String {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             format!("http://127.0.0.1:{port}/call-config")
         }
+    }
+}
+
+/// These callers, who are all still there, hang up.
+pub async fn hang_up(calls: impl IntoIterator<Item = Call>) {
+    for mut call in calls {
+        call.hang_up();
+        let (times, status) = call.over(SOON).await;
+        assert!(status.success() && times.let_go.is_none(), "nobody was cut off: {times:?}");
     }
 }
 

@@ -159,14 +159,25 @@ fn what_a_route_cannot_do_is_told() {
             "7:10: tools: found \"hangup\", did you mean hang_up?; accepted: hang_up, transfer_call".into(),
         ),
         ("[limits]\nwhen_full = {}".into(), "6:13: when_full: found 0 of its keys; accepted: one of".into()),
-        (
-            "[limits]\nwhen_full = { reject = 'busy' }".into(),
-            "6:13: warning: when_full is read, and not enforced in this version".into(),
-        ),
     ] {
         let found = lines(&load(&file(&action), &recordings));
         let expected = format!("a.toml:{expected}");
         assert!(found.len() == 1 && relates(&found[0], &expected), "{action}: {found:?}");
+    }
+}
+
+#[test]
+fn a_limit_that_makes_no_sense_is_named() {
+    for (limit, expected) in [
+        ("when_full = { reject = 'full' }", "24: when_full.reject: found \"full\"; accepted: not-found, "),
+        ("calls = 1.5", "9: calls: found a decimal number; accepted: a whole "),
+        ("calls = -1", "9: calls: found "),
+        ("calls_per_second = 0", "20: calls_per_second: found "),
+        ("when_full = { reject = 'busy' }", "13: warning: nobody is ever turned away: there is neither "),
+    ] {
+        let found = lines(&load(&file(&format!("[limits]\n{limit}")), &Given::default()));
+        let expected = format!("a.toml:6:{expected}");
+        assert!(found.len() == 1 && relates(&found[0], &expected), "{limit}: {found:?}");
     }
 }
 

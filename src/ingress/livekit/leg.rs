@@ -25,15 +25,15 @@ use super::reports::Reports;
 use super::rescue::arbiter::Arbiter;
 use super::room::{JoinError, Room, RoomEvent, RoomLost};
 use crate::call::{Digit, Fault};
-use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
+use crate::ingress::leg::{Frame, LegCommand, LegEnd, LegEvent};
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Departure, Joined};
 use crate::livekit::wire::worker::{Assignment, JobState};
-use crate::media::Pcm;
 use crate::media::codec::Codec;
 use crate::media::hearing::Hearing;
 use crate::media::quality::Meter;
+use crate::media::{FRAME, Pcm};
 
 /// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
 const AUDIO_LEAVES: usize = 24;
@@ -121,7 +121,7 @@ impl Leg {
                 self.cut_off(&lost);
                 continue;
             }
-            self.send_question();
+            self.send_question(Instant::now());
             match self.wake().await {
                 Wake::Joining(Ok(room)) => self.room = Some(room),
                 Wake::Joining(Err(error)) => self.cut_off(&error),
@@ -162,7 +162,11 @@ impl Leg {
     fn deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let hearing = self.hearing.as_ref().map(Hearing::deadline);
-        [self.machine.deadline(), hearing].into_iter().flatten().min().unwrap_or(far)
+        [self.machine.deadline(), hearing, self.requests.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(far)
     }
 
     fn time(&mut self, now: Instant) {
@@ -198,6 +202,7 @@ impl Leg {
                     self.hear(frames);
                 }
             }
+            RoomEvent::Unsent => self.meter.unsent(),
             RoomEvent::Report(report) => self.meter.reported(report),
             RoomEvent::Data(packet) => self.data(packet),
             RoomEvent::Idle => {}
@@ -225,15 +230,18 @@ impl Leg {
 
     fn command(&mut self, command: LegCommand) {
         if let LegCommand::Frame(frame) = command {
-            if self.room.as_mut().is_some_and(|room| room.write_frame(frame)) {
-                self.meter.sent(Instant::now());
-            }
+            self.send(frame);
             return;
         }
-        if command == LegCommand::Answer {
-            self.hearing.get_or_insert_with(|| Hearing::new(Instant::now(), Codec::Opus));
-        }
         self.input(Input::Command(command));
+    }
+
+    fn send(&mut self, frame: Frame) {
+        if !self.room.as_mut().is_some_and(|room| room.write_frame(frame)) {
+            self.meter.unsent();
+        } else if let Some(interval) = self.meter.sent(Instant::now()) {
+            self.site.metrics.frame_sent(interval.abs_diff(FRAME));
+        }
     }
 
     /// Audio for a session that lags is dropped; it is of use only now.
@@ -262,6 +270,7 @@ impl Leg {
                 self.meter.interrupted();
             }
             Action::Publish => {
+                self.hearing.get_or_insert_with(|| Hearing::new(Instant::now(), Codec::Opus));
                 if let Some(room) = &mut self.room {
                     room.publish();
                 }
@@ -303,11 +312,12 @@ impl Leg {
         }
         if matches!(event, LegEvent::Ended(_)) {
             self.hearing = None;
-            let quality = self.meter.quality(Instant::now());
-            let _ = quality.map(|quality| self.events.try_send(LegEvent::Quality(quality)));
+            if let Some(quality) = self.meter.quality(Instant::now()) {
+                let _ = self.events.try_send(LegEvent::Quality(quality));
+            }
         }
         if matches!(event, LegEvent::Arrived(_)) {
-            self.asks_no_more();
+            self.asked_long_enough();
         }
         if matches!(event, LegEvent::Digit(_)) && self.events.capacity() <= KEYS_LEAVE {
             return;

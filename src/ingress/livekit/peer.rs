@@ -4,6 +4,8 @@
 //! Negotiation is ours alone (LiveKit's single-connection mode): one offer is out at a time, and whatever is wanted
 //! meanwhile goes into the next.
 
+mod liveness;
+
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::stats::MediaEgressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
+use self::liveness::Liveness;
 use crate::ingress::leg::Frame;
 use crate::livekit::wire::Received;
 use crate::livekit::wire::data::FromPeer;
@@ -26,8 +29,6 @@ use crate::media::quality::Report;
 
 /// RTP ticks of one 20 ms frame; Opus always counts at 48 kHz (RFC 7587).
 const FRAME_TICKS: u32 = 960;
-/// str0m reports `Disconnected` in passing while no pair is usable yet; only a lasting one is a loss.
-const ICE_LOST_AFTER: Duration = Duration::from_secs(10);
 /// How often what the server reports of our stream is looked at.
 const REPORTS: Duration = Duration::from_secs(1);
 /// The most that a count of 24 bits with a sign says (RFC 3550, 6.4.1). Above it are copies: nothing was lost.
@@ -57,7 +58,7 @@ pub struct Peer {
     frames: u32,
     track_of_mid: HashMap<String, String>,
     audible: BTreeSet<String>,
-    ice_lost_since: Option<Instant>,
+    liveness: Liveness,
     /// Turns of ICE still to be taken now; `None` once the connection stands.
     turns: Option<u8>,
 }
@@ -94,7 +95,7 @@ pub enum PeerEvent {
     /// Media flows both ways.
     Connected,
     ChannelOpen,
-    /// The connection was gone for too long to come back.
+    /// The connection is gone for too long to come back.
     Lost,
     /// A packet of the caller's, as it arrived: once, but in any order.
     Audio(Packet),
@@ -158,7 +159,7 @@ impl Peer {
             frames: 0,
             track_of_mid: HashMap::new(),
             audible: BTreeSet::new(),
-            ice_lost_since: None,
+            liveness: Liveness::new(now),
             turns: Some(TURNS),
         };
         Ok((peer, offer))
@@ -267,6 +268,7 @@ impl Peer {
     ) -> Result<(), PeerError> {
         let Ok(contents) = datagram.try_into() else { return Ok(()) };
         let receive = Receive { proto: Protocol::Udp, source, destination: self.local, contents };
+        self.liveness.heard(now);
         self.hurry();
         Ok(self.rtc.handle_input(Input::Receive(now, receive))?)
     }
@@ -331,29 +333,22 @@ impl Peer {
     }
 
     fn wait(&mut self, at: Instant, now: Instant) -> Out {
-        match self.ice_lost_since.map(|since| since + ICE_LOST_AFTER) {
-            Some(lost_at) if lost_at <= now => {
-                self.ice_lost_since = None;
-                Out::Event(PeerEvent::Lost)
-            }
-            Some(lost_at) => Out::Wait(at.min(lost_at)),
-            None => Out::Wait(at),
+        if self.liveness.is_lost(now) {
+            return Out::Event(PeerEvent::Lost);
         }
+        Out::Wait(self.liveness.deadline().map_or(at, |deadline| at.min(deadline)))
     }
 
     fn event(&mut self, event: Event, now: Instant) -> Option<PeerEvent> {
         match event {
             Event::Connected => {
                 self.turns = None;
+                self.liveness.connected(now);
                 Some(PeerEvent::Connected)
             }
             Event::ChannelOpen(channel, _) if channel == self.reliable => Some(PeerEvent::ChannelOpen),
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                self.ice_lost_since.get_or_insert(now);
-                None
-            }
-            Event::IceConnectionStateChange(_) => {
-                self.ice_lost_since = None;
+            Event::IceConnectionStateChange(state) => {
+                self.liveness.usable(state != IceConnectionState::Disconnected, now);
                 None
             }
             Event::RtpPacket(packet) => self.hear(packet),

@@ -217,7 +217,7 @@ impl Look<'_> {
         }
         let dispatches = site.api.dispatches(room).await?;
         let means = Means {
-            has_room: site.slots.has_room() && *self.reachable.borrow(),
+            has_room: site.slots.has_room(Instant::now()) && *self.reachable.borrow(),
             watched: self.watched,
             orphans: site.project.orphans,
         };

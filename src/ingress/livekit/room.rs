@@ -53,6 +53,8 @@ pub enum RoomEvent {
     Left(Departure),
     /// A packet of the caller's, as it arrived.
     Audio(Packet),
+    /// The socket did not take a frame of ours.
+    Unsent,
     /// What the server says of what we send.
     Report(Report),
     Data(FromPeer),
@@ -164,9 +166,12 @@ impl Room {
         let now = Instant::now().into_std();
         loop {
             match self.peer.poll(now)? {
-                // A datagram the socket does not take is one the network lost.
                 Out::Transmit(datagram) => {
-                    let _ = self.udp.try_send_to(&datagram.contents, datagram.destination);
+                    let taken = self.udp.try_send_to(&datagram.contents, datagram.destination);
+                    // What is no media is sent again when the network loses it.
+                    if taken.is_err() && is_media(&datagram.contents) {
+                        return Ok(Some(RoomEvent::Unsent));
+                    }
                 }
                 Out::Event(PeerEvent::Connected) => return Ok(Some(RoomEvent::Connected)),
                 // Whoever has something to send may do so now.
@@ -207,6 +212,11 @@ impl Room {
             FromRoom::Other => RoomEvent::Idle,
         })
     }
+}
+
+/// RTP and not RTCP, DTLS or STUN (RFC 7983, RFC 5761).
+fn is_media(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, kind, ..] if !matches!(kind & 0x7F, 64..=95))
 }
 
 /// The local address from which `server` is reached. Nothing is sent: a connected UDP socket knows its route.

@@ -1,6 +1,7 @@
 //! What becomes of a request that begins a transaction: a call, a part of one, or an answer at once.
 
 use rsipstack::sip::{Method, Request};
+use tokio::time::Instant;
 
 use super::message::{self, Reply, to_tag, values};
 use crate::admission::{NoSlot, Slots};
@@ -19,7 +20,7 @@ pub enum Judged {
 }
 
 /// Judges a request by itself, before any call or slot is looked for.
-pub fn judge(request: &Request, slots: &Slots) -> Judged {
+pub fn judge(request: &Request, slots: &Slots, now: Instant) -> Judged {
     if let Some(reply) = unmet(request) {
         return Judged::Answer(reply);
     }
@@ -31,7 +32,7 @@ pub fn judge(request: &Request, slots: &Slots) -> Judged {
             Some(reply) => Judged::Answer(reply),
             None => Judged::Call,
         },
-        Method::Options => Judged::Answer(options(slots)),
+        Method::Options => Judged::Answer(options(slots, now)),
         Method::Bye | Method::Update | Method::Info | Method::Notify | Method::PRack | Method::Cancel => {
             Judged::Answer(Reply::status(481))
         }
@@ -65,21 +66,28 @@ fn refused_at_sight(invite: &Request) -> Option<Reply> {
 }
 
 /// As an INVITE would be answered (RFC 3261, section 11.2): a carrier asks whether calls may come.
-fn options(slots: &Slots) -> Reply {
+fn options(slots: &Slots, now: Instant) -> Reply {
     if slots.is_draining() {
         return Reply::no_slot(NoSlot::Draining);
     }
-    if slots.has_room() { Reply::abilities(200) } else { Reply::no_slot(NoSlot::Full) }
+    if slots.has_room(now) { Reply::abilities(200) } else { Reply::no_slot(NoSlot::Full) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::media::lateness::Lateness;
 
     fn request(method: &str, headers: &str) -> Request {
         let text =
             format!("{method} sip:us@b SIP/2.0\r\nTo: <sip:us@b>\r\nCSeq: 8 {method}\r\n{headers}\r\n");
         Request::try_from(text).unwrap()
+    }
+
+    fn slots() -> Slots {
+        Slots::new(1, Arc::new(Lateness::new(Instant::now())))
     }
 
     fn status(judged: &Judged) -> u16 {
@@ -92,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_request_is_a_call_a_part_of_one_or_answered_at_once() {
-        let slots = Slots::new(1);
+        let slots = slots();
         let ours = "To: <sip:us@b>;tag=ours\r\n";
         for (method, headers, expected) in [
             ("INVITE", "", 100),
@@ -108,22 +116,26 @@ mod tests {
             ("REGISTER", "", 405),
             ("MESSAGE", "", 405),
         ] {
-            assert_eq!(status(&judge(&request(method, headers), &slots)), expected, "{method} {headers}");
+            assert_eq!(
+                status(&judge(&request(method, headers), &slots, Instant::now())),
+                expected,
+                "{method} {headers}"
+            );
         }
         let within = Request::try_from(format!("BYE sip:us@b SIP/2.0\r\n{ours}CSeq: 8 BYE\r\n\r\n")).unwrap();
-        assert_eq!(judge(&within, &slots), Judged::Within("ours".into()));
+        assert_eq!(judge(&within, &slots, Instant::now()), Judged::Within("ours".into()));
     }
 
     #[test]
     fn options_says_whether_a_call_would_be_taken() {
-        let slots = Slots::new(1);
-        let ask = |slots: &Slots| judge(&request("OPTIONS", ""), slots);
+        let slots = slots();
+        let ask = |slots: &Slots| judge(&request("OPTIONS", ""), slots, Instant::now());
         let retry = |judged: &Judged| match judged {
             Judged::Answer(reply) => reply.headers.iter().any(|header| header.name() == "Retry-After"),
             Judged::Call | Judged::Within(_) => false,
         };
         assert_eq!((status(&ask(&slots)), retry(&ask(&slots))), (200, false));
-        let slot = slots.reserve().unwrap();
+        let slot = slots.reserve(Instant::now()).unwrap();
         assert_eq!((status(&ask(&slots)), retry(&ask(&slots))), (503, true));
         drop(slot);
         slots.drain();
@@ -132,7 +144,8 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_named() {
-        let Judged::Answer(reply) = judge(&request("INVITE", "Require: 100rel, x-magic\r\n"), &Slots::new(1))
+        let Judged::Answer(reply) =
+            judge(&request("INVITE", "Require: 100rel, x-magic\r\n"), &slots(), Instant::now())
         else {
             panic!("taken")
         };

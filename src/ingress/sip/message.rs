@@ -60,7 +60,7 @@ impl Reply {
     /// The router takes no call now: cause 42, congestion.
     pub fn no_slot(why: NoSlot) -> Self {
         let seconds = match why {
-            NoSlot::Full => RETRY_WHEN_FULL,
+            NoSlot::Full | NoSlot::Late => RETRY_WHEN_FULL,
             NoSlot::Draining => RETRY_WHEN_DRAINING,
         };
         Self::status(503).with("Retry-After", seconds.to_string()).with("Reason", reason(42))

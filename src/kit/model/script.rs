@@ -113,6 +113,8 @@ pub struct Behaviour {
     /// What the caller's turns are written down as, one after the other; then, what [`CALLER_WORDS`] says.
     pub transcripts: Vec<String>,
     pub tool_calls: Vec<ToolCue>,
+    /// How long the session says that it lasts; by the model's name alone. It ends by [`Fault::ExpireAfter`].
+    pub age: Duration,
     pub fault: Fault,
 }
 
@@ -129,6 +131,7 @@ impl Default for Behaviour {
             delta_gap: Duration::from_millis(20),
             transcripts: Vec::new(),
             tool_calls: Vec::new(),
+            age: Duration::from_secs(60 * 60),
             fault: Fault::None,
         }
     }

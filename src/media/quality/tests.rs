@@ -86,20 +86,26 @@ fn another_source_is_counted_from_its_own_first_packet() {
 fn what_we_sent_is_our_count_and_the_other_ends_report_over_all_streams() {
     let start = Instant::now();
     let mut meter = Meter::default();
-    for at in [0, 20, 45, 60] {
-        meter.sent(start + ms(at));
-    }
+    meter.unsent();
+    let intervals = [0, 20, 45, 60].map(|at| meter.sent(start + ms(at)));
+    assert_eq!(intervals, [None, Some(ms(20)), Some(ms(25)), Some(ms(15))]);
     let way = meter.quality(start + ms(60)).expect("media").sent;
     assert_eq!(way, Way { packets: 4, lost: None, jitter: None, longest_gap: ms(25) });
 
+    meter.unsent();
     meter.reported(Report { lost: 3, jitter: ms(2) });
     meter.reported(Report { lost: 4, jitter: ms(4) });
     meter.interrupted();
-    meter.sent(start + ms(5_000));
+    assert_eq!(meter.sent(start + ms(5_000)), None, "an interruption is no interval");
     meter.sent(start + ms(5_020));
     let before = meter.quality(start).expect("media").sent;
     assert_eq!(before.lost, Some(4), "nobody has told of the new stream yet");
     meter.reported(Report { lost: 1, jitter: ms(3) });
     let way = meter.quality(start).expect("media").sent;
     assert_eq!(way, Way { packets: 6, lost: Some(5), jitter: Some(ms(3)), longest_gap: ms(25) });
+    assert_eq!(
+        meter.quality(start).expect("media").unsent,
+        1,
+        "what could not leave before the first is no audio"
+    );
 }

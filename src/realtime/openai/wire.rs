@@ -215,15 +215,15 @@ pub(super) fn read(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
         }
         "response.output_audio.delta" | "response.audio.delta" => {
             let AudioDelta { response_id, item_id, delta } = parse(frame)?;
-            let (response, item) = (ResponseId(response_id), ItemId(item_id));
+            let (response, item) = (ResponseId(response_id), ItemId(item_id.into()));
             Ok(ServerEvent::AudioDelta { response, item, base64: delta })
         }
         "response.output_audio.done" | "response.audio.done" => {
-            Ok(ServerEvent::AudioDone { item: ItemId(parse::<AudioDone>(frame)?.item_id) })
+            Ok(ServerEvent::AudioDone { item: ItemId(parse::<AudioDone>(frame)?.item_id.into()) })
         }
         "response.output_audio_transcript.done" | "response.audio_transcript.done" => {
             let Transcript { item_id, transcript } = parse(frame)?;
-            Ok(ServerEvent::AgentText { item: ItemId(item_id), text: bounded(transcript) })
+            Ok(ServerEvent::AgentText { item: ItemId(item_id.into()), text: bounded(transcript) })
         }
         "conversation.item.input_audio_transcription.completed" => {
             let Transcript { item_id, transcript } = parse(frame)?;

@@ -9,7 +9,7 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 /// From its end back to when there must be one, pause or not.
 const LATEST: Duration = Duration::from_secs(30);
 /// A session that is to end sooner than that is left to it.
-const SHORTEST: Duration = Duration::from_secs(2 * 60);
+const SHORTEST: Duration = Duration::from_secs(60);
 /// After a successor that came to nothing.
 const AGAIN: Duration = Duration::from_secs(10);
 

@@ -11,6 +11,11 @@ impl Floor {
         self.away = true;
     }
 
+    /// Whether the leg takes frames. While it does not they are not made, so none is lost.
+    pub const fn leg_keeps_up(&mut self, keeps_up: bool) {
+        self.stalled = !keeps_up;
+    }
+
     /// The caller hears us again, and has waited for nothing meanwhile.
     pub fn back(&mut self, now: Instant) {
         self.away = false;
@@ -24,16 +29,17 @@ impl Floor {
         self.speaker = to;
         self.spoken = false;
         self.playing = None;
-        self.payer = None;
+        (self.payer, self.owed_next) = (None, None);
         self.cut.clear();
         self.retold = false;
+        self.unlistened(now);
         if std::mem::take(&mut self.caller_speaks) {
             self.unfinished = true;
-            self.owe(now);
+            self.owe_since(self.voice.last.unwrap_or(now), now);
         }
         let left = |queued| match queued {
             Queued::Speech(_, frame) | Queued::Left(frame) => Some(Queued::Left(frame)),
-            Queued::Comfort(_) | Queued::Clip(_) => Some(queued),
+            Queued::Comfort(_) | Queued::Clip(_) | Queued::Greeted => Some(queued),
             Queued::End(_) => None,
         };
         self.queue = self.queue.drain(..).filter_map(left).collect();
@@ -43,10 +49,12 @@ impl Floor {
         }
     }
 
-    /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one.
-    pub fn tell_again(&mut self, now: Instant) {
+    /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one. True if it
+    /// was over already.
+    pub fn tell_again(&mut self, now: Instant) -> bool {
         self.retold = !std::mem::take(&mut self.unfinished);
         self.owe(now);
+        self.retold
     }
 
     /// The model speaks no more, and owes nothing: what follows is ours.
@@ -54,9 +62,10 @@ impl Floor {
         self.queue.clear();
         self.playing = None;
         self.payer = None;
-        self.owed = None;
+        (self.owed, self.owed_next) = (None, None);
         self.heard_of_model = None;
         self.last_speech = None;
+        self.listened(false);
     }
 
     /// The speaker has been asked for what is owed.

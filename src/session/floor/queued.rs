@@ -8,6 +8,8 @@ pub(super) enum Queued {
     Speech(ItemId, Frame),
     /// All of the item has been queued.
     End(ItemId),
+    /// All of the greeting has been queued.
+    Greeted,
     /// Of a speaker that is gone.
     Left(Frame),
     Comfort(Frame),

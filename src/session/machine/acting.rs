@@ -3,11 +3,11 @@
 use tokio::time::Instant;
 
 use super::Machine;
-use super::parting::tool_result;
 use crate::call::Ending;
 use crate::ingress::leg::LegCommand;
 use crate::pii::Redacted;
 use crate::realtime::{ModelCommand, ModelEvent, ToolCallId};
+use crate::record::ToolOutcome;
 use crate::session::handover::{Handover, Next};
 use crate::session::{Action, SessionNo};
 use crate::tools::ToolAction;
@@ -26,17 +26,34 @@ impl Machine {
         now: Instant,
     ) -> Vec<Action> {
         if !self.setup.is_up() {
-            return vec![tool_result(session, call, NOT_YET)];
+            return vec![self.reject(session, call, name, NOT_YET, now)];
         }
         match self.tools.read(name, arguments.reveal()) {
-            Ok(ToolAction::HangUp { farewell }) => self.hang_up_for_model(session, farewell, now),
+            Ok(ToolAction::HangUp { farewell }) => {
+                self.record.tool_called(name, self.since_offer(now), Some(ToolOutcome::Done));
+                self.hang_up_for_model(session, farewell, now)
+            }
             Ok(ToolAction::Transfer(to)) => {
+                self.record.tool_called(name, self.since_offer(now), None);
                 let timings = &self.context.timings;
                 self.handover = Some(Handover::new(to, (session, call), &self.floor, now, timings));
                 Vec::new()
             }
-            Err(rejected) => vec![tool_result(session, call, &rejected.to_string())],
+            Err(rejected) => vec![self.reject(session, call, name, &rejected.to_string(), now)],
         }
+    }
+
+    /// The model is told why its tool does nothing.
+    pub(super) fn reject(
+        &mut self,
+        session: SessionNo,
+        call: ToolCallId,
+        name: &str,
+        why: &str,
+        now: Instant,
+    ) -> Action {
+        self.record.tool_called(name, self.since_offer(now), Some(ToolOutcome::Rejected));
+        tool_result(session, call, why)
     }
 
     /// While the caller is handed on the model has no say; what it said before is heard. It may still be lost.
@@ -52,8 +69,8 @@ impl Machine {
             ModelEvent::AgentStarted { .. } => {
                 vec![Action::Model { session, command: ModelCommand::StopSpeaking }]
             }
-            ModelEvent::ToolCalled { call, .. } => {
-                vec![tool_result(session, call.clone(), BEING_TRANSFERRED)]
+            ModelEvent::ToolCalled { call, name, .. } => {
+                vec![self.reject(session, call.clone(), name, BEING_TRANSFERRED, now)]
             }
             ModelEvent::CallerStarted | ModelEvent::CallerStopped => Vec::new(),
             _ => self.model(session, event, now),
@@ -63,7 +80,10 @@ impl Machine {
     /// The leg says what became of the model's transfer.
     pub(super) fn handed_over(&mut self, done: bool, now: Instant) -> Vec<Action> {
         match &self.handover {
-            Some(handover) if done && handover.has_begun() => self.end(Ending::Transferred, now),
+            Some(handover) if done && handover.has_begun() => {
+                self.record.tool_ended(ToolOutcome::Done);
+                self.end(Ending::Transferred, now)
+            }
             Some(handover) if !done => {
                 let next = handover.failed();
                 self.hand_over_to(next, now)
@@ -87,7 +107,16 @@ impl Machine {
             }
             Some(Next::Back { asked, call }) => {
                 self.handover = None;
+                self.record.tool_ended(ToolOutcome::Failed);
+                self.record.failed_transfers += 1;
                 self.floor.release(now);
+                self.limits.caller_is_there();
+                if self.draining {
+                    return self.part(Ending::Drained, now);
+                }
+                if self.failover.is_down() {
+                    return self.model_down(now);
+                }
                 let serving = self.failover.heard().filter(|_| self.failover.is_serving());
                 let told = |session| {
                     if session == asked {
@@ -102,4 +131,8 @@ impl Machine {
             }
         }
     }
+}
+
+fn tool_result(session: SessionNo, call: ToolCallId, output: &str) -> Action {
+    Action::Model { session, command: ModelCommand::ToolResult { call, output: output.to_owned() } }
 }

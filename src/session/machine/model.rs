@@ -16,6 +16,7 @@ use crate::session::errand::{Errand, Next, Task};
 use crate::session::failover::{Candidate, Move, Why};
 use crate::session::floor::Interrupted;
 use crate::session::phrases::Phrase;
+use crate::session::shelter::Shelter;
 use crate::session::{Action, Judgement, SessionNo};
 use crate::tenant::{CallConfig, Greeting};
 use crate::tools::Tools;
@@ -24,8 +25,10 @@ impl Machine {
     pub(super) fn start_model(&mut self, config: CallConfig, now: Instant) -> Vec<Action> {
         self.record.model = Some(ModelUse::default());
         self.record.metadata = config.metadata.clone();
-        self.limits.configure(config.max_duration);
+        self.limits.configure(&config);
+        self.floor.turns_end_within(config.turn_detection.longest());
         self.tools = Tools::of(&config);
+        self.shelter = Shelter::of(&config);
         self.greeting_is_owed = config.greeting != Greeting::None;
         let (servers, timings) = (&self.context.servers, &self.context.timings);
         let (own, greeting) = (config.model.as_deref(), self.greeting_is_owed);
@@ -50,7 +53,7 @@ impl Machine {
         }
         let mut actions = self.follow(moves, closed, now);
         if is_heard && *event == ModelEvent::CallerStarted {
-            actions.extend(self.barge_in(session));
+            actions.extend(self.barge_in(session, now));
         }
         if is_heard && let ModelEvent::ToolCalled { call, name, arguments } = event {
             actions.extend(self.tool_called(session, call.clone(), name, arguments, now));
@@ -61,11 +64,15 @@ impl Machine {
     /// What the session that is heard says of the conversation.
     fn hear(&mut self, event: &ModelEvent, now: Instant) {
         match event {
-            ModelEvent::CallerStarted => self.earshot.turn_began(),
+            ModelEvent::CallerStarted => {
+                self.earshot.turn_began();
+                self.limits.caller_is_there();
+            }
             ModelEvent::CallerStopped => {
                 self.floor.caller_stopped(now);
+                self.limits.turn_is_over();
                 self.history.caller_stopped();
-                self.greeting_is_owed = false;
+                self.greeting_is_owed &= self.shelter.holds();
             }
             ModelEvent::AgentStarted { response } => self.floor.agent_started(response.clone(), now),
             ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item.clone()),
@@ -93,8 +100,11 @@ impl Machine {
         if !self.floor.agent_done(response, outcome) {
             return;
         }
-        self.greeting_is_owed &= !self.floor.has_spoken();
-        if !self.floor.caller_speaks() {
+        if self.greeting_is_owed && self.floor.has_spoken() {
+            self.greeting_is_owed = false;
+            self.floor.greeting_done();
+        }
+        if !self.floor.caller_speaks() && !self.floor.is_owing() {
             self.earshot.settle();
         }
     }
@@ -117,13 +127,16 @@ impl Machine {
 
     /// The caller's voice reaches a model once the caller hears ours: what a carrier sends before the answer, noise
     /// or ringback, would only talk the greeting down.
-    pub(super) fn audio(&mut self, pcm: Pcm) -> Vec<Action> {
+    pub(super) fn audio(&mut self, pcm: Pcm, now: Instant) -> Vec<Action> {
         if !self.setup.is_up() || self.errand.is_some() {
             return Vec::new();
         }
         // Who is being handed on is not listened to; silence ends a turn that they had begun.
         let pcm = if self.handover.is_some() { vec![0; pcm.len()] } else { pcm };
         let heard_by = self.failover.heard().filter(|_| self.failover.is_serving());
+        if self.ear.hear(&pcm) {
+            self.floor.caller_voiced(heard_by.is_some(), now);
+        }
         self.earshot.push(pcm.clone());
         let audio = |session| Action::Model { session, command: ModelCommand::Audio(pcm) };
         heard_by.map(audio).into_iter().collect()
@@ -142,7 +155,7 @@ impl Machine {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.setup.is_up() && self.floor.is_quiet()
+        self.setup.is_up() && self.floor.is_quiet() && !self.keypad.is_in_use()
     }
 
     /// `closed`: the session that has closed by itself, and how it told so.
@@ -224,7 +237,7 @@ impl Machine {
             language: config.language.clone(),
             max_output_tokens: Opening::MAX_OUTPUT_TOKENS,
             turn_detection: config.turn_detection,
-            interruptible: true,
+            interruptible: self.shelter.opens(session),
             tools: self.tools.offered(),
             history: self.history.said(),
         };
@@ -259,12 +272,15 @@ impl Machine {
         let command = |command| Action::Model { session, command };
         let has_turn = self.earshot.has_turn();
         let pcm = self.earshot.take();
+        self.floor.listened(!renews && !pcm.is_empty());
         if !renews && !pcm.is_empty() {
             actions.push(command(ModelCommand::Audio(pcm)));
         }
         // A greeting comes by itself, and so does the answer to a turn that is heard again.
         if has_turn {
-            self.floor.tell_again(now);
+            if self.floor.tell_again(now) {
+                self.limits.turn_is_repeated();
+            }
         } else if self.floor.is_owing() {
             self.floor.expect(now);
             if !self.greeting_is_owed {
@@ -272,11 +288,6 @@ impl Machine {
             }
         }
         actions
-    }
-
-    fn barge_in(&mut self, session: SessionNo) -> Vec<Action> {
-        let interrupted = self.floor.caller_started();
-        self.heard_only(session, interrupted)
     }
 
     /// The model, and who comes after it, are to know what was heard of it.
@@ -293,14 +304,18 @@ impl Machine {
     }
 
     /// No model serves the call (any more).
-    fn model_down(&mut self, now: Instant) -> Vec<Action> {
+    pub(super) fn model_down(&mut self, now: Instant) -> Vec<Action> {
+        // Who is being handed on needs none, unless that fails.
+        if self.handover.is_some() {
+            return Vec::new();
+        }
         let answered = self.setup.is_answered();
         let fault = if answered { Fault::ModelLost } else { Fault::ModelUnavailable };
         let language = self.config.as_ref().and_then(|config| config.language.as_deref());
         let phrase = |phrase| Task::Play(self.context.sounds.phrases.get(phrase, language));
         let transfer =
             |to: Destination| vec![phrase(Phrase::Connecting), Task::Transfer(to), phrase(Phrase::Apology)];
-        let tasks = match self.when_model_down.clone() {
+        let tasks = match self.when_model_down().cloned() {
             Some(RouteAction::Transfer(to)) => transfer(to),
             Some(RouteAction::Play(clip)) => vec![Task::Play(clip)],
             Some(RouteAction::Answer { .. } | RouteAction::Refuse(_)) | None if answered => {
@@ -320,10 +335,17 @@ impl Machine {
         if self.setup.is_up() { self.begin_errand(now) } else { Vec::new() }
     }
 
+    /// What is done where no model serves: what the tenant says, or else the settings.
+    fn when_model_down(&self) -> Option<&RouteAction> {
+        let tenants = self.record.tenant.as_ref().and_then(|tenant| self.limits_of(tenant));
+        let tenants = tenants.and_then(|limits| limits.when_model_down.as_ref());
+        tenants.or(self.context.when_model_down.as_ref())
+    }
+
     /// What an unanswered carrier is told when no model serves.
     pub(super) fn refusal_without_model(&self) -> Refusal {
-        match self.when_model_down {
-            Some(RouteAction::Refuse(refusal)) => refusal,
+        match self.when_model_down() {
+            Some(RouteAction::Refuse(refusal)) => *refusal,
             Some(RouteAction::Answer { .. } | RouteAction::Play(_) | RouteAction::Transfer(_)) | None => {
                 Refusal::Unavailable
             }

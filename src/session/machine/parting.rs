@@ -6,7 +6,7 @@ use super::Machine;
 use crate::call::Ending;
 use crate::ingress::leg::LegEvent;
 use crate::pii::Redacted;
-use crate::realtime::{ModelCommand, ModelEvent, ToolCallId};
+use crate::realtime::{ModelCommand, ModelEvent};
 use crate::session::failover::Why;
 use crate::session::goodbye::Goodbye;
 use crate::session::phrases::Phrase;
@@ -17,9 +17,12 @@ const TOO_LATE: &str = "The call is over.";
 impl Machine {
     /// We end the call: the caller is told goodbye, by the model if it is quick.
     pub(super) fn part(&mut self, ending: Ending, now: Instant) -> Vec<Action> {
-        // Who does not hear us, or hears something else already, is not spoken to.
-        if !self.setup.is_up() || self.errand.is_some() {
+        if !self.setup.is_up() {
             return self.end(ending, now);
+        }
+        // Who hears a recording, or is being transferred, is let go by that.
+        if self.errand.is_some() {
+            return Vec::new();
         }
         let language = self.config.as_ref().and_then(|config| config.language.as_deref());
         let phrases = &self.context.sounds.phrases;
@@ -35,6 +38,12 @@ impl Machine {
         let mut actions = self.heard_only(session, interrupted);
         actions.push(Action::Model { session, command: ModelCommand::Say(words.into()) });
         actions
+    }
+
+    /// The router shuts down. Who is being handed on needs no goodbye, unless that fails.
+    pub(super) fn drain(&mut self, now: Instant) -> Vec<Action> {
+        self.draining = true;
+        if self.handover.is_some() { Vec::new() } else { self.part(Ending::Drained, now) }
     }
 
     /// The model ends the call. What it has said is heard whole.
@@ -62,8 +71,8 @@ impl Machine {
                 let takes = is_heard && self.goodbye.as_mut().is_some_and(Goodbye::takes_speech);
                 if takes { self.floor.speech(item, frame, now) } else { Vec::new() }
             }
-            Event::Drain => self.end(Ending::Drained, now),
-            Event::Leg(_) | Event::Looked { .. } => Vec::new(),
+            Event::HangUp => self.end(Ending::Drained, now),
+            Event::Drain | Event::Leg(_) | Event::Admitted(_) | Event::Looked { .. } => Vec::new(),
         }
     }
 
@@ -80,8 +89,8 @@ impl Machine {
             match event {
                 // Only to know when the item has been heard to its end.
                 ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item.clone()),
-                ModelEvent::ToolCalled { call, .. } => {
-                    return vec![tool_result(session, call.clone(), TOO_LATE)];
+                ModelEvent::ToolCalled { call, name, .. } => {
+                    return vec![self.reject(session, call.clone(), name, TOO_LATE, now)];
                 }
                 _ => {}
             }
@@ -97,8 +106,4 @@ impl Machine {
             _ => Vec::new(),
         }
     }
-}
-
-pub(super) fn tool_result(session: SessionNo, call: ToolCallId, output: &str) -> Action {
-    Action::Model { session, command: ModelCommand::ToolResult { call, output: output.to_owned() } }
 }

@@ -43,6 +43,18 @@ pub enum Dropped {
     Malformed,
 }
 
+/// Which way media goes, as we see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    Received,
+    Sent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Way {
+    pub(super) direction: Direction,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Reason {
     pub(super) reason: &'static str,
@@ -52,6 +64,11 @@ pub(super) struct Reason {
 pub(super) struct Ended {
     pub(super) ending: &'static str,
     pub(super) detail: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Limit {
+    pub(super) limit: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,6 +85,12 @@ pub(super) struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Write {
     pub(super) what: JournalWrite,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RateLimit {
+    pub(super) provider: Arc<str>,
+    pub(super) of: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -101,6 +124,21 @@ impl Rescued {
             Self::Refused => "refused",
             Self::HungUp => "hung-up",
         }
+    }
+}
+
+impl Direction {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Sent => "sent",
+        }
+    }
+}
+
+impl EncodeLabelValue for Direction {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.name(), encoder)
     }
 }
 

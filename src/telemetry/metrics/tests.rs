@@ -62,3 +62,52 @@ fn what_happened_is_what_is_rendered() {
     drop(up);
     assert!(metrics.render().contains("dialplane_calls_active 0"));
 }
+
+#[test]
+fn a_limit_that_a_call_met_is_counted_by_its_name() {
+    let metrics = Metrics::new();
+    metrics.call_limited("calls");
+    let text = metrics.render();
+    assert!(text.contains(r#"dialplane_calls_limited_total{limit="calls"} 1"#), "{text}");
+}
+
+#[test]
+fn what_became_of_a_calls_media_is_told_by_direction() {
+    let metrics = Metrics::new();
+    let ms = Duration::from_millis;
+    metrics.frame_sent(Duration::from_micros(1500));
+    metrics.late(0.25);
+    metrics.media(Direction::Received, 500, Some(3), Some(ms(4)), ms(90));
+    metrics.media(Direction::Sent, 600, None, None, ms(21));
+    metrics.frames_unsent(2);
+    let text = metrics.render();
+    for line in [
+        r#"dialplane_frame_jitter_seconds_bucket{le="0.001"} 0"#,
+        r#"dialplane_frame_jitter_seconds_bucket{le="0.002"} 1"#,
+        "dialplane_late_frames_ratio 0.25",
+        r#"dialplane_media_packets_total{direction="received"} 500"#,
+        r#"dialplane_media_packets_total{direction="sent"} 600"#,
+        r#"dialplane_media_lost_total{direction="received"} 3"#,
+        r#"dialplane_media_lost_total{direction="sent"} 0"#,
+        r#"dialplane_media_jitter_seconds_bucket{le="0.005",direction="received"} 1"#,
+        r#"dialplane_media_longest_gap_seconds_bucket{le="0.1",direction="received"} 1"#,
+        r#"dialplane_media_longest_gap_seconds_bucket{le="0.03",direction="sent"} 1"#,
+        "dialplane_frames_unsent_total 2",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains(r#"jitter_seconds_count{direction="sent"}"#), "nobody has told\n{text}");
+}
+
+#[test]
+fn what_is_left_of_a_rate_limit_is_what_was_said_last() {
+    let metrics = Metrics::new();
+    for (of, percent) in [("tokens", 99), ("requests", 100), ("tokens", 7)] {
+        metrics.model_rate_limit(&"openai".into(), of, percent);
+    }
+    let text = metrics.render();
+    for (of, left) in [("tokens", "0.07"), ("requests", "1.0")] {
+        let line = format!("dialplane_model_rate_limit_left_ratio{{provider=\"openai\",of=\"{of}\"}} {left}");
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+}

@@ -89,16 +89,6 @@ impl Fields {
         self.warnings.push(format!("{}{name}: {text}", self.path));
     }
 
-    /// Warns when the field is there and says something.
-    pub(super) fn refuse(&mut self, name: &str, why: &str) {
-        let empty = |value: &Value| {
-            value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
-        };
-        if self.get(name).is_some_and(|value| !empty(value)) {
-            self.warn(name, why);
-        }
-    }
-
     fn get(&self, name: &str) -> Option<&Value> {
         #[cfg(test)]
         ASKED_FOR.with_borrow_mut(|paths| paths.insert(format!("{}{name}", self.path)));

@@ -25,6 +25,8 @@ fn whole_agent() -> Agent {
         greeting_interruptible: Choice::This(Interruptible::After(Duration::from_millis(1500))),
         tools: Choice::This(vec![ToolName::HangUp]),
         max_duration: Choice::This(Duration::from_secs(1800)),
+        max_silence: Choice::This(Duration::from_millis(20_500)),
+        max_turns: Choice::This(40),
     }
 }
 
@@ -34,7 +36,7 @@ fn a_whole_answer_is_read_in_camel_case_and_in_snake_case() {
         "action": "answer", "tenant_id": "acme", "system_prompt": "You answer the phone.",
         "model": "gpt-realtime-2.1", "voice": "marin", "temperature": 0.7, "start_message": "Hello",
         "greeting": "say", "language": "en-US", "turn_detection": {"eagerness": "low"}, "greeting_interruptible": 1500, "variables": {"name": "Ada"}, "metadata": {"crm": {"id": 7}},
-        "tools": ["hang_up"], "limits": {"max_duration_seconds": 1800},
+        "tools": ["hang_up"], "limits": {"max_duration_seconds": 1800, "silence_seconds": 20.5, "max_turns": 40},
     });
     for answer in [whole(), snake] {
         let read = parse(&answer);
@@ -191,6 +193,18 @@ fn what_is_not_an_object_is_no_answer() {
     }
 }
 
+#[test]
+fn each_limit_is_read_for_itself() {
+    let read = parse(&json!({"limits": {"maxDurationSeconds": "", "silenceSeconds": 1, "maxTurns": 3}}));
+    let agent = read.agent;
+    assert_eq!((agent.max_duration, agent.max_silence), (Choice::Nothing, Choice::Unsaid));
+    assert_eq!(agent.max_turns, Choice::This(3));
+    assert_eq!(read.warnings, ["limits.silenceSeconds: expected a number from 2 to 3600, found a number"]);
+    let read = parse(&json!({"limits": {"silenceSeconds": 3600, "maxTurns": 1.5}}));
+    assert_eq!(read.agent.max_silence, Choice::This(Duration::from_secs(3600)));
+    assert_eq!(read.warnings, ["limits.maxTurns: expected a whole number from 1 to 10000, found a number"]);
+}
+
 /// `limits` and `limits.maxDurationSeconds`: every named property of a schema.
 fn properties(schema: &Value, path: &str, found: &mut Vec<String>) {
     for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
@@ -262,6 +276,8 @@ proptest! {
         kept("greetingInterruptible", read.agent.greeting_interruptible == good.greeting_interruptible)?;
         kept("tools", read.agent.tools == good.tools)?;
         kept("limits", read.agent.max_duration == good.max_duration)?;
+        kept("limits", read.agent.max_silence == good.max_silence)?;
+        kept("limits", read.agent.max_turns == good.max_turns)?;
         kept("tenantId", read.tenant == TenantId::parse("acme"))?;
         kept("variables", read.variables == Variables::from([("name".to_owned(), "Ada".into())]))?;
         kept("metadata", read.metadata.len() == 1)?;

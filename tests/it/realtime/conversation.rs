@@ -174,7 +174,10 @@ async fn break_in(server: &ModelServer) {
     let (late, outcome) = response(&mut session).await;
     assert_eq!((late, outcome), (Pcm::new(), ResponseOutcome::Cancelled));
     let log_then = log(server, |log| !log.truncations.is_empty()).await;
-    assert_eq!((log_then.truncations[0].item.clone(), log_then.truncations[0].audio_end), (item.0, heard));
+    assert_eq!(
+        (log_then.truncations[0].item.clone(), log_then.truncations[0].audio_end),
+        (item.0.to_string(), heard)
+    );
 
     quiet.store(true, Ordering::Relaxed);
     let (answer, outcome) = response(&mut session).await;

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dialplane::call::{CallId, Ending, Fault, Refusal};
+use dialplane::fleet::calls::Limit;
 use dialplane::lookup::{ConfigSource, Report, Why};
 use dialplane::media::quality::{Quality, Way};
 use dialplane::realtime::{Limits, Usage};
-use dialplane::record::{CallRecord, ModelSession, ModelUse, RouteTaken, Timing, wire};
-use dialplane::tenant::TenantId;
+use dialplane::record::{
+    CallRecord, ModelSession, ModelUse, RouteTaken, Timing, ToolCall, ToolOutcome, wire,
+};
+use dialplane::tenant::{TenantId, ToolName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -26,6 +29,7 @@ pub fn whole() -> CallRecord {
         call: Some(Box::new(call())),
         tenant: TenantId::parse("acme"),
         route: Some(RouteTaken { id: "front-desk".into(), matched: "exact" }),
+        limit: None,
         config: Some(Report {
             source: ConfigSource::Dialplan,
             why: Some(Why::Status(503)),
@@ -74,6 +78,15 @@ pub fn whole() -> CallRecord {
         },
         barge_ins: 1,
         digits: 3,
+        tool_calls: vec![
+            ToolCall {
+                tool: Some(ToolName::TransferCall),
+                at: Duration::from_millis(41_300),
+                outcome: Some(ToolOutcome::Failed),
+            },
+            ToolCall { tool: None, at: Duration::from_secs(52), outcome: Some(ToolOutcome::Rejected) },
+        ],
+        failed_transfers: 1,
         media: Some(Quality {
             received: Way {
                 packets: 2_940,
@@ -82,6 +95,7 @@ pub fn whole() -> CallRecord {
                 longest_gap: Duration::from_millis(83),
             },
             sent: Way { packets: 2_985, lost: None, jitter: None, longest_gap: Duration::from_millis(22) },
+            unsent: 4,
         }),
         metadata: BTreeMap::from([("crm".to_owned(), json!(7))]),
         ending: Ending::CallerHungUp,
@@ -94,8 +108,8 @@ fn read(line: &str) -> Value {
     serde_json::from_str(line).unwrap()
 }
 
-#[test]
-fn records_of_every_ending_are_valid() {
+/// Each way in which a call can end.
+pub fn every_ending() -> impl Iterator<Item = Ending> {
     let plain = [
         Ending::CallerHungUp,
         Ending::CallerCancelled,
@@ -103,6 +117,8 @@ fn records_of_every_ending_are_valid() {
         Ending::Transferred,
         Ending::AgentHungUp,
         Ending::TimeLimit,
+        Ending::TurnLimit,
+        Ending::SilenceLimit,
         Ending::Drained,
     ];
     let faults = [
@@ -115,7 +131,12 @@ fn records_of_every_ending_are_valid() {
         Fault::Internal,
     ];
     let refused = Refusal::ALL.into_iter().map(Ending::Refused);
-    for ending in plain.into_iter().chain(refused).chain(faults.into_iter().map(Ending::Failed)) {
+    plain.into_iter().chain(refused).chain(faults.into_iter().map(Ending::Failed))
+}
+
+#[test]
+fn records_of_every_ending_are_valid() {
+    for ending in every_ending() {
         let begun = CallRecord::begun(CallId::from_u128(1), Timestamp::UNIX_EPOCH);
         for record in [whole(), begun] {
             let line = read(&wire::line(&CallRecord { ending, ..record }));
@@ -123,6 +144,15 @@ fn records_of_every_ending_are_valid() {
             assert_eq!(line["ending"]["how"], ending.name());
             assert_eq!(line["ending"]["detail"], json!(ending.detail()));
         }
+    }
+}
+
+#[test]
+fn records_of_calls_beyond_a_limit_name_it() {
+    for limit in Limit::ALL {
+        let line = read(&wire::line(&CallRecord { limit: Some(limit), ..whole() }));
+        assert_valid(SCHEMA, &line);
+        assert_eq!(line["limit"], limit.name());
     }
 }
 

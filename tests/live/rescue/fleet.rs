@@ -7,7 +7,6 @@ use dialplane::kit::model::script::Behaviour;
 use serde_json::{Value, json};
 
 use crate::livekit::LiveKit;
-use crate::phone::Call;
 use crate::rig::until_every;
 use crate::router::{Router, Settings};
 use crate::world::{Plan, SOON, World};
@@ -59,13 +58,6 @@ pub async fn signed(world: &World) {
         world.livekit.sip_attributes().await.contains_key("dialplane.call").then_some(())
     })
     .await;
-}
-
-/// The caller hangs up an answered call.
-pub async fn hang_up(call: &mut Call) {
-    call.hang_up();
-    let (times, status) = call.over(SOON).await;
-    assert!(status.success() && times.let_go.is_none(), "{times:?}");
 }
 
 /// Ends routers, and gathers the fleet's records.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::fleet::{
-    VOICE, another, asked_for, end, hang_up, records_of_the_dead, signed, world, world_without_router,
+    VOICE, another, asked_for, end, records_of_the_dead, signed, world, world_without_router,
 };
 use crate::rig::until_every;
 use crate::world::{ACME, BERLIN, SOON, World, hears_first, pitch};
@@ -32,7 +32,7 @@ async fn a_call_that_rang_before_any_router_ran_is_answered() {
     let answered = call.answered(SOON).await;
     println!("answered {:.1} s after the router was ready", seconds(answered - started));
     hears_first(&call, pitch(VOICE)).await;
-    hang_up(&mut call).await;
+    call.leave().await;
     let (taken, resumed) = (
         router.metric("dialplane_rescues_total").await,
         router.metric("dialplane_calls_resumed_total").await,
@@ -55,7 +55,7 @@ async fn a_router_killed_while_a_call_rings_is_replaced_before_the_caller_gives_
     let answered = call.answered(PATIENCE).await;
     println!("answered {:.1} s after the INVITE", seconds(call.times().since_invite(answered)));
     hears_first(&call, pitch(VOICE)).await;
-    hang_up(&mut call).await;
+    call.leave().await;
     let records = end(&world.livekit, vec![other]).await;
     let first = records_of_the_dead(&world, &world.router).await;
     assert_eq!((records.len(), first.len()), (1, 1), "{records:?} {first:?}");
@@ -89,7 +89,7 @@ async fn a_dozen_calls_and_two_routers_that_look_for_them_make_a_dozen_sessions(
     }
     assert_eq!(most, 1, "one agent speaks in each room");
     for call in &mut calls {
-        hang_up(call).await;
+        call.leave().await;
     }
     let yielded = first.metric("dialplane_jobs_yielded_total").await
         + second.metric("dialplane_jobs_yielded_total").await;
@@ -118,10 +118,10 @@ async fn a_caller_whom_a_full_fleet_cannot_take_is_taken_when_a_slot_is_free() {
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert!(second.times().answered.is_none());
     let freed = Instant::now();
-    hang_up(&mut first).await;
+    first.leave().await;
     let answered = second.answered(SOON).await;
     println!("answered {:.1} s after a slot was free", seconds(answered - freed));
-    hang_up(&mut second).await;
+    second.leave().await;
     assert_eq!(end(&world.livekit, vec![router]).await.len(), 2);
 }
 
@@ -145,7 +145,7 @@ async fn a_caller_whom_a_full_fleet_cannot_take_at_all_is_refused_by_the_router(
     assert!(status.success() && code == 486, "{times:?}");
     assert!(times.since_invite(refused) >= PATIENCE);
     assert!(router.metrics().await.contains("dialplane_rescues_total{outcome=\"refused\"} 1"));
-    hang_up(&mut first).await;
+    first.leave().await;
     assert_eq!(end(&world.livekit, vec![router]).await.len(), 1, "no router had the second call");
 }
 
@@ -177,7 +177,7 @@ async fn a_router_that_hangs_loses_no_call_while_another_lives() {
     println!("answered after {waits:.1?} s");
     for call in &mut calls {
         hears_first(call, pitch(VOICE)).await;
-        hang_up(call).await;
+        call.leave().await;
     }
     world.livekit.wait_until_empty().await;
     other.wait_for_records(CALLS).await;

@@ -10,6 +10,7 @@
 mod exchange;
 mod link;
 mod parting;
+mod question;
 mod transfer;
 mod yielding;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 pub use self::exchange::{Action, Input};
 use self::link::Link;
 use self::parting::{Goal, Step};
+pub use self::question::HEADERS;
 
 use crate::call::{CallId, Digit, Fault};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
@@ -33,16 +35,15 @@ use crate::pii::Redacted;
 /// For the SIP participant to be there, and for its essential attributes. LiveKit gives us the job when the room is
 /// made, which is before the caller has joined it, so an empty room is no proof yet that nobody comes.
 const ARRIVAL: Duration = Duration::from_secs(3);
-/// For the SIP headers that the caller's participant does not bring along, once they are asked for.
-pub const HEADERS: Duration = Duration::from_millis(300);
 /// Published but not subscribed: publish once more, then give up.
-const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
-const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
+pub const SUBSCRIBED_OR_REPUBLISH: Duration = Duration::from_secs(2);
+pub const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
 /// livekit-sip says `active` after the first RTP of the caller's or a second; later it will not say it at all.
 const ACTIVE_ANYWAY: Duration = Duration::from_millis(1500);
-/// livekit-sip may say `active` a little before it has subscribed. What we send until then reaches nobody, and the
-/// greeting would lose its first syllable.
-const SUBSCRIBED_AFTER_ACTIVE: Duration = Duration::from_millis(300);
+/// livekit-sip answers once it has asked to subscribe, and may say `active` long before it has on a machine with much to
+/// do: 700 ms were seen. What we send until then reaches nobody, and the greeting would lose its beginning. livekit-server
+/// tells of the subscription when packets can flow.
+const SUBSCRIBED_AFTER_ACTIVE: Duration = Duration::from_millis(1500);
 /// Each step of hanging up.
 pub const HANG_UP_STEP: Duration = Duration::from_secs(1);
 /// For the session to say how the call ended, after it has.
@@ -61,6 +62,10 @@ pub struct Machine {
     has_company: bool,
     /// The caller, as last seen.
     caller: Option<Participant>,
+    /// Since when the bridge is asked.
+    asked: Option<Instant>,
+    /// The bridge has answered, so what is sent to it arrives.
+    bridge_hears: bool,
     stage: Stage,
     actions: Vec<Action>,
 }
@@ -75,7 +80,10 @@ enum Stage {
     Asking {
         until: Instant,
     },
-    Ringing,
+    /// The call is to be answered when the bridge hears us, or then.
+    Ringing {
+        answer: Option<Instant>,
+    },
     Published {
         since: Instant,
         again: bool,
@@ -114,6 +122,8 @@ impl Machine {
             joined: false,
             has_company: false,
             caller: None,
+            asked: None,
+            bridge_hears: false,
             stage: Stage::Arriving { until: None },
             actions: Vec::new(),
         }
@@ -129,7 +139,7 @@ impl Machine {
             Input::Connected => self.connected(now),
             Input::Changed(participants) => self.changed(&participants, now),
             Input::Asked => self.asked(now),
-            Input::Headers(told) => self.told(&told),
+            Input::Headers(told) => self.told(&told, now),
             Input::Digit { sender, digit } => self.pressed(&sender, digit),
             Input::Subscribed => self.subscribed(now),
             Input::CutOff | Input::Left(Departure::Rejoin) => self.cut_off(now),
@@ -158,13 +168,13 @@ impl Machine {
         match self.stage {
             Stage::Arriving { until } => until,
             Stage::Transferring { gone } => gone,
-            Stage::Asking { until } => connected(until),
+            Stage::Asking { until } | Stage::Ringing { answer: Some(until) } => connected(until),
             Stage::Published { since, again: false } => connected(since + SUBSCRIBED_OR_REPUBLISH),
             Stage::Published { since, again: true } => connected(since + SUBSCRIBED_OR_END),
             Stage::Subscribed { since } => connected(since + ACTIVE_ANYWAY),
             Stage::Answered { since } => connected(since + SUBSCRIBED_AFTER_ACTIVE),
             Stage::HangingUp { until, .. } | Stage::Ended { until, .. } => Some(until),
-            Stage::Ringing | Stage::Active | Stage::Left => None,
+            Stage::Ringing { answer: None } | Stage::Active | Stage::Left => None,
         }
     }
 
@@ -192,6 +202,7 @@ impl Machine {
             Stage::Published { .. } => self.actions.push(Action::Publish),
             // Who was asked in the room before has answered nobody.
             Stage::Asking { .. } => self.push_ask(),
+            Stage::Ringing { .. } if !self.bridge_hears => self.push_ask(),
             _ => {}
         }
         self.changed(participants, now);
@@ -234,44 +245,6 @@ impl Machine {
         }
     }
 
-    /// The headers say who diverted the call and whether the caller's number may be told, so the facts wait for them.
-    fn ask(&mut self, caller: &Participant, now: Instant) {
-        if facts::has_headers(caller) {
-            self.arrived(caller, &Told::new());
-        } else {
-            self.stage = Stage::Asking { until: now + HEADERS };
-            self.push_ask();
-        }
-    }
-
-    fn push_ask(&mut self) {
-        let caller = self.caller.as_ref().map(|caller| caller.identity.clone());
-        self.actions.extend(caller.map(|caller| Action::AskHeaders { caller }));
-    }
-
-    /// The question is on its way.
-    fn asked(&mut self, now: Instant) {
-        if let Stage::Asking { until } = &mut self.stage {
-            *until = now + HEADERS;
-        }
-    }
-
-    fn told(&mut self, told: &Told) {
-        if matches!(self.stage, Stage::Asking { .. })
-            && let Some(caller) = self.caller.take()
-        {
-            self.arrived(&caller, told);
-            self.caller = Some(caller);
-        }
-    }
-
-    fn arrived(&mut self, caller: &Participant, told: &Told) {
-        let call = facts::read(caller, told, self.context.clone(), &self.plan);
-        self.stage = Stage::Ringing;
-        self.actions.push(Action::Sign { caller: caller.identity.clone() });
-        self.emit(LegEvent::Arrived(Box::new(call)));
-    }
-
     fn subscribed(&mut self, now: Instant) {
         self.back(now);
         match self.stage {
@@ -311,12 +284,7 @@ impl Machine {
 
     fn command(&mut self, command: &LegCommand, now: Instant) {
         match command {
-            LegCommand::Answer => {
-                if matches!(self.stage, Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing) {
-                    self.stage = Stage::Published { since: now, again: false };
-                    self.actions.push(Action::Publish);
-                }
-            }
+            LegCommand::Answer => self.answer(now),
             LegCommand::HangUp(_) => self.hang_up(Step::EndCall, Goal::Tell(LegEnd::HungUp), now),
             LegCommand::Transfer(to) => self.transfer(to),
             LegCommand::Leave { failed } => self.leave(*failed, now),
@@ -344,7 +312,8 @@ impl Machine {
                 // the way after all, deleting the room lets them go; they would hear ringing for long.
                 None => self.hang_up(Step::DeleteRoom, Goal::Tell(LegEnd::Caller), now),
             },
-            Stage::Asking { .. } => self.told(&Told::new()),
+            Stage::Asking { .. } => self.arrived_with(&Told::new()),
+            Stage::Ringing { answer: Some(_) } => self.publish(now),
             Stage::Transferring { .. } => self.transferred(false, now),
             Stage::Published { since, again: false } => {
                 self.stage = Stage::Published { since, again: true };
@@ -360,7 +329,7 @@ impl Machine {
                 LegEnd::Failed(fault) => Some(fault),
                 LegEnd::Caller | LegEnd::HungUp | LegEnd::Yielded => None,
             }),
-            Stage::Ringing | Stage::Active | Stage::Left => {}
+            Stage::Ringing { answer: None } | Stage::Active | Stage::Left => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a leg asks of livekit-sip through the room, and of LiveKit's server API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -26,33 +27,55 @@ pub(super) struct Requests {
     pub(super) signature: Option<Pending<()>>,
 }
 
+/// A question that reached nobody is put again so much later,
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// and no more after so long.
+const ASK: Duration = Duration::from_secs(2);
+
 /// The question for the caller's headers.
 struct Question {
     request: Request,
-    since: Instant,
-    /// Until the room takes it.
-    packet: Option<Vec<u8>>,
+    packet: Vec<u8>,
+    /// When the room first took it.
+    since: Option<Instant>,
+    /// When it is put again; until then when it is not known, as soon as the room takes it.
+    again: Option<Instant>,
+}
+
+impl Requests {
+    /// When a question is to be put again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.headers.as_ref().and_then(|question| question.again)
+    }
 }
 
 impl Leg {
     pub(super) fn ask_headers(&mut self, caller: Redacted<String>) {
         let (request, packet) = Request::new(Method::GetRemoteHeaders, Uuid::new_v4(), caller, HEADERS);
-        let question = Question { request, since: Instant::now(), packet: Some(packet) };
-        self.requests.headers = Some(question);
+        self.requests.headers = Some(Question { request, packet, since: None, again: None });
     }
 
     /// Puts the question once the room takes packets: when media flows, which is later than its list of participants.
-    pub(super) fn send_question(&mut self) {
-        if let (Some(question), Some(room)) = (&mut self.requests.headers, &mut self.room)
-            && question.packet.as_ref().is_some_and(|packet| room.send_data(packet))
-        {
-            (question.packet, question.since) = (None, Instant::now());
+    pub(super) fn send_question(&mut self, now: Instant) {
+        let Some(question) = &mut self.requests.headers else { return };
+        if question.again.is_some_and(|again| now < again) {
+            return;
+        }
+        if question.since.is_some_and(|since| now >= since + ASK) {
+            self.requests.headers = None;
+            return;
+        }
+        let sent = self.room.as_mut().is_some_and(|room| room.send_data(&question.packet));
+        question.again = sent.then_some(now + ASK_AGAIN);
+        if sent && question.since.replace(question.since.unwrap_or(now)).is_none() {
             self.input(Input::Asked);
         }
     }
 
-    pub(super) fn asks_no_more(&mut self) {
-        if self.requests.headers.take().is_some() {
+    /// The caller's facts wait no longer.
+    pub(super) fn asked_long_enough(&self) {
+        let since = self.requests.headers.as_ref().and_then(|question| question.since);
+        if since.is_some_and(|since| since.elapsed() >= HEADERS) {
             tracing::info!(call = %self.machine.call(), "headers not told by the bridge in time");
         }
     }
@@ -63,7 +86,7 @@ impl Leg {
             .requests
             .headers
             .as_ref()
-            .and_then(|question| Some((question.since, question.request.outcome(packet)?)));
+            .and_then(|question| Some((question.since?, question.request.outcome(packet)?)));
         if let Some((since, outcome)) = answer {
             let seconds = since.elapsed().as_secs_f64();
             tracing::debug!(call = %self.machine.call(), seconds, "headers told by the bridge");

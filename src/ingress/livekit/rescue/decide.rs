@@ -12,11 +12,11 @@ use crate::pii::Redacted;
 
 /// The agent that LiveKit chose is in the room long before, if it comes. A caller who returns to a server that
 /// started again waits for an agent that does so too.
-const MISSED: Duration = Duration::from_secs(4);
+pub const MISSED: Duration = Duration::from_secs(4);
 /// LiveKit asks for an answer for 3 s, and the agent has to join.
 const DISPATCHED: Duration = Duration::from_secs(7);
 /// No caller waits longer, ringing or in silence.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// So long we have watched a caller ourselves before we send them away: clocks may differ.
 const WATCHED: Duration = Duration::from_secs(2);
 

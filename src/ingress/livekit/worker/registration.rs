@@ -20,7 +20,7 @@ const REGISTERED_WITHIN: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const SILENT_PEER: Duration = Duration::from_secs(25);
 const STATUS_INTERVAL: Duration = Duration::from_millis(2500);
-/// A full worker looks often whether it has room again: slots come back without a message.
+/// A full worker looks often whether it has room again: slots come back, and it is in time again, without a message.
 const FULL_RECHECK: Duration = Duration::from_millis(100);
 /// An accepted job comes at once or never.
 const ASSIGNED_WITHIN: Duration = Duration::from_secs(8);
@@ -155,7 +155,7 @@ impl Registration {
         if self.offers.contains_key(&job) {
             return Action::Send(ToServer::Accept(job));
         }
-        match self.slots.reserve() {
+        match self.slots.reserve(now) {
             Ok(slot) => {
                 self.offers.insert(job.clone(), Offer { slot, at: now });
                 Action::Send(ToServer::Accept(job))
@@ -167,7 +167,7 @@ impl Registration {
     /// An assignment that comes after its slot was given back takes another, if there is one.
     fn assigned(&mut self, assignment: Assignment, now: Instant) -> Action {
         let offer = self.offers.remove(&assignment.job);
-        match offer.map_or_else(|| self.slots.reserve().map(|slot| Offer { slot, at: now }), Ok) {
+        match offer.map_or_else(|| self.slots.reserve(now).map(|slot| Offer { slot, at: now }), Ok) {
             Ok(Offer { slot, at }) => {
                 self.jobs += 1;
                 Action::Start { assignment, slot, offered: at }
@@ -184,7 +184,7 @@ impl Registration {
         if !self.registered {
             return None;
         }
-        let available = self.slots.has_room();
+        let available = self.slots.has_room(now);
         let status = Status {
             available,
             load: load(self.slots.taken(), self.slots.limit(), available),

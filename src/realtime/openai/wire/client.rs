@@ -113,7 +113,7 @@ pub(in crate::realtime::openai) fn response_cancel(response: &ResponseId) -> Str
 pub(in crate::realtime::openai) fn item_truncate(item: &ItemId, audio_end_ms: u64) -> String {
     let event = json!({
         "type": "conversation.item.truncate",
-        "item_id": item.0,
+        "item_id": *item.0,
         "content_index": 0,
         "audio_end_ms": audio_end_ms,
     });

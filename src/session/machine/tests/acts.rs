@@ -3,7 +3,8 @@
 use super::world::{Happening, World};
 use super::*;
 use crate::realtime::ToolCallId;
-use crate::tenant::Transfers;
+use crate::record::ToolOutcome;
+use crate::tenant::{ToolName, Transfers};
 
 /// What this call's model does with its tools.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,8 @@ pub(super) enum Wish {
 pub(super) struct Acts {
     /// Tool calls that wait for their result.
     open: usize,
+    /// All of them.
+    called: usize,
     /// By session and response: frames that it has, made or not.
     planned: HashMap<(u8, u8), u32>,
     /// The responses that hung up, whose words must be heard whole.
@@ -66,11 +69,21 @@ impl World {
         self.at(end, Happening::Event(Event::Model { session, event }));
     }
 
+    /// Whatever else the first session says, it has said a greeting that may not be interrupted.
+    pub(super) fn check_greeting(&self, session: u8, item: u8) {
+        let (machine, models) = (&self.machine, &self.models);
+        if models.sheltered && models.opened() == 1 && item > 1 && machine.goodbye.is_none() {
+            let (sent, _) = self.seen.sent.get(&(session, 1)).copied().unwrap_or_default();
+            assert_eq!(sent, self.acts.planned[&(session, 1)], "all of the greeting");
+        }
+    }
+
     /// Told before the machine is.
     pub(super) fn foresee(&mut self, event: &Event) {
         match event {
             Event::Model { session, event: ModelEvent::ToolCalled { call, .. } } => {
                 self.acts.open += 1;
+                self.acts.called += 1;
                 let heard = self.machine.failover.heard() == Some(*session);
                 if heard && self.machine.goodbye.is_none() && self.machine.setup.is_up() {
                     let number = call.0.parse().expect("a number");
@@ -94,6 +107,7 @@ impl World {
     /// The caller waits for these words.
     pub(super) fn say_words(&mut self, session: SessionNo) {
         self.seen.owed_since.get_or_insert(self.now);
+        self.ends.words += 1;
         let at = self.elapsed() + self.rng.random_range(50..2_500);
         if let Some((at, response)) = self.respond(session, at) {
             let event = ModelEvent::Saying { response };
@@ -102,6 +116,21 @@ impl World {
     }
 
     pub(super) fn check_acts(&self, record: &CallRecord, context: &str) {
+        let calls = &record.tool_calls;
+        let came_to = |outcome| calls.iter().filter(|call| call.outcome == outcome).count() as u32;
+        let tried = came_to(Some(ToolOutcome::Failed));
+        assert!(
+            tried <= record.failed_transfers && record.failed_transfers <= self.seen.transfers,
+            "{context}"
+        );
+        assert!(came_to(None) <= 1, "{context}: one transfer at a time: {calls:?}");
+        if self.trouble != Trouble::Noise {
+            assert!(calls.len() <= self.acts.called, "{context}: {calls:?}");
+            let hung_up = calls
+                .iter()
+                .any(|call| call.tool == Some(ToolName::HangUp) && call.outcome == Some(ToolOutcome::Done));
+            assert!(hung_up || record.ending != Ending::AgentHungUp, "{context}: {calls:?}");
+        }
         if record.ending != Ending::AgentHungUp || self.trouble == Trouble::Noise {
             return;
         }

@@ -1,6 +1,6 @@
 //! The model servers of a call, and what they hear of the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::moods::{Fault, Trouble};
 use super::world::{Happening, Seen, World};
@@ -11,14 +11,24 @@ use super::*;
 pub(super) struct Models {
     sessions: BTreeMap<SessionNo, Model>,
     pub(super) greets: bool,
+    /// The greeting may not be interrupted.
+    pub(super) sheltered: bool,
     turn: Turn,
     outage: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Model {
     fault: Fault,
     configured: bool,
+    /// It hears the caller speak.
+    hears: bool,
+    /// Its server lets nobody interrupt it.
+    closed_to_caller: bool,
     responses: u8,
+    /// Of them, those that it makes now, and those that it was told to stop.
+    open: BTreeSet<String>,
+    stopped: BTreeSet<String>,
     /// It makes one response at a time.
     busy_until: u64,
     /// The last word of it.
@@ -37,6 +47,21 @@ enum Turn {
 }
 
 impl Model {
+    const fn with(fault: Fault) -> Self {
+        Self {
+            fault,
+            configured: false,
+            hears: false,
+            closed_to_caller: false,
+            responses: 0,
+            open: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            busy_until: 0,
+            closed_itself: false,
+            closed_by_us: false,
+        }
+    }
+
     const fn is_there(&self) -> bool {
         !self.closed_itself && !self.closed_by_us
     }
@@ -62,6 +87,17 @@ impl Models {
         match event {
             Event::Model { event: ModelEvent::Closed(_), .. } => model.closed_itself = !model.closed_by_us,
             Event::Model { event: ModelEvent::Configured, .. } => model.configured = true,
+            Event::Model { event: ModelEvent::AgentStarted { response }, .. } => {
+                model.open.insert(response.0.clone());
+            }
+            Event::Model { event: ModelEvent::AgentDone { response, .. }, .. } => {
+                model.open.remove(&response.0);
+            }
+            // Of a response that was stopped, nothing but its end.
+            Event::Speech { item, .. } => return !model.stopped.contains(&*item.0),
+            Event::Model { event: ModelEvent::ToolCalled { call, .. }, .. } => {
+                return !model.stopped.contains(&call.0);
+            }
             _ => {}
         }
         true
@@ -79,25 +115,16 @@ impl Models {
 }
 
 impl Seen {
-    pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent, now: Instant) {
-        match event {
-            ModelEvent::CallerStarted => (self.caller_speaks, self.owed_since) = (true, None),
-            ModelEvent::CallerStopped => {
-                self.caller_speaks = false;
-                self.owed_since = self.up.then_some(now);
-            }
-            ModelEvent::AgentDone { response, outcome, .. } => {
-                let spoke = self.spoke.contains(&(session.get(), response.0.clone()));
-                let paid = match outcome {
-                    ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
-                    ResponseOutcome::Incomplete { .. } => spoke,
-                    ResponseOutcome::Failed { .. } => false,
-                };
-                self.greeted |= paid;
-                self.owed_since = self.owed_since.filter(|_| !paid);
-            }
-            _ => {}
-        }
+    pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent) {
+        let ModelEvent::AgentDone { response, outcome, .. } = event else { return };
+        let spoke = self.spoke.contains(&(session.get(), response.0.clone()));
+        let paid = match outcome {
+            ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
+            ResponseOutcome::Incomplete { .. } => spoke,
+            ResponseOutcome::Failed { .. } => false,
+        };
+        self.greeted |= paid;
+        self.owed_since = self.owed_since.filter(|_| !paid);
     }
 }
 
@@ -108,17 +135,12 @@ impl World {
         }
         let fault = match self.trouble {
             _ if self.models.outage => Fault::outage(&mut self.rng),
-            Trouble::ModelsFail if self.rng.random_bool(0.5) => Fault::any(&mut self.rng),
+            Trouble::ModelsFail | Trouble::AwayAndModelsFail if self.rng.random_bool(0.5) => {
+                Fault::any(&mut self.rng)
+            }
             _ => Fault::None,
         };
-        let model = Model {
-            fault,
-            configured: false,
-            responses: 0,
-            busy_until: 0,
-            closed_itself: false,
-            closed_by_us: false,
-        };
+        let model = Model { closed_to_caller: !opening.interruptible, ..Model::with(fault) };
         assert!(self.models.sessions.insert(session, model).is_none(), "a number is used once");
         let there = self.models.sessions.values().filter(|model| model.is_there()).count();
         assert!(there <= 2, "one that serves and its successor");
@@ -141,7 +163,11 @@ impl World {
                 };
                 self.later(100..12_000, model(ModelEvent::Closed(closed)));
             }
-            Fault::None | Fault::NeverConfigures | Fault::NeverGreets | Fault::FallsSilent => {}
+            Fault::None
+            | Fault::NeverConfigures
+            | Fault::NeverGreets
+            | Fault::FallsSilent
+            | Fault::LosesTurns => {}
         }
         let age = self.rng.random_range(130_000..300_000);
         let expires_at = (self.trouble == Trouble::Long).then(|| {
@@ -165,6 +191,9 @@ impl World {
         assert!(model.is_there() || self.trouble == Trouble::Noise, "{command:?} to a closed session");
         match command {
             ModelCommand::Heard { item, heard } => {
+                let (machine, noise) = (&self.machine, self.trouble == Trouble::Noise);
+                let may = !machine.shelter.holds() || machine.goodbye.is_some() || noise;
+                assert!(may, "what may not be interrupted was");
                 let key = (session.get() as u8, item.0.parse().expect("a number"));
                 let (sent, told) = self.seen.sent.entry(key).or_default();
                 assert!(heard <= MS * 20 * *sent || self.trouble == Trouble::Noise, "{heard:?} of {sent}");
@@ -175,48 +204,85 @@ impl World {
             ModelCommand::Say(_) => self.say_words(session),
             ModelCommand::ToolResult { .. } => self.tool_result(session),
             // More than one frame: what the session missed of the caller.
-            ModelCommand::Audio(pcm) if pcm.len() > 480 => self.told_again(session),
-            ModelCommand::Audio(_)
-            | ModelCommand::StopSpeaking
-            | ModelCommand::LetInterrupt
-            | ModelCommand::Tell(_) => {}
+            ModelCommand::Audio(pcm) if pcm.len() > VOICE.len() => self.told_again(session),
+            ModelCommand::Audio(pcm) if pcm == VOICE => self.voice_reaches(session),
+            ModelCommand::StopSpeaking => model.stopped.extend(std::mem::take(&mut model.open)),
+            ModelCommand::Tell(text) => self.told(text.reveal()),
+            ModelCommand::LetInterrupt => {
+                assert!(std::mem::take(&mut model.closed_to_caller), "it may be interrupted already");
+            }
+            ModelCommand::Audio(_) => {}
         }
     }
 
     /// The caller begins to speak, or has finished; who listens notices.
     pub(super) fn turn(&mut self, starts: bool) {
-        let listening = self.models.listening().filter(|_| self.seen.up || self.seen.answers == 1);
-        if starts {
-            (0..3).for_each(|_| self.feed(Event::Leg(LegEvent::Audio(vec![0; 480]))));
-        }
         self.models.turn = if starts { Turn::Begun } else { Turn::Over };
-        let Some(session) = listening else { return };
-        let event = if starts { ModelEvent::CallerStarted } else { ModelEvent::CallerStopped };
-        self.feed(Event::Model { session, event });
-        if !starts {
-            self.answer_turn(session);
+        self.seen.caller_speaks = starts;
+        self.wait(starts);
+        self.sound([0; 4]);
+        let listening = self.models.listening().filter(|_| !starts);
+        if let Some(session) = listening.filter(|session| self.models.sessions[session].hears) {
+            self.finished(session, 200..700);
+        }
+    }
+
+    /// The caller has finished, which the session notices after a while.
+    fn finished(&mut self, session: SessionNo, after: std::ops::Range<u64>) {
+        let model = self.models.sessions.get_mut(&session).expect("it was opened");
+        model.hears = false;
+        if model.fault != Fault::LosesTurns {
+            let over = self.elapsed() + self.rng.random_range(after);
+            self.at(over, Happening::Event(Event::Model { session, event: ModelEvent::CallerStopped }));
+            self.answer_turn(session, over);
+        }
+    }
+
+    /// The caller speaks, which the session notices.
+    fn voice_reaches(&mut self, session: SessionNo) {
+        let model = self.models.sessions.get_mut(&session).expect("it was opened");
+        if !std::mem::replace(&mut model.hears, true) {
+            // Our ear takes 60 ms.
+            self.later(20..100, Event::Model { session, event: ModelEvent::CallerStarted });
+        }
+    }
+
+    /// Who has spoken for long enough to be heard is owed an answer.
+    fn wait(&mut self, starts: bool) {
+        let seen = &mut self.seen;
+        if self.route != Route::Answers || !seen.up {
+            return;
+        }
+        let was_heard = std::mem::take(&mut seen.voiced) >= 4;
+        seen.owed_since = (!starts && was_heard).then_some(self.now);
+    }
+
+    /// 20 ms of the caller's voice, or of the line before it.
+    pub(super) fn sound(&mut self, frame: [i16; 4]) {
+        let reaches_us = self.seen.up && !self.seen.away;
+        self.seen.voiced = if reaches_us && frame == VOICE { self.seen.voiced + 1 } else { 0 };
+        if reaches_us {
+            self.feed(Event::Leg(LegEvent::Audio(frame.into())));
         }
     }
 
     fn told_again(&mut self, session: SessionNo) {
-        let at = self.elapsed() + self.rng.random_range(1..50);
-        let model = |event| Happening::Event(Event::Model { session, event });
         if self.models.turn == Turn::None {
             return;
         }
-        self.at(at, model(ModelEvent::CallerStarted));
+        self.voice_reaches(session);
         if self.models.turn == Turn::Over {
-            self.at(at + 1, model(ModelEvent::CallerStopped));
-            self.answer_turn(session);
+            self.finished(session, 100..150);
         }
     }
 
-    fn answer_turn(&mut self, session: SessionNo) {
+    fn answer_turn(&mut self, session: SessionNo, over: u64) {
         if self.rng.random_bool(0.5) {
             let text = ModelEvent::CallerText { text: "when do you open".into() };
-            self.later(100..1_500, Event::Model { session, event: text });
+            let at = over + self.rng.random_range(100..1_500);
+            self.at(at, Happening::Event(Event::Model { session, event: text }));
         }
-        let at = self.elapsed() + self.rng.random_range(100..3_000);
+        let at = over + self.rng.random_range(100..3_000);
         _ = self.respond(session, at);
     }
 
@@ -230,7 +296,7 @@ impl World {
         let model = self.models.sessions.get_mut(&session).expect("it was opened");
         model.responses += 1;
         let (number, at) = (model.responses, at.max(model.busy_until + 1));
-        let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string()));
+        let (response, item) = (ResponseId(number.to_string()), ItemId(number.to_string().into()));
         let event = |event| Happening::Event(Event::Model { session, event });
         self.at(at, event(ModelEvent::AgentStarted { response: response.clone() }));
         let (frames, outcome) = match self.trouble {
@@ -274,7 +340,7 @@ impl World {
 }
 
 /// One to three, each with up to two models beside the call's own.
-pub(super) fn servers(rng: &mut SmallRng) -> Arc<[Server]> {
+pub(in crate::session::machine) fn servers(rng: &mut SmallRng) -> Arc<[Server]> {
     let server = |n: usize, rng: &mut SmallRng| {
         let fallback = (0..rng.random_range(0..2)).map(|n| format!("fallback-{n}")).collect();
         let capabilities =

@@ -22,12 +22,14 @@ pub(super) enum Trouble {
     LegHangsAtTheEnd,
     /// The way to the caller is lost for a while.
     Away,
+    /// Both of these: the way to the caller, and every other model session.
+    AwayAndModelsFail,
     RoomFails,
     Drained,
     Noise,
 }
 
-pub(super) const TROUBLES: [Trouble; 19] = [
+pub(super) const TROUBLES: [Trouble; 20] = [
     Trouble::None,
     Trouble::ModelsFail,
     Trouble::NeverArrives,
@@ -42,12 +44,19 @@ pub(super) const TROUBLES: [Trouble; 19] = [
     Trouble::LegHangsAtTheEnd,
     Trouble::ModelsFail,
     Trouble::Away,
+    Trouble::AwayAndModelsFail,
     Trouble::RoomFails,
     Trouble::Outage,
     Trouble::Drained,
     Trouble::Noise,
     Trouble::ModelsFail,
 ];
+
+impl Trouble {
+    pub(super) const fn is_away(self) -> bool {
+        matches!(self, Self::Away | Self::AwayAndModelsFail)
+    }
+}
 
 /// What is wrong with one model session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,11 +71,13 @@ pub(super) enum Fault {
     Expires,
     /// It says nothing any more.
     FallsSilent,
+    /// It notices that the caller speaks, and never that they have finished.
+    LosesTurns,
 }
 
 impl Fault {
     pub(super) fn any(rng: &mut SmallRng) -> Self {
-        match rng.random_range(0..10) {
+        match rng.random_range(0..11) {
             0 => Self::NeverOpens,
             1 => Self::NeverConfigures,
             2 => Self::NeverGreets,
@@ -75,6 +86,7 @@ impl Fault {
             5 => Self::Refuses("http-429"),
             6 | 7 => Self::Drops,
             8 => Self::Expires,
+            9 => Self::LosesTurns,
             _ => Self::FallsSilent,
         }
     }

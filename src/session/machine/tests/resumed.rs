@@ -10,6 +10,7 @@ fn machine(now: Instant) -> Machine {
         servers: models::servers(&mut SmallRng::seed_from_u64(2)),
         timings: Timings::default(),
         sounds: SoundsByCodec::default().of(Codec::Opus).clone(),
+        when_model_down: None,
         phase: Duration::ZERO,
     };
     Machine::new(CallId::from_u128(2), Timestamp::UNIX_EPOCH, now, context)

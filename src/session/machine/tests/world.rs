@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) models: Models,
     pub(super) wish: Wish,
     pub(super) acts: Acts,
+    pub(super) keys: Keys,
+    pub(super) ends: Ends,
     pub(super) seen: Seen,
 }
 
@@ -28,6 +30,9 @@ pub(super) enum Happening {
     Event(Event),
     /// The caller begins to speak, or has finished.
     Turn(bool),
+    Key(Digit),
+    /// 20 ms of their voice.
+    Voice,
     /// Every model that is there is lost.
     Outage,
 }
@@ -37,6 +42,7 @@ pub(super) enum Happening {
 #[expect(clippy::struct_excessive_bools, reason = "independent observations")]
 pub(super) struct Seen {
     pub(super) records: Vec<CallRecord>,
+    pub(super) full: bool,
     pub(super) leaves: u32,
     pub(super) answers: u32,
     pub(super) hang_ups: u32,
@@ -52,6 +58,8 @@ pub(super) struct Seen {
     /// The youngest session that was heard.
     pub(super) speaker: u8,
     pub(super) caller_speaks: bool,
+    /// Frames of the caller's voice that reached us in a row.
+    pub(super) voiced: u32,
     pub(super) spoke: HashSet<(u32, String)>,
     pub(super) owed_since: Option<Instant>,
     pub(super) last_sound: Option<Instant>,
@@ -71,10 +79,10 @@ impl World {
             servers: models::servers(&mut rng),
             timings: Timings::default(),
             sounds: props.sounds.clone(),
+            when_model_down: props.when_model_down(&mut rng),
             phase: MS * rng.random_range(0..20),
         };
-        let mut machine = Machine::new(CallId::from_u128(seed.into()), Timestamp::UNIX_EPOCH, start, context);
-        machine.when_model_down = props.when_model_down(&mut rng);
+        let machine = Machine::new(CallId::from_u128(seed.into()), Timestamp::UNIX_EPOCH, start, context);
         let mut world = Self {
             rng,
             now: start,
@@ -87,6 +95,8 @@ impl World {
             models: Models::default(),
             wish: Wish::of(seed),
             acts: Acts::default(),
+            keys: Keys::default(),
+            ends: Ends::default(),
             seen: Seen::default(),
         };
         world.set_out();
@@ -104,16 +114,15 @@ impl World {
             Trouble::RoomFails => {
                 self.later(0..20_000, Event::Leg(LegEvent::Ended(LegEnd::Failed(CallFault::Room))));
             }
-            Trouble::Drained => self.later(0..20_000, Event::Drain),
+            Trouble::Drained => {
+                let at = self.rng.random_range(0..20_000);
+                self.at(at, Happening::Event(Event::Drain));
+                let at_once = at + self.rng.random_range(0..20_000);
+                self.at(at_once, Happening::Event(Event::HangUp));
+            }
             Trouble::Outage => {
                 let at = self.rng.random_range(0..15_000);
                 self.at(at, Happening::Outage);
-            }
-            Trouble::Away => {
-                let at = self.rng.random_range(4_000..20_000);
-                self.at(at, Happening::Event(Event::Leg(LegEvent::Away)));
-                let back = at + self.rng.random_range(1..6_000);
-                self.at(back, Happening::Event(Event::Leg(LegEvent::Back)));
             }
             Trouble::Noise => (0..20).for_each(|_| {
                 let event = self.noise();
@@ -121,24 +130,30 @@ impl World {
             }),
             _ => {}
         }
+        let mut at = self.rng.random_range(0..4_000);
         for _ in 0..self.rng.random_range(0..5) {
-            let start = self.rng.random_range(4_000..longest.min(20_000));
-            self.at(start, Happening::Turn(true));
+            let start = at + self.rng.random_range(800..6_000);
             let stop = start + self.rng.random_range(100..4_000);
+            self.at(start, Happening::Turn(true));
+            (start..stop).step_by(20).for_each(|at| self.at(at, Happening::Voice));
             self.at(stop, Happening::Turn(false));
+            at = stop;
+        }
+        if self.rng.random_bool(0.3) {
+            self.plan_keys();
         }
     }
 
     fn noise(&mut self) -> Event {
-        let (session, item) =
-            (SessionNo::new(self.rng.random_range(0..3)), ItemId(self.rng.random_range(0..5u8).to_string()));
-        let response = ResponseId(item.0.clone());
+        let session = SessionNo::new(self.rng.random_range(0..3));
+        let item = ItemId(self.rng.random_range(200..205u8).to_string().into());
+        let response = ResponseId(item.0.to_string());
         let model = |event| Event::Model { session, event };
         match self.rng.random_range(0..15) {
             0 => Event::Leg(LegEvent::Arrived(Box::new(Call::example()))),
             1 => Event::Leg(LegEvent::Subscribed),
             2 => Event::Leg(LegEvent::Active),
-            3 => Event::Leg(LegEvent::Audio(vec![0; 480])),
+            3 => Event::Leg(LegEvent::Audio(vec![0; VOICE.len()])),
             4 => Event::Looked { answer: Box::new(self.answer()), shut: Vec::new() },
             5 => model(ModelEvent::Configured),
             6 => model(ModelEvent::CallerStarted),
@@ -167,16 +182,22 @@ impl World {
                 1 => Greeting::FromPrompt,
                 _ => Greeting::Say("Hello".into()),
             };
+            config.greeting_interruptible = match self.rng.random_range(0..4) {
+                0 => Interruptible::Never,
+                1 => Interruptible::After(MS * self.rng.random_range(0..4_000)),
+                _ => Interruptible::Always,
+            };
+            self.models.sheltered =
+                config.greeting != Greeting::None && config.greeting_interruptible == Interruptible::Never;
             config.transfers = transfers();
             config.model = self.rng.random_bool(0.5).then(|| "own".to_owned());
-            let limited = self.trouble != Trouble::Long && self.rng.random_bool(0.3);
-            config.max_duration = limited.then(|| MS * self.rng.random_range(1..15_000));
+            self.limit(&mut config);
             Decision::Answer(Box::new(config))
         };
         let (source, warnings) = (ConfigSource::Default, vec![]);
         let report =
             Report { source, why: None, took: MS, attempts: 0, coalesced: false, age: None, warnings };
-        Answer { tenant: None, decision, report }
+        Answer { tenant: self.named(), decision, report }
     }
 
     pub(super) fn run(mut self) -> Self {
@@ -191,7 +212,9 @@ impl World {
                 }
                 None => {
                     self.now = self.now.max(due);
-                    let actions = self.machine.on_time(self.now);
+                    let late = self.machine.lateness(self.now).unwrap_or_default();
+                    assert_eq!(late, Duration::ZERO, "no frame is late in a world without load");
+                    let actions = self.machine.on_time(true, self.now);
                     self.carry_out(actions);
                 }
             }
@@ -205,6 +228,8 @@ impl World {
             Happening::Event(event) if self.models.says(&event, &mut self.rng) => self.feed(event),
             Happening::Event(_) => {}
             Happening::Turn(starts) => self.turn(starts),
+            Happening::Key(key) => self.press(key),
+            Happening::Voice => self.sound(VOICE),
             Happening::Outage => self.outage(),
         }
     }
@@ -212,6 +237,7 @@ impl World {
     pub(super) fn feed(&mut self, event: Event) {
         self.oracle(&event);
         self.foresee(&event);
+        self.note_end(&event);
         let actions = self.machine.handle(event, self.now);
         self.carry_out(actions);
     }
@@ -245,11 +271,15 @@ impl World {
             Event::Leg(LegEvent::NotTransferred) if seen.transfers == 1 => {
                 seen.transferred.get_or_insert(false);
             }
+            // Nobody speaks then, but who could know.
+            Event::Model { event: ModelEvent::CallerStarted, .. } if self.trouble == Trouble::Noise => {
+                seen.owed_since = None;
+            }
             Event::Model { session, event } if Some(*session) == current => {
-                seen.note_model(*session, event, self.now);
+                seen.note_model(*session, event);
             }
             Event::Speech { session, item, .. } if Some(*session) == current => {
-                seen.spoke.insert((session.get(), item.0.clone()));
+                seen.spoke.insert((session.get(), item.0.to_string()));
             }
             _ => {}
         }
@@ -266,6 +296,7 @@ impl World {
         assert!(self.seen.records.is_empty(), "nothing comes after the record: {action:?}");
         match action {
             Action::Mark(_) | Action::Judge { .. } => {}
+            Action::Admit { .. } => self.admit(),
             Action::Lookup { .. } => {
                 let answer = Box::new(self.answer());
                 self.later(1..2_000, Event::Looked { answer, shut: Vec::new() });
@@ -282,6 +313,12 @@ impl World {
         match command {
             LegCommand::Answer => {
                 self.seen.answers += 1;
+                if self.trouble.is_away() {
+                    let away = self.elapsed() + self.rng.random_range(1..10_000);
+                    self.at(away, Happening::Event(Event::Leg(LegEvent::Away)));
+                    let back = away + self.rng.random_range(1..6_000);
+                    self.at(back, Happening::Event(Event::Leg(LegEvent::Back)));
+                }
                 if self.trouble == Trouble::NeverSubscribed {
                     return;
                 }
@@ -342,6 +379,7 @@ impl World {
             let (sent, told) = seen.sent.entry((session, item)).or_default();
             *sent += 1;
             assert!(!*told, "item {item} of session {session} spoke after it was cut");
+            self.check_greeting(session, item);
         }
     }
 

@@ -69,7 +69,8 @@ pub enum Action {
     Sign {
         caller: Redacted<String>,
     },
-    /// Ask the bridge for the caller's SIP headers, as soon as it can be asked; [`Input::Headers`] follows.
+    /// Ask the bridge for the caller's SIP headers, as soon as it can be asked and until it answers;
+    /// [`Input::Headers`] follows.
     AskHeaders {
         caller: Redacted<String>,
     },

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::parting::{Goal, Step};
-use super::{Action, HEADERS, Machine, SUBSCRIBED_OR_REPUBLISH, Stage};
+use super::question::{BRIDGE_ANSWERS, HEADERS};
+use super::{Action, Machine, SUBSCRIBED_OR_REPUBLISH, Stage};
 use crate::call::Fault;
 use crate::ingress::leg::{LegEnd, LegEvent};
 use crate::livekit::wire::signal::Participant;
@@ -105,7 +106,10 @@ impl Machine {
             return self.gone(LegEnd::Caller, now);
         }
         match self.stage {
-            Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing | Stage::Published { .. } => {
+            Stage::Arriving { .. }
+            | Stage::Asking { .. }
+            | Stage::Ringing { .. }
+            | Stage::Published { .. } => {
                 if self.link.tries < TRIES {
                     self.join_anew(now);
                 } else {
@@ -140,16 +144,11 @@ impl Machine {
         }
     }
 
-    /// We are in the room again. `same_server` is whether others can be there still.
+    /// We are in the room again, and nobody else has our caller. `same_server` is whether others can be there still.
     pub(super) fn returned(&mut self, node: String, others: &[Participant], now: Instant) {
         let same_server = self.link.node.replace(node.clone()) == Some(node);
         if self.link.away.is_none() {
             return;
-        }
-        let has_spoken = |other: &Participant| other.is_agent && !other.tracks.is_empty();
-        if others.iter().any(has_spoken) {
-            // Another router was sent to the caller meanwhile: whoever speaks first has the call.
-            return self.gone(LegEnd::Failed(Fault::Room), now);
         }
         let is_here = others.iter().any(|other| self.is_caller(other));
         if let Some(away) = &mut self.link.away {
@@ -165,7 +164,10 @@ impl Machine {
             | Stage::Active
             | Stage::Transferring { .. } => self.go_away(now),
             // What watches over the answer watches over this.
-            Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing | Stage::Published { .. } => {}
+            Stage::Arriving { .. }
+            | Stage::Asking { .. }
+            | Stage::Ringing { .. }
+            | Stage::Published { .. } => {}
             Stage::HangingUp { .. } | Stage::Ended { .. } | Stage::Left => {}
         }
     }
@@ -197,8 +199,10 @@ impl Machine {
 
     /// What livekit-sip has some time for, it has from now on.
     fn restart_clock(&mut self, now: Instant) {
+        self.asked = None;
         match &mut self.stage {
             Stage::Asking { until } => *until = now + HEADERS,
+            Stage::Ringing { answer: Some(until) } => *until = now + BRIDGE_ANSWERS,
             Stage::Published { since, .. } | Stage::Subscribed { since } | Stage::Answered { since } => {
                 *since = now;
             }
@@ -224,7 +228,11 @@ impl Machine {
         }
         if let Some(away) = &mut self.link.away {
             if now >= away.until {
-                return self.lost(Fault::Room, now);
+                // Who could not come back knows nothing of the caller: another router may have them by now.
+                return match self.link.up {
+                    true => self.lost(Fault::Room, now),
+                    false => self.gone(LegEnd::Failed(Fault::Room), now),
+                };
             }
             if away.absent.take_if(|at| now >= *at).is_some() {
                 return self.gone(LegEnd::Caller, now);

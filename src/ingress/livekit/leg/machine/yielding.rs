@@ -26,7 +26,7 @@ impl Machine {
     /// Whether the call is still to be answered, by us or by whoever has it.
     pub(super) fn rings(&self) -> bool {
         let unpublished =
-            matches!(self.stage, Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing);
+            matches!(self.stage, Stage::Arriving { .. } | Stage::Asking { .. } | Stage::Ringing { .. });
         unpublished && self.caller.as_ref().and_then(facts::status) != Some(CallStatus::Active)
     }
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::media::FRAME;
+use crate::media::lateness::Lateness;
 
 fn job(name: &str) -> JobId {
     name.to_owned().into()
@@ -6,6 +8,11 @@ fn job(name: &str) -> JobId {
 
 fn assignment(name: &str) -> FromServer {
     FromServer::Assigned(Assignment { job: job(name), room: "room".into(), url: None, token: "token".into() })
+}
+
+/// Of a process without calls.
+fn slots(limit: usize) -> Slots {
+    Slots::new(limit, Arc::new(Lateness::new(Instant::now())))
 }
 
 /// A registered worker, and the moment it was.
@@ -53,8 +60,38 @@ fn with_room_the_load_stays_below_the_servers_limit_and_without_it_is_full() {
 }
 
 #[test]
+fn a_process_that_is_late_is_full_until_it_is_in_time_again() {
+    let lateness = Arc::new(Lateness::new(Instant::now()));
+    let slots = Slots::new(10, Arc::clone(&lateness));
+    let (mut registration, mut now) = registered(&slots);
+    let tick = |from: Instant, count: u32, late: Duration| {
+        (1..=count).for_each(|n| lateness.note(late, from + FRAME * n));
+        from + FRAME * count
+    };
+    now = tick(now, 200, Duration::from_millis(1));
+    assert_eq!(sent(registration.handle(FromServer::Offered(job("a")), now))[0], ToServer::Accept(job("a")));
+
+    now = tick(now, 50, Duration::from_millis(15));
+    let offered = registration.handle(FromServer::Offered(job("b")), now);
+    assert!(matches!(offered[0], Action::TurnAway { why: NoSlot::Late, .. }), "{offered:?}");
+    let answers = sent(offered);
+    assert_eq!(answers[0], ToServer::Refuse(job("b")), "another worker may take it");
+    assert!(matches!(answers[1], ToServer::Status(status) if !status.available && status.load >= 0.70));
+    assert_eq!(slots.taken(), 1, "no slot is lost by it");
+    assert_eq!(registration.deadline(now), now + FULL_RECHECK);
+
+    // Hardly late any more is late still, or it would change its mind with every call.
+    now = tick(now, 1, Duration::from_millis(1));
+    assert_eq!(statuses(registration.tick(now)), []);
+    now = tick(now, 400, Duration::from_millis(1));
+    let told = statuses(registration.tick(now));
+    assert!(matches!(told[..], [status] if status.available && status.load < 0.70), "{told:?}");
+    assert_eq!(sent(registration.handle(FromServer::Offered(job("c")), now))[0], ToServer::Accept(job("c")));
+}
+
+#[test]
 fn every_offer_is_answered_at_once_until_the_slots_are_out() {
-    let slots = Slots::new(2);
+    let slots = slots(2);
     let (mut registration, now) = registered(&slots);
     for (name, expected) in [
         ("a", ToServer::Accept(job("a"))),
@@ -70,7 +107,7 @@ fn every_offer_is_answered_at_once_until_the_slots_are_out() {
 
 #[test]
 fn the_status_follows_every_change_and_says_full_at_the_last_slot() {
-    let slots = Slots::new(2);
+    let slots = slots(2);
     let (mut registration, now) = registered(&slots);
     let first = statuses(registration.handle(FromServer::Offered(job("a")), now));
     assert_eq!(first, [Status { available: true, load: 0.345, jobs: 1, draining: false }]);
@@ -82,7 +119,7 @@ fn the_status_follows_every_change_and_says_full_at_the_last_slot() {
 
 #[test]
 fn an_offer_without_an_assignment_gives_its_slot_back() {
-    let slots = Slots::new(1);
+    let slots = slots(1);
     let (mut registration, now) = registered(&slots);
     registration.handle(FromServer::Offered(job("a")), now);
     registration.tick(now + ASSIGNED_WITHIN - Duration::from_millis(1));
@@ -95,7 +132,7 @@ fn an_offer_without_an_assignment_gives_its_slot_back() {
 
 #[test]
 fn an_assignment_starts_the_job_with_the_slot_of_its_offer() {
-    let slots = Slots::new(1);
+    let slots = slots(1);
     let (mut registration, now) = registered(&slots);
     registration.handle(FromServer::Offered(job("a")), now);
     let later = now + Duration::from_secs(1);
@@ -112,7 +149,7 @@ fn an_assignment_starts_the_job_with_the_slot_of_its_offer() {
 
 #[test]
 fn a_late_assignment_takes_a_free_slot_and_fails_without_one() {
-    let slots = Slots::new(1);
+    let slots = slots(1);
     let (mut registration, now) = registered(&slots);
     registration.handle(FromServer::Offered(job("a")), now);
     let late = now + ASSIGNED_WITHIN;
@@ -128,7 +165,7 @@ fn a_late_assignment_takes_a_free_slot_and_fails_without_one() {
 
 #[test]
 fn a_job_whose_leg_panicked_is_reported_failed() {
-    let (mut registration, now) = registered(&Slots::new(1));
+    let (mut registration, now) = registered(&slots(1));
     for (panicked, expected) in
         [(true, vec![ToServer::Job(job("a"), JobState::Failed("internal"))]), (false, vec![])]
     {
@@ -139,7 +176,7 @@ fn a_job_whose_leg_panicked_is_reported_failed() {
 
 #[test]
 fn a_draining_worker_refuses_and_says_so() {
-    let slots = Slots::new(2);
+    let slots = slots(2);
     let (mut registration, now) = registered(&slots);
     slots.drain();
     let statuses = statuses(registration.tick(now));
@@ -151,7 +188,7 @@ fn a_draining_worker_refuses_and_says_so() {
 
 #[test]
 fn the_status_is_repeated_pings_go_out_and_a_silent_server_is_given_up() {
-    let (mut registration, start) = registered(&Slots::new(1));
+    let (mut registration, start) = registered(&slots(1));
     let (mut statuses, mut pings, mut now) = (0, 0, start);
     let gave_up = loop {
         now = registration.deadline(now);
@@ -175,7 +212,7 @@ fn the_status_is_repeated_pings_go_out_and_a_silent_server_is_given_up() {
 #[test]
 fn a_server_that_does_not_register_us_is_given_up() {
     let now = Instant::now();
-    let mut registration = Registration::new("agent".into(), Slots::new(1), 0, now);
+    let mut registration = Registration::new("agent".into(), slots(1), 0, now);
     assert!(registration.tick(now + REGISTERED_WITHIN - Duration::from_millis(1)).is_empty());
     assert_eq!(registration.deadline(now), now + REGISTERED_WITHIN);
     assert!(matches!(registration.tick(now + REGISTERED_WITHIN)[..], [Action::GiveUp(_)]));

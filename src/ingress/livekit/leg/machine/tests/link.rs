@@ -79,11 +79,11 @@ fn attempts_to_come_back_get_rarer_and_end_after_twenty_seconds() {
     }
     assert_eq!(rig.wait(), (2500, vec!["disconnect".into(), "join in 500".into()]), "no media in time");
     let mut actions = Vec::new();
-    while !actions.contains(&"remove".to_owned()) {
+    while !actions.contains(&"ended Failed(Room)".to_owned()) {
         (_, actions) = rig.wait();
+        assert!(!actions.contains(&"remove".to_owned()), "another router may have them by now");
     }
     assert_eq!(rig.now - start, Duration::from_secs(20));
-    assert_eq!(rig.on(Input::StepDone), ["ended Failed(Room)"]);
     assert_eq!(rig.on(leave(Some(Fault::Room))), ["leave room"]);
 }
 
@@ -171,13 +171,9 @@ fn a_session_that_hangs_up_on_a_caller_who_is_away_does_so_from_outside() {
 }
 
 #[test]
-fn a_call_that_another_agent_speaks_to_is_theirs() {
+fn agents_that_are_none_of_ours_do_not_keep_us_from_our_caller() {
     let mut rig = away();
-    assert_eq!(rig.on(joined(vec![caller("active"), agent(&["TR_7"])])), ["ended Failed(Room)"]);
-    assert_eq!(rig.on(leave(Some(Fault::Room))), ["leave room"], "the caller is not sent away");
-
-    let mut rig = away();
-    assert_eq!(rig.join(vec![caller("active"), agent(&[])]), ["publish"], "who is silent yet will see us");
+    assert_eq!(rig.join(vec![caller("active"), agent(&["TR_7"])]), ["publish"]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn an_agent_that_comes_after_us_is_none_of_our_business() {
 #[test]
 fn a_caller_is_taken_from_an_agent_that_is_dead() {
     let mut rig = Rig::new();
-    assert_eq!(rig.on(joined(vec![caller("ringing"), agent(89)])), ["arrived"]);
+    assert_eq!(rig.on(joined(vec![caller("ringing"), agent(89)])), ["ask headers", "arrived"]);
 }
 
 #[test]
@@ -48,18 +48,28 @@ fn who_is_taken_for_dead_leaves_the_caller_to_who_came() {
 fn who_returns_to_a_call_and_finds_another_agent_leaves_the_caller_to_it() {
     let mut rig = Rig::active();
     assert_eq!(rig.on(joined(vec![caller("active"), agent(99)])), ["ended Failed(Room)"]);
-    assert_eq!(rig.on(leave(Some(Fault::Room))), ["leave room"]);
+    assert_eq!(rig.on(leave(Some(Fault::Room))), ["leave room"], "the caller is not sent away");
+}
+
+#[test]
+fn who_came_to_a_caller_stays_when_another_one_returns() {
+    let mut rig = Rig::new();
+    rig.on(joined(vec![caller("active")]));
+    assert!(rig.on(Input::Changed(vec![caller("active"), agent(101)])).is_empty());
 }
 
 #[test]
 fn an_answered_call_is_taken_over_and_signed() {
     let mut rig = Rig::new();
     let actions = rig.machine.handle(joined(vec![caller("active")]), rig.now);
-    let [Action::Sign { caller }, Action::Emit(LegEvent::Arrived(call))] = actions.as_slice() else {
+    let [Action::AskHeaders { .. }, Action::Sign { caller }, Action::Emit(LegEvent::Arrived(call))] =
+        actions.as_slice()
+    else {
         panic!("not {actions:?}")
     };
     assert_eq!(caller.reveal(), "sip_+15551230001");
     assert!(call.answered);
+    assert!(rig.on(Input::Headers(Told::new())).is_empty());
     assert_eq!(rig.on(Input::Command(LegCommand::Answer)), ["publish"]);
     assert_eq!(rig.on(Input::Subscribed), ["subscribed", "active"], "it is so already");
     assert_eq!(rig.on(hang_up()), ["end call"]);
