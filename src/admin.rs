@@ -78,10 +78,12 @@ async fn readyz(State(shown): State<Shown>) -> impl IntoResponse {
 async fn livekit_webhook(State(shown): State<Shown>, headers: HeaderMap, body: String) -> StatusCode {
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
-    match shown.webhooks.receive(token, &body) {
-        Ok(()) => StatusCode::OK,
-        Err(_unsigned) => StatusCode::UNAUTHORIZED,
-    }
+    let (outcome, status) = match shown.webhooks.receive(token, &body) {
+        Ok(()) => ("accepted", StatusCode::OK),
+        Err(_unsigned) => ("unsigned", StatusCode::UNAUTHORIZED),
+    };
+    shown.metrics.webhook(outcome);
+    status
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {

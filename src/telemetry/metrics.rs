@@ -32,6 +32,7 @@ struct Inner {
     sip_dropped: Family<Reason, Counter>,
     ended: Family<Ended, Counter>,
     rescued: Family<Outcome, Counter>,
+    webhooks: Family<Outcome, Counter>,
     yielded: Counter,
     resumed: Counter,
     limited: Family<Limit, Counter>,
@@ -82,6 +83,7 @@ impl Metrics {
             sip_dropped: Family::default(),
             ended: Family::default(),
             rescued: Family::default(),
+            webhooks: Family::default(),
             yielded: Counter::default(),
             resumed: Counter::default(),
             limited: Family::default(),
@@ -137,6 +139,11 @@ impl Metrics {
     /// A caller was found without an agent.
     pub fn rescued(&self, rescued: Rescued) {
         self.0.rescued.get_or_create(&Outcome { outcome: rescued.name() }).inc();
+    }
+
+    /// LiveKit, or whoever it was, has posted a webhook: `accepted`, `unsigned`.
+    pub fn webhook(&self, outcome: &'static str) {
+        self.0.webhooks.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// A job was left to another agent of ours, who was in the room first.
@@ -300,6 +307,8 @@ impl Inner {
         r.register("calls_ended", "Calls by how they ended", self.ended.clone());
         let help = "Callers found without an agent, by what was done about it";
         r.register("rescues", help, self.rescued.clone());
+        let help = "LiveKit's webhooks, by whether a project had signed them";
+        r.register("livekit_webhooks", help, self.webhooks.clone());
         let help = "Jobs left to another router, which was in the room first";
         r.register("jobs_yielded", help, self.yielded.clone());
         let help = "Sessions begun in a call that was answered already";

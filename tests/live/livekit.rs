@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use livekit_api::services::agent_dispatch::AgentDispatchClient;
-use livekit_api::services::room::RoomClient;
+use livekit_api::services::room::{CreateRoomOptions, RoomClient};
 use livekit_protocol::ParticipantInfo;
 use livekit_protocol::participant_info::Kind;
 
@@ -82,6 +82,14 @@ impl LiveKit {
             most = most.max(here.iter().filter(speak).count());
         }
         most
+    }
+
+    /// Makes rooms that nobody is in, and that stay for a while.
+    pub async fn make_rooms(&self, count: usize) {
+        for at in 0..count {
+            let options = CreateRoomOptions { empty_timeout: 120, ..CreateRoomOptions::default() };
+            self.0.create_room(&format!("empty-{at}"), options).await.expect("made");
+        }
     }
 
     pub async fn rooms(&self) -> usize {

@@ -3,3 +3,5 @@
 mod fleet;
 mod left;
 mod missed;
+mod rounds;
+mod webhooks;

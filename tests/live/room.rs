@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dialplane::kit::model::script::Behaviour;
+use dialplane::kit::model::log::SessionLog;
+use dialplane::kit::model::script::{Behaviour, Fault, Rule};
 use livekit_protocol::{DisconnectReason, LeaveRequest, SignalResponse, leave_request, signal_response};
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -25,7 +26,11 @@ fn plan() -> Plan {
 
 /// A world whose router reaches livekit-server only through a relay, and a call in the middle of its greeting.
 async fn relayed() -> (World, Signalling, Call) {
-    let (world, relay) = World::start_with(plan(), async |rig, _| {
+    relayed_in(plan()).await
+}
+
+async fn relayed_in(plan: Plan) -> (World, Signalling, Call) {
+    let (world, relay) = World::start_with(plan, async |rig, _| {
         let url = url::Url::parse(&rig.livekit_url).unwrap();
         let relay = Signalling::through_to(url.socket_addrs(|| None).unwrap()[0]).await;
         let through = format!("ws://127.0.0.1:{}", relay.port);
@@ -43,7 +48,8 @@ async fn greeted(world: &World, called: &str) -> Call {
     call
 }
 
-fn server(action: &str) {
+/// Kills or starts livekit-server.
+pub fn server(action: &str) {
     let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/server");
     assert!(Command::new(server).args([action, "livekit-server"]).status().unwrap().success());
 }
@@ -122,6 +128,35 @@ async fn three_calls_go_on_when_livekit_server_is_killed_and_starts_anew() {
     assert_eq!(world.model.sessions().len(), 4, "each call kept its session, and nobody was called twice");
     let records = world.end(4).await;
     assert!(records.iter().all(|record| ending(record).0 == "caller-hung-up"), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn what_the_model_had_said_is_heard_though_room_and_model_are_lost_in_the_middle_of_it() {
+    const SPEECH: Duration = Duration::from_secs(8);
+    // All of it is here when the model is lost.
+    let fault = Fault::DropAfter(Duration::from_secs(3));
+    let behaviour = Behaviour { greeting: SPEECH, ..Behaviour::default() };
+    let mut plan = Plan::new(behaviour.clone(), &json!({"voice": "marin", "systemPrompt": "You say a lot."}));
+    plan.script = plan.script.with(Rule::first(1, Behaviour { fault, ..behaviour }));
+    let (world, relay, call) = relayed_in(plan).await;
+    let lost = |sessions: &[SessionLog]| sessions.first()?.closed;
+    relay.cut("/rtc");
+    world.model.wait_for(lost, SOON).await.expect("the model is lost");
+    relay.cut("/rtc");
+    let voice = pitch("marin");
+    let heard = hears(&call, "the rest is heard", &[voice], |heard| {
+        let rest = heard.last().filter(|last| last.sound == Sound::Silence)?.length();
+        (total(heard, voice) > SPEECH / 2 && rest > Duration::from_secs(1)).then(|| heard.to_vec())
+    })
+    .await;
+    let (missing, sessions) = (SPEECH.saturating_sub(total(&heard, voice)), world.model.sessions());
+    println!("{missing:?} of {SPEECH:?} lost on the way");
+    // What was on the way when the room was lost, twice.
+    assert!(missing < Duration::from_millis(400), "{heard:?}");
+    let responses: Vec<usize> = sessions.iter().map(|session| session.responses.len()).collect();
+    assert_eq!(responses, [1, 0], "nothing is said twice");
+    world.end_by([call]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

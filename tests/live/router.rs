@@ -40,7 +40,9 @@ pub struct Router {
 impl Router {
     /// Starts the router and waits until it is ready for calls.
     pub async fn start(rig: &Rig, settings: &Settings) -> Self {
-        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let chosen = settings.variables.get("DIALPLANE_HTTP").map(|http| http.parse().unwrap());
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let http: SocketAddr = chosen.unwrap_or_else(free);
         // A port may be given twice in the life of a rig.
         static ROUTERS: AtomicU32 = AtomicU32::new(0);
         let number = ROUTERS.fetch_add(1, Ordering::Relaxed);

@@ -8,12 +8,26 @@ use serde_json::json;
 use super::fleet::{
     VOICE, another, asked_for, end, records_of_the_dead, signed, world, world_without_router,
 };
+use crate::phone::Call;
 use crate::rig::until_every;
+use crate::router::Router;
 use crate::world::{ACME, BERLIN, SOON, World, hears_first, pitch};
 
 /// A caller rings no longer; and the carrier's timer, which is the last resort, may be late by some of these.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LATE: Duration = Duration::from_secs(4);
+
+/// A fleet of one router, whose only slot the call has.
+async fn full_house() -> (World, Router, Call) {
+    let mut world = world(Duration::ZERO, Duration::from_secs(40)).await;
+    world.settings.variables.insert("DIALPLANE_MAX_CALLS".to_owned(), "1".to_owned());
+    world.router.terminate();
+    assert!(world.router.ended(SOON).await.success());
+    let router = another(&world).await;
+    let call = world.call(ACME);
+    call.answered(SOON).await;
+    (world, router, call)
+}
 
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
@@ -106,13 +120,7 @@ async fn a_dozen_calls_and_two_routers_that_look_for_them_make_a_dozen_sessions(
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_caller_whom_a_full_fleet_cannot_take_is_taken_when_a_slot_is_free() {
-    let mut world = world(Duration::ZERO, Duration::from_secs(30)).await;
-    world.settings.variables.insert("DIALPLANE_MAX_CALLS".to_owned(), "1".to_owned());
-    world.router.terminate();
-    assert!(world.router.ended(SOON).await.success());
-    let router = another(&world).await;
-    let mut first = world.call(ACME);
-    first.answered(SOON).await;
+    let (world, router, mut first) = full_house().await;
     let mut second = world.call(BERLIN);
     second.wait("it rings", SOON, |times| times.ringing).await;
     tokio::time::sleep(Duration::from_secs(8)).await;
@@ -128,13 +136,7 @@ async fn a_caller_whom_a_full_fleet_cannot_take_is_taken_when_a_slot_is_free() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_caller_whom_a_full_fleet_cannot_take_at_all_is_refused_by_the_router() {
-    let mut world = world(Duration::ZERO, Duration::from_secs(40)).await;
-    world.settings.variables.insert("DIALPLANE_MAX_CALLS".to_owned(), "1".to_owned());
-    world.router.terminate();
-    assert!(world.router.ended(SOON).await.success());
-    let router = another(&world).await;
-    let mut first = world.call(ACME);
-    first.answered(SOON).await;
+    let (world, router, mut first) = full_house().await;
     // Not the trunk's own timer, which is the rig's 20 s.
     world.rig.set_ringing_timeout(Duration::from_secs(60));
     let mut second = world.call(BERLIN);
