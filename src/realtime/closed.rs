@@ -28,6 +28,15 @@ pub enum Verdict {
     CoolDown { retry_after: Option<Duration> },
 }
 
+/// The key or the account is at fault.
+const ACCOUNT: [&str; 5] = [
+    "invalid_api_key",
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "billing_hard_limit_reached",
+    "account_deactivated",
+];
+
 /// What the server has too much of, rather than what is wrong with us.
 const BUSY: [&str; 6] = [
     "rate_limit_exceeded",
@@ -69,7 +78,16 @@ impl Closed {
 }
 
 impl Verdict {
-    /// Of a server's error code, our own `http-STATUS` and `close-CODE` among them. Also of a response that failed.
+    /// Of a response that failed. Where a session would be refused again, a response may well succeed the next time,
+    /// unless it is the account that is at fault.
+    pub fn of_response(code: &str) -> Self {
+        match Self::of(code) {
+            Self::NextProvider if !ACCOUNT.contains(&code) => Self::CoolDown { retry_after: None },
+            verdict => verdict,
+        }
+    }
+
+    /// Of a server's error code, our own `http-STATUS` and `close-CODE` among them.
     pub fn of(code: &str) -> Self {
         match code {
             "session_expired" => Self::SameAgain,
@@ -86,6 +104,20 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_response_that_failed_for_no_known_reason_is_tried_again() {
+        let cool_down = Verdict::CoolDown { retry_after: None };
+        for (code, expected) in [
+            ("unknown", cool_down),
+            ("some_new_error", cool_down),
+            ("server_error", cool_down),
+            ("insufficient_quota", Verdict::NextProvider),
+            ("model_not_found", Verdict::NextModel),
+        ] {
+            assert_eq!(Verdict::of_response(code), expected, "{code}");
+        }
+    }
 
     #[test]
     fn every_end_says_where_to_turn() {

@@ -175,7 +175,7 @@ impl Failover {
             // The greeting came to nothing, whatever the model calls it: a caller would hear nothing.
             (Stage::Greeting, ModelEvent::AgentDone { outcome, .. }) if attempt.frames == 0 => {
                 let verdict = match outcome {
-                    ResponseOutcome::Failed { code } => Some(Verdict::of(code)),
+                    ResponseOutcome::Failed { code } => Some(Verdict::of_response(code)),
                     _ => None,
                 };
                 self.attempt_failed(Why::Failed, verdict, now, timings)
@@ -244,7 +244,7 @@ impl Failover {
         match event {
             ModelEvent::CallerStarted | ModelEvent::AgentStarted { .. } => self.stirred(now),
             ModelEvent::AgentDone { outcome: ResponseOutcome::Failed { code }, .. } => {
-                self.lose(Why::Failed, Some(Verdict::of(code)), now, timings)
+                self.lose(Why::Failed, Some(Verdict::of_response(code)), now, timings)
             }
             _ => Vec::new(),
         }

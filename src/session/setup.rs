@@ -114,6 +114,11 @@ impl Setup {
         self.answered || self.stage >= Stage::Publishing
     }
 
+    /// Our track is published, which it is not at first in a call that another router had answered.
+    pub fn is_published(&self) -> bool {
+        self.stage >= Stage::Publishing
+    }
+
     /// The bridge has our voice: the INVITE is answered, or as good as.
     pub fn is_being_answered(&self) -> bool {
         self.answered || self.stage >= Stage::Answering

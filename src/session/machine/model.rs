@@ -326,7 +326,7 @@ impl Machine {
             }
         };
         let errand = Errand::new(tasks, Ending::Failed(fault));
-        if !answered {
+        if !self.setup.is_published() {
             let step = self.setup.set_out(errand, now, &self.context.timings);
             return self.take(Some(step), now);
         }

@@ -1,8 +1,10 @@
 //! Calls that another router had before, or has.
 
 use super::*;
+use crate::lookup::{Answer, ConfigSource, Decision, Report};
 use crate::media::codec::Codec;
 use crate::session::sounds::SoundsByCodec;
+use crate::tenant::{Agent, CallConfig};
 
 fn machine(now: Instant) -> Machine {
     let context = Context {
@@ -71,4 +73,29 @@ fn a_call_that_another_router_has_leaves_no_record() {
         panic!("not {actions:?}")
     };
     assert!(machine.is_over());
+}
+
+#[test]
+fn a_caller_of_a_dead_router_whom_no_model_serves_hears_so() {
+    let start = Instant::now();
+    let mut machine = machine(start);
+    machine.handle(answered(), start);
+    let decision = Decision::Answer(Box::new(CallConfig::of(Agent::default(), [].into())));
+    let (source, took) = (ConfigSource::Backend, Duration::from_millis(1));
+    let report =
+        Report { source, why: None, took, attempts: 1, coalesced: false, age: None, warnings: Vec::new() };
+    let answer = Box::new(Answer { tenant: None, decision, report });
+    let mut actions = machine.handle(Event::Looked { answer, shut: Vec::new() }, start);
+    let mut now = start;
+    let answers = |action: &Action| matches!(action, Action::Leg(LegCommand::Answer));
+    // No model answers anything.
+    for _ in 0..20 {
+        if actions.iter().any(answers) {
+            break;
+        }
+        now = machine.deadline().expect("somebody is waited for").max(now);
+        actions = machine.on_time(true, now);
+    }
+    assert!(actions.iter().any(answers), "nothing comes of it within {:?}", now - start);
+    assert!(machine.deadline().is_some_and(|deadline| deadline > now), "it goes round and round");
 }
