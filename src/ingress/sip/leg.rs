@@ -298,7 +298,9 @@ impl Leg {
     fn emit(&mut self, event: LegEvent) {
         if matches!(event, LegEvent::Ended(_)) {
             let quality = self.media.quality();
-            let _ = quality.map(|quality| self.events.try_send(LegEvent::Quality(quality)));
+            if let Some(quality) = quality {
+                let _ = self.events.try_send(LegEvent::Quality(quality));
+            }
         }
         if matches!(event, LegEvent::Digit(_)) && self.events.capacity() <= KEYS_LEAVE {
             return;

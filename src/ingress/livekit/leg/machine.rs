@@ -144,6 +144,8 @@ impl Machine {
             Input::Subscribed => self.subscribed(now),
             Input::CutOff | Input::Left(Departure::Rejoin) => self.cut_off(now),
             Input::Left(_) if self.is_alone() => self.gone(LegEnd::Caller, now),
+            // A server that started anew closed the room because we were back in it before livekit-sip was.
+            Input::Left(Departure::RoomClosed) if self.link.is_away() => self.cut_off(now),
             Input::Left(Departure::RoomClosed) => self.gone(LegEnd::Failed(Fault::Room), now),
             Input::Left(Departure::Dismissed) => self.lost(Fault::Room, now),
             Input::Terminated => self.terminated(now),

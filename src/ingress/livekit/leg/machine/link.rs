@@ -73,6 +73,11 @@ impl Link {
         self.up && self.away.is_none()
     }
 
+    /// Whether the caller of an answered call is lost, and sought.
+    pub(super) const fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
     /// The connection is wanted no more, or only as it is.
     pub(super) const fn rest(&mut self) {
         (self.by, self.away, self.terminated) = (None, None, None);

@@ -127,6 +127,22 @@ fn a_caller_may_come_later_than_we_to_a_server_that_started_anew() {
 }
 
 #[test]
+fn a_room_that_closes_before_the_caller_is_back_in_it_is_joined_again() {
+    let mut rig = away();
+    rig.on(joined_at("ND_2", Vec::new()));
+    rig.on(Input::Connected);
+    let tries = rig.on(Input::Left(Departure::RoomClosed));
+    assert!(
+        matches!(&tries[..], [gone, join] if gone == "disconnect" && join.starts_with("join in")),
+        "{tries:?}"
+    );
+    rig.on(joined_at("ND_2", vec![caller("active")]));
+    assert_eq!(rig.on(Input::Connected), Vec::<String>::new());
+    assert_eq!(rig.on(Input::Subscribed), ["back"]);
+    assert_eq!(rig.on(Input::Left(Departure::RoomClosed)), ["ended Failed(Room)"], "now it is meant");
+}
+
+#[test]
 fn a_caller_whose_bridge_reconnects_is_published_to_again() {
     let mut rig = Rig::active();
     assert_eq!(rig.on(Input::Changed(vec![dropped()])), ["away"]);
