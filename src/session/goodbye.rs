@@ -6,6 +6,7 @@ use super::floor::{Floor, TAIL};
 use super::timings::Timings;
 use crate::call::Ending;
 use crate::media::clip::Clip;
+use crate::pii::Redacted;
 use crate::realtime::{ModelEvent, ResponseId};
 
 /// The last words of a call that we end: they are heard before the line drops.
@@ -13,6 +14,8 @@ use crate::realtime::{ModelEvent, ResponseId};
 pub struct Goodbye {
     ending: Ending,
     stage: Stage,
+    /// What the model is to say once it has finished.
+    farewell: Option<Redacted<String>>,
     /// Said instead when the model is asked for words and says none.
     instead: Option<Arc<Clip>>,
     /// When the caller is let go, whatever is still to be said.
@@ -32,23 +35,32 @@ enum Stage {
 }
 
 impl Goodbye {
-    /// The model hung up: what it has said and is saying is heard, then what it is asked to say (`farewell`).
-    pub fn of_model(farewell: bool, floor: &Floor, now: Instant, timings: &Timings) -> Self {
-        let stage = if farewell {
-            Stage::Asked { until: now + floor.waiting() + timings.goodbye_begins }
-        } else if floor.is_answering() {
-            Stage::Finishing
-        } else {
-            Stage::Playing
-        };
+    /// The model hung up: what it has said and is saying is heard, then what it is to say besides (`farewell`).
+    pub fn of_model(
+        farewell: Option<Redacted<String>>,
+        floor: &Floor,
+        now: Instant,
+        timings: &Timings,
+    ) -> Self {
+        let stage = if floor.is_answering() { Stage::Finishing } else { Stage::Playing };
         let until = now + floor.waiting() + timings.last_words;
-        Self { ending: Ending::AgentHungUp, stage, instead: None, until }
+        Self { ending: Ending::AgentHungUp, stage, farewell, instead: None, until }
+    }
+
+    /// What the model is to say now.
+    pub fn ask(&mut self, floor: &Floor, now: Instant, timings: &Timings) -> Option<Redacted<String>> {
+        if !matches!(self.stage, Stage::Playing) {
+            return None;
+        }
+        let farewell = self.farewell.take()?;
+        self.stage = Stage::Asked { until: now + floor.waiting() + timings.goodbye_begins };
+        Some(farewell)
     }
 
     /// We end the call: the model is asked for the words, and says them at once or a recording does.
     pub fn of_router(ending: Ending, instead: Arc<Clip>, now: Instant, timings: &Timings) -> Self {
         let stage = Stage::Asked { until: now + timings.goodbye_begins };
-        Self { ending, stage, instead: Some(instead), until: now + timings.goodbye }
+        Self { ending, stage, farewell: None, instead: Some(instead), until: now + timings.goodbye }
     }
 
     /// We end the call, and no model is there: the recording says it.

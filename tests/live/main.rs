@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 #![allow(clippy::disallowed_methods, reason = "the phone keeps real time, on threads of its own")]
 
+mod actions;
 mod barge;
 mod bridge;
 mod carrier;

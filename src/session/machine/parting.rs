@@ -54,9 +54,15 @@ impl Machine {
         now: Instant,
     ) -> Vec<Action> {
         let timings = &self.context.timings;
-        self.goodbye = Some(Goodbye::of_model(farewell.is_some(), &self.floor, now, timings));
+        self.goodbye = Some(Goodbye::of_model(farewell, &self.floor, now, timings));
+        self.ask_for_farewell(session, now)
+    }
+
+    fn ask_for_farewell(&mut self, session: SessionNo, now: Instant) -> Vec<Action> {
+        let goodbye = self.goodbye.as_mut();
+        let words = goodbye.and_then(|goodbye| goodbye.ask(&self.floor, now, &self.context.timings));
         let say = |words| Action::Model { session, command: ModelCommand::Say(words) };
-        farewell.map(say).into_iter().collect()
+        words.map(say).into_iter().collect()
     }
 
     /// Whatever happens during a goodbye. The caller is not listened to any more, so nothing cuts it short.
@@ -96,6 +102,9 @@ impl Machine {
             }
             if let Some(goodbye) = &mut self.goodbye {
                 goodbye.model(event, now);
+            }
+            if !matches!(event, ModelEvent::Closed(_)) {
+                return self.ask_for_farewell(session, now);
             }
         }
         match (event, self.failover.candidate(session).cloned()) {
