@@ -292,7 +292,11 @@ impl Failover {
             serving.renewal.put_off(now);
             return moves;
         }
-        let next = self.after(attempt.candidate, verdict);
+        let unopened = attempt.stage == Stage::Opening && matches!(why, Why::Late | Why::Lost);
+        let next = match unopened {
+            true => self.candidates.elsewhere(attempt.candidate),
+            false => self.after(attempt.candidate, verdict),
+        };
         moves.extend(self.open_next(next, attempt.greeting, now, timings));
         moves
     }

@@ -55,6 +55,14 @@ impl Candidates {
         (0..count).map(|step| (first + step) % count).find(|at| self.may_try(*at))
     }
 
+    /// Where to turn after a server that did not even open: its other models come after those of other providers.
+    pub(super) fn elsewhere(&self, from: usize) -> Option<usize> {
+        let name = |at: usize| self.0.get(at).map(|(candidate, _)| &candidate.server.provider.name);
+        let count = self.0.len();
+        let mut others = (1..count).map(|step| (from + step) % count).filter(|at| name(*at) != name(from));
+        others.find(|at| self.may_try(*at)).or_else(|| self.next(Some(from)))
+    }
+
     pub(super) fn may_try(&self, at: usize) -> bool {
         self.0.get(at).is_some_and(|(_, tries)| *tries < TRIES)
     }

@@ -126,6 +126,20 @@ fn each_step_has_its_deadline_and_each_candidate_two_tries() {
 }
 
 #[test]
+fn a_server_that_does_not_even_open_gives_way_to_another_before_its_own_other_models() {
+    let (mut talk, _) = Talk::start(&two(), None, true);
+    assert_eq!(talk.after(1_500 * MS, false), ["1 late", "2 open b/m"]);
+    assert_eq!(talk.loses(2), ["2 lost", "3 open a/m"], "and back to the first");
+
+    let (mut talk, _) = Talk::start(&[server("a", &["m", "n"])], None, true);
+    assert_eq!(talk.after(1_500 * MS, false), ["1 late", "2 open a/n"], "there is no other");
+
+    let (mut talk, _) = Talk::start(&two(), None, true);
+    talk.says(1, &ModelEvent::Ready { session: "s".into(), expires_at: None });
+    assert_eq!(talk.after(SECOND, false), ["1 late", "2 open a/n"], "it is the model that is slow");
+}
+
+#[test]
 fn before_the_answer_a_session_serves_when_200_ms_of_its_greeting_are_here() {
     let (mut talk, _) = Talk::start(&two(), None, true);
     assert_eq!(talk.serves(1), [""; 0]);

@@ -192,7 +192,9 @@ impl Machine {
         if let Some(model) = &mut self.record.model {
             model.ended(session.get(), why.name());
         }
-        self.earshot.deaf();
+        if !self.failover.is_serving() {
+            self.earshot.deaf();
+        }
         let close = closed.is_none().then_some(Action::Model { session, command: ModelCommand::Close });
         let judgement = why.is_failure().then_some(match closed {
             Some(ModelEvent::Closed(Closed::Busy { retry_after, .. })) => Judgement::Busy(*retry_after),
@@ -267,6 +269,8 @@ impl Machine {
         let step = self.setup.serve(now, &self.context.timings);
         actions.extend(self.take(step, now));
         if !self.setup.is_up() {
+            // Of what a caller says while it rings nothing is anybody's to answer.
+            self.earshot.take();
             return actions;
         }
         let command = |command| Action::Model { session, command };
