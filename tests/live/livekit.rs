@@ -113,9 +113,10 @@ impl LiveKit {
         .await;
     }
 
-    /// Waits until no room is left. The rig lets livekit-server keep one for a second after the last participant.
+    /// Waits until no room is left. The rig lets livekit-server keep one for a second after the last participant, and
+    /// livekit-server keeps a participant that left without a word for 20 s.
     pub async fn wait_until_empty(&self) {
-        until_every(Duration::from_millis(20), "every room is gone", Duration::from_secs(10), async || {
+        until_every(Duration::from_millis(20), "every room is gone", Duration::from_secs(30), async || {
             (self.rooms().await == 0).then_some(())
         })
         .await;
