@@ -5,6 +5,7 @@
 //! meanwhile goes into the next.
 
 mod liveness;
+mod sections;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use str0m::stats::MediaEgressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use self::liveness::Liveness;
+use self::sections::Sections;
 use crate::ingress::leg::Frame;
 use crate::livekit::wire::Received;
 use crate::livekit::wire::data::FromPeer;
@@ -33,8 +35,6 @@ const FRAME_TICKS: u32 = 960;
 const REPORTS: Duration = Duration::from_secs(1);
 /// The most that a count of 24 bits with a sign says (RFC 3550, 6.4.1). Above it are copies: nothing was lost.
 const LOST_MAX: u64 = 0x7F_FFFF;
-/// Receiving sections in all, however many tracks a room has.
-const RECEIVING_MAX: usize = 4;
 /// Offers made only because the server asked: beyond as many, it is not understood and not followed.
 const OFFERS_MAX: u32 = 8;
 /// str0m's ICE does one thing per turn and takes a turn every 50 ms. The path of a first check, request, answer and
@@ -49,8 +49,7 @@ pub struct Peer {
     outstanding: Option<(u32, SdpPendingOffer)>,
     offers: u32,
     reliable: ChannelId,
-    receiving: usize,
-    sections_wanted: usize,
+    sections: Sections,
     /// The server has asked for an offer; it may need one only to say which track a free section got.
     offer_wanted: bool,
     publication: Publication,
@@ -152,8 +151,7 @@ impl Peer {
             outstanding: Some((offer.id, pending)),
             offers: offer.id,
             reliable,
-            receiving: 1,
-            sections_wanted: 0,
+            sections: Sections::one(),
             offer_wanted: false,
             publication: Publication::None,
             frames: 0,
@@ -178,14 +176,8 @@ impl Peer {
     /// The server wants this many receiving sections besides those that carry a track. Where it has bound a track
     /// to a free section since its last answer, the count is zero, and it waits for an offer to answer.
     pub fn want_sections(&mut self, count: u32) {
-        let count = usize::try_from(count).unwrap_or(RECEIVING_MAX);
-        let room = RECEIVING_MAX.saturating_sub(self.receiving);
-        self.sections_wanted = self.sections_wanted.max(count.saturating_sub(self.free_sections()).min(room));
+        self.sections.want(count);
         self.offer_wanted = true;
-    }
-
-    fn free_sections(&self) -> usize {
-        self.receiving.saturating_sub(self.track_of_mid.len())
     }
 
     /// Hears only these tracks. Before it is told, and while no section's track is known, it hears all. A section that
@@ -201,18 +193,18 @@ impl Peer {
             return None;
         }
         let silent = std::mem::take(&mut self.offer_wanted)
-            && self.sections_wanted == 0
+            && !self.sections.is_any_wanted()
             && !matches!(self.publication, Publication::Wanted { .. })
-            && self.free_sections() > 0
+            && self.sections.free() > 0
             && self.offers < OFFERS_MAX;
         let mut changes = self.rtc.sdp_api();
         if silent {
+            self.sections.ask();
             // str0m makes no offer without a change, so there is one that means nothing.
             changes.add_media(MediaKind::Audio, Direction::Inactive, None, None, None);
         }
-        for _ in 0..std::mem::take(&mut self.sections_wanted) {
+        for _ in 0..self.sections.offer() {
             changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-            self.receiving += 1;
         }
         let announced = match &self.publication {
             Publication::Wanted { cid, replaces } => {
@@ -242,6 +234,7 @@ impl Peer {
         self.rtc.sdp_api().accept_answer(pending, sdp)?;
         self.hurry();
         self.track_of_mid.extend(answer.track_of_mid);
+        self.sections.name(self.track_of_mid.len());
         if let Publication::Offered(mid) = self.publication {
             self.publication = Publication::Live(mid);
         }
