@@ -6,13 +6,19 @@ use dialplane::ingress::leg::LegCommand;
 use super::phone::{Phone, SDP};
 use super::{Session, World};
 
-/// A call that is up.
-pub async fn up() -> (World, Phone, Session) {
+/// A call whose 200 is on its way.
+pub async fn answering() -> (World, Phone, Session) {
     let mut world = World::new().await;
     let mut phone = Phone::new(world.address).await;
     phone.ring().await;
     let mut session = world.call().await;
     session.answer().await;
+    (world, phone, session)
+}
+
+/// A call that is up.
+pub async fn up() -> (World, Phone, Session) {
+    let (world, mut phone, mut session) = answering().await;
     phone.status("INVITE", 200).await;
     phone.ack("").await;
     session.expect("Active").await;
@@ -89,11 +95,7 @@ async fn byes_may_cross() {
 
 #[tokio::test]
 async fn a_bye_waits_for_the_ack() {
-    let mut world = World::new().await;
-    let mut phone = Phone::new(world.address).await;
-    phone.ring().await;
-    let mut session = world.call().await;
-    session.answer().await;
+    let (_world, mut phone, session) = answering().await;
     phone.status("INVITE", 200).await;
     session.command(LegCommand::HangUp(None)).await;
     phone.hears_nothing().await;
@@ -103,11 +105,7 @@ async fn a_bye_waits_for_the_ack() {
 
 #[tokio::test]
 async fn a_200_that_is_lost_is_sent_again_until_its_ack() {
-    let mut world = World::new().await;
-    let mut phone = Phone::new(world.address).await;
-    phone.ring().await;
-    let mut session = world.call().await;
-    session.answer().await;
+    let (_world, mut phone, mut session) = answering().await;
     let first = phone.status("INVITE", 200).await;
     let again = phone.status("INVITE", 200).await;
     assert_eq!(first.body, again.body);

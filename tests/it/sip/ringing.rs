@@ -4,6 +4,7 @@ use dialplane::call::Refusal;
 use dialplane::ingress::leg::LegCommand;
 
 use super::World;
+use super::answered::answering;
 use super::phone::Phone;
 
 #[tokio::test]
@@ -23,11 +24,7 @@ async fn a_caller_who_cancels_is_answered_487() {
 
 #[tokio::test]
 async fn a_cancel_that_meets_our_200_has_no_effect() {
-    let mut world = World::new().await;
-    let mut phone = Phone::new(world.address).await;
-    phone.ring().await;
-    let mut session = world.call().await;
-    session.answer().await;
+    let (_world, mut phone, mut session) = answering().await;
     phone.follow_up("CANCEL").await;
     let mut statuses = Vec::new();
     for _ in 0..2 {

@@ -5,22 +5,30 @@ use std::time::{Duration, Instant};
 
 use super::fleet::{VOICE, another, end, records_of_the_dead, world};
 use crate::ear::Sound;
+use crate::phone::Call;
 use crate::rig::until_every;
-use crate::world::{ACME, SOON, hear, hears_first, pitch};
+use crate::router::Router;
+use crate::world::{ACME, SOON, World, hear, hears_first, pitch};
 
 /// LiveKit takes 20 s to notice that an agent is gone.
 const FOUND: Duration = Duration::from_secs(25);
+
+/// A greeted caller whose router was killed, when that was, and the router that is there now.
+async fn orphaned(world: &mut World) -> (Call, Instant, Router) {
+    let call = world.call(ACME);
+    call.answered(SOON).await;
+    hears_first(&call, pitch(VOICE)).await;
+    world.router.kill();
+    let killed = Instant::now();
+    let other = another(world).await;
+    (call, killed, other)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_caller_whose_router_was_killed_talks_to_another_one_within_25_seconds() {
     let mut world = world(Duration::ZERO, Duration::from_secs(3)).await;
-    let mut call = world.call(ACME);
-    call.answered(SOON).await;
-    hears_first(&call, pitch(VOICE)).await;
-    world.router.kill();
-    let killed = Instant::now();
-    let other = another(&world).await;
+    let (mut call, killed, other) = orphaned(&mut world).await;
     let again = until_every(Duration::from_millis(50), "a new greeting", FOUND + SOON, async || {
         let start = call.endpoint.timeline()?.start;
         let heard = hear(&call, &[pitch(VOICE)]);
@@ -61,12 +69,7 @@ async fn by_policy_a_caller_whose_router_was_killed_is_let_go_instead() {
     let file = world.rig.dir.join("hang-up.toml");
     fs::write(&file, "[[livekit]]\nname = \"main\"\norphans = \"hang-up\"\n").unwrap();
     world.settings.variables.insert("DIALPLANE_CONFIG".to_owned(), file.to_str().unwrap().to_owned());
-    let mut call = world.call(ACME);
-    call.answered(SOON).await;
-    hears_first(&call, pitch(VOICE)).await;
-    world.router.kill();
-    let killed = Instant::now();
-    let other = another(&world).await;
+    let (mut call, killed, other) = orphaned(&mut world).await;
     let (times, status) = call.over(FOUND + SOON).await;
     let let_go = times.let_go.expect("the caller is let go");
     println!("let go {:.1} s after the kill", (let_go - killed).as_secs_f64());

@@ -5,7 +5,7 @@ const MAX: usize = 4;
 const AGAIN: u32 = 2;
 
 /// The sections in which we receive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sections {
     offered: usize,
     /// Those whose track is known.
