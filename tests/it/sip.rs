@@ -5,6 +5,7 @@ mod answered;
 mod changes;
 mod phone;
 mod refused;
+mod reliable;
 mod ringing;
 mod transfer;
 

@@ -1,7 +1,5 @@
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 
-use futures_util::FutureExt;
 use rsipstack::sip::Request;
 use rsipstack::transaction::Transaction;
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -52,12 +50,7 @@ impl Calls {
         F: Future<Output = ()> + Send + 'static,
     {
         let (requests, receiver) = mpsc::channel(REQUESTS);
-        let leg = AssertUnwindSafe(run(receiver)).catch_unwind();
-        let task = self.tasks.spawn(async move {
-            if leg.await.is_err() {
-                tracing::error!("leg panicked");
-            }
-        });
+        let task = self.tasks.spawn(run(receiver));
         let tag = dialog.local_tag().to_owned();
         self.tags.insert(task.id(), tag.clone());
         self.legs.insert(tag, Up { dialog, invite: InviteId::of(invite), requests });
@@ -83,6 +76,7 @@ impl Calls {
     pub(super) async fn ended(&mut self) {
         let id = match self.tasks.join_next_with_id().await {
             Some(Ok((id, ()))) => id,
+            // A bug, and not the first of this leg.
             Some(Err(error)) => error.id(),
             None => std::future::pending().await,
         };

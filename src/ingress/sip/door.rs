@@ -6,9 +6,6 @@ use tokio::time::Instant;
 use super::message::{self, Reply, to_tag, values};
 use crate::admission::{NoSlot, Slots};
 
-/// The option tags that we understand where a request requires them.
-const UNDERSTOOD: [&str; 1] = ["timer"];
-
 /// What a request is to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judged {
@@ -49,7 +46,9 @@ pub fn judge(request: &Request, slots: &Slots, now: Instant) -> Judged {
 fn unmet(request: &Request) -> Option<Reply> {
     let required = values(request, "require").flat_map(|value| value.split(',')).map(str::trim);
     let lacking: Vec<&str> = required
-        .filter(|tag| !tag.is_empty() && !UNDERSTOOD.iter().any(|known| known.eq_ignore_ascii_case(tag)))
+        .filter(|tag| {
+            !tag.is_empty() && !message::SUPPORTED.iter().any(|known| known.eq_ignore_ascii_case(tag))
+        })
         .collect();
     (!lacking.is_empty()).then(|| Reply::status(420).with("Unsupported", lacking.join(", ")))
 }
@@ -107,6 +106,7 @@ mod tests {
             ("INVITE", "Max-Forwards: 0\r\n", 483),
             ("INVITE", "Max-Forwards: 1\r\n", 100),
             ("INVITE", "Require: 100rel, x-magic\r\n", 420),
+            ("INVITE", "Require: 100rel, timer\r\n", 100),
             ("INVITE", "Require: timer\r\n", 100),
             ("INVITE", "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi", 415),
             ("INVITE", "c: Application/SDP;x=y\r\nContent-Length: 2\r\n\r\nv=", 100),
@@ -145,10 +145,10 @@ mod tests {
     #[test]
     fn what_is_lacking_is_named() {
         let Judged::Answer(reply) =
-            judge(&request("INVITE", "Require: 100rel, x-magic\r\n"), &slots(), Instant::now())
+            judge(&request("INVITE", "Require: precondition, 100rel, x-magic\r\n"), &slots(), Instant::now())
         else {
             panic!("taken")
         };
-        assert_eq!(reply, Reply::status(420).with("Unsupported", "100rel, x-magic"));
+        assert_eq!(reply, Reply::status(420).with("Unsupported", "precondition, x-magic"));
     }
 }

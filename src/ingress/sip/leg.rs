@@ -4,11 +4,14 @@
 mod asked;
 pub mod machine;
 mod ours;
+pub mod reliable;
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use rsipstack::sip::{Method, Response};
+use futures_util::FutureExt;
+use rsipstack::sip::{Method, Request};
 use rsipstack::transaction::Transaction;
 use tokio::select;
 use tokio::sync::mpsc;
@@ -23,8 +26,8 @@ use super::message::{self, Reply};
 use super::rtp::Heard;
 use super::timer;
 use super::uas::{self, Happening, Invite, Uas};
-use crate::call::{Call, Destination};
-use crate::ingress::leg::{LegCommand, LegEvent};
+use crate::call::{Call, Destination, Fault};
+use crate::ingress::leg::{Frame, LegCommand, LegEnd, LegEvent};
 
 /// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
 const AUDIO_LEAVES: usize = 24;
@@ -47,11 +50,15 @@ pub struct Task {
     pub events: mpsc::Sender<LegEvent>,
 }
 
-/// Runs the leg to its end, and that of its last transaction.
+/// Runs the leg to its end, and that of its last transaction. A bug that ends it early lets the caller go all the same.
 pub async fn run(task: Task) {
+    let id = task.call.id;
     let (mut leg, call) = Leg::new(task);
-    leg.input(Input::Start(call)).await;
-    leg.run().await;
+    if AssertUnwindSafe(leg.serve(call)).catch_unwind().await.is_err() {
+        tracing::error!(call = %id, "leg panicked");
+        leg.break_off().await;
+        leg.run().await;
+    }
 }
 
 struct Leg {
@@ -70,6 +77,8 @@ struct Leg {
     happenings: mpsc::Receiver<Happening>,
     /// INVITEs that are followed.
     followed: JoinSet<()>,
+    /// The INVITE whose 200 OK waits for its ACK, by its sequence number. The ACK of a later one will do for an earlier.
+    unacked: Option<u32>,
     held: bool,
 }
 
@@ -104,9 +113,25 @@ impl Leg {
             told,
             happenings,
             followed,
+            unacked: None,
             held: false,
         };
         (leg, task.call)
+    }
+
+    async fn serve(&mut self, call: Box<Call>) {
+        let rack = reliable::required(&self.invite.request);
+        self.input(Input::Start(call, rack)).await;
+        self.run().await;
+    }
+
+    /// Whatever the session and the caller still want is not to be had here any more.
+    async fn break_off(&mut self) {
+        self.emit(LegEvent::Ended(LegEnd::Failed(Fault::Internal)));
+        self.media.stop();
+        self.commands = None;
+        self.reply(Reply::status(500)).await;
+        self.input(Input::Deserted).await;
     }
 
     async fn run(&mut self) {
@@ -115,7 +140,7 @@ impl Leg {
                 Wake::Request(Some(transaction)) => self.request(transaction).await,
                 Wake::Request(None) => self.requests = None,
                 Wake::Happening(happening) => self.happened(happening).await,
-                Wake::Command(Some(LegCommand::Frame(frame))) => self.media.send(&frame),
+                Wake::Command(Some(LegCommand::Frame(frame))) => self.send(&frame),
                 Wake::Command(Some(command)) => self.command(command).await,
                 Wake::Command(None) => {
                     self.commands = None;
@@ -151,6 +176,12 @@ impl Leg {
 
     // === What happens ===
 
+    fn send(&mut self, frame: &Frame) {
+        #[cfg(test)]
+        tests::panic_at(frame);
+        self.media.send(frame);
+    }
+
     async fn command(&mut self, command: LegCommand) {
         let leaving = matches!(command, LegCommand::Leave { .. });
         self.input(Input::Command(command)).await;
@@ -164,24 +195,39 @@ impl Leg {
             self.asked = Some(transaction);
             return self.reply(Reply::later(0)).await;
         }
-        let asked = asked::read(&transaction.original);
+        let input = match transaction.original.method() {
+            Method::PRack => self.pracked(&transaction.original),
+            _ => Input::Asked(asked::read(&transaction.original)),
+        };
         self.asked = Some(transaction);
-        self.input(Input::Asked(asked)).await;
+        self.input(input).await;
+    }
+
+    fn pracked(&mut self, prack: &Request) -> Input {
+        let rack = reliable::read(prack);
+        let fits = !self.machine.awaits(rack) || self.answers_our_offer(&prack.body);
+        Input::Pracked { rack, fits }
+    }
+
+    /// Whether the media can be as `body` says, where we have made an offer.
+    fn answers_our_offer(&mut self, body: &[u8]) -> bool {
+        !self.machine.is_offering() || self.media.answered(body).is_ok()
     }
 
     async fn happened(&mut self, happening: Happening) {
-        let first = self.invite.sequence();
         match happening {
             Happening::Cancelled => self.input(Input::Cancelled).await,
-            Happening::Acked { sequence, body } => {
-                let fits = body.is_empty() || self.media.answered(&body).is_ok();
-                if sequence == first {
-                    let described = !body.is_empty() || !self.invite.request.body.is_empty();
-                    self.input(Input::Acked { fits: fits && described }).await;
-                }
+            Happening::Acked { sequence, body } if self.unacked == Some(sequence) => {
+                self.unacked = None;
+                let fits = self.answers_our_offer(&body);
+                self.input(Input::Acked { fits }).await;
+                self.note_hold();
             }
-            Happening::Over { sequence } if sequence == first => self.input(Input::Unacked).await,
-            Happening::Over { .. } => {}
+            Happening::Over { sequence } if self.unacked == Some(sequence) => {
+                self.unacked = None;
+                self.input(Input::Unacked).await;
+            }
+            Happening::Acked { .. } | Happening::Over { .. } => {}
         }
     }
 
@@ -208,17 +254,17 @@ impl Leg {
     async fn perform(&mut self, action: Action) {
         match action {
             Action::Emit(event) => self.emit(event),
-            Action::Ring => self.invite.respond(self.response(Reply::status(180))),
-            Action::Answer => {
+            Action::Ring { reply, described } => self.respond(reply, described),
+            Action::Answer { described } => {
                 // What is wrong with it was answered before there was a call.
                 let timer = timer::agree(&self.invite.request).unwrap_or_default();
                 let timed = timer.map(timer::Timer::headers).unwrap_or_default();
-                let reply = Reply::abilities(200).with_all(timed).describing(self.media.describe());
-                self.invite.respond(self.response(reply));
+                self.respond(Reply::abilities(200).with_all(timed), described);
+                self.unacked = Some(self.invite.sequence());
                 self.machine.time(timer, Instant::now());
                 self.media.start();
             }
-            Action::Refuse(reply) => self.invite.respond(self.response(reply)),
+            Action::Refuse(reply) => self.respond(reply, false),
             Action::Reply(reply) => self.reply(reply).await,
             Action::Negotiate => self.negotiate().await,
             Action::Bye => {
@@ -236,10 +282,11 @@ impl Leg {
         }
     }
 
-    /// The INVITE's response, which says where we are.
-    fn response(&self, reply: Reply) -> Response {
+    /// Answers the INVITE, and says where we are.
+    fn respond(&self, reply: Reply, described: bool) {
+        let reply = if described { reply.describing(self.media.describe()) } else { reply };
         let reply = reply.with("Contact", self.ours.contact());
-        message::response(&self.invite.request, reply, self.dialog.local_tag())
+        self.invite.respond(message::response(&self.invite.request, reply, self.dialog.local_tag()));
     }
 
     async fn reply(&mut self, reply: Reply) {
@@ -248,8 +295,13 @@ impl Leg {
         if !uas::is_invite(&transaction) {
             return uas::respond(*transaction, reply, tag).await;
         }
+        let accepted = reply.status < 300;
         let response = message::response(&transaction.original, reply, tag);
-        Invite::of(&transaction).respond(response);
+        let invite = Invite::of(&transaction);
+        invite.respond(response);
+        if accepted {
+            self.unacked = Some(invite.sequence());
+        }
         self.followed.spawn(uas::follow(*transaction, self.told.clone()));
     }
 
@@ -263,7 +315,10 @@ impl Leg {
         let reply = match (offer.is_empty(), is_invite) {
             // A refresh (RFC 3311): nothing changes.
             (true, false) => Reply::status(200),
-            (true, true) => Reply::abilities(200).describing(self.media.offer()),
+            (true, true) => {
+                self.machine.offers();
+                Reply::abilities(200).describing(self.media.offer())
+            }
             (false, _) => match self.media.negotiate(&offer) {
                 Ok(answer) => Reply::abilities(200).describing(answer),
                 Err(reply) => reply,
@@ -317,3 +372,6 @@ async fn received<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,9 @@ use crate::admission::NoSlot;
 use crate::call::Refusal;
 
 /// What we take, in a dialog or before one.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, NOTIFY";
+/// The extensions that we know.
+pub const SUPPORTED: [&str; 2] = ["timer", "100rel"];
 pub const SERVER: &str = concat!("Dialplane/", env!("CARGO_PKG_VERSION"));
 
 /// When a caller of a router that is full may come again, in seconds; another router may well be free at once.
@@ -37,7 +39,10 @@ impl Reply {
 
     /// With what we can do: of OPTIONS, and of a request that asks for more.
     pub fn abilities(status: u16) -> Self {
-        Self::status(status).with("Allow", ALLOW).with("Accept", "application/sdp").with("Supported", "timer")
+        Self::status(status)
+            .with("Allow", ALLOW)
+            .with("Accept", "application/sdp")
+            .with("Supported", SUPPORTED.join(", "))
     }
 
     pub fn with_all(mut self, headers: Vec<Header>) -> Self {
@@ -142,4 +147,11 @@ pub fn cseq(request: &Request) -> Option<u32> {
 pub fn values<'r>(request: &'r Request, name: &'r str) -> impl Iterator<Item = &'r str> {
     let named = request.headers.iter().filter(move |header| header.name().eq_ignore_ascii_case(name));
     named.map(|header| header.value().trim())
+}
+
+/// Whether a header that lists tokens has this one.
+pub fn has_token(request: &Request, name: &str, token: &str) -> bool {
+    values(request, name)
+        .flat_map(|value| value.split(','))
+        .any(|item| item.trim().eq_ignore_ascii_case(token))
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use rsipstack::sip::{Header, Request};
 
-use super::message::{Reply, header, values};
+use super::message::{Reply, has_token, header, values};
+
+/// An estimate of the round trip (RFC 3261, section 17.1.1.1): what is lost is sent again by it.
+pub const T1: Duration = Duration::from_millis(500);
 
 /// A shorter interval is refused (RFC 4028, section 5).
 const SHORTEST: u32 = 90;
@@ -32,7 +35,7 @@ pub fn agree(request: &Request) -> Result<Option<Timer>, Reply> {
     let Some(asked) = values(request, "session-expires").next() else { return Ok(None) };
     let mut parts = asked.split(';').map(str::trim);
     let seconds: u32 = parts.next().and_then(|text| text.parse().ok()).ok_or(Reply::status(400))?;
-    let supported = has(request, "supported", "timer") || has(request, "require", "timer");
+    let supported = has_token(request, "supported", "timer") || has_token(request, "require", "timer");
     if seconds < SHORTEST && supported {
         return Err(Reply::status(422).with("Min-SE", SHORTEST.to_string()));
     }
@@ -47,16 +50,9 @@ pub fn agree(request: &Request) -> Result<Option<Timer>, Reply> {
         _ => Refresher::Us,
     };
     // A caller who takes no UPDATE gets no timer: it may refresh as it likes.
-    let can = refresher == Refresher::Caller || has(request, "allow", "update");
+    let can = refresher == Refresher::Caller || has_token(request, "allow", "update");
     let interval = Duration::from_secs(seconds.max(SHORTEST).into());
     Ok(can.then_some(Timer { interval, refresher, supported }))
-}
-
-/// Whether a header that lists tokens has this one.
-fn has(request: &Request, name: &str, token: &str) -> bool {
-    values(request, name)
-        .flat_map(|value| value.split(','))
-        .any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
 impl Timer {

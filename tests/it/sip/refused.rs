@@ -16,7 +16,7 @@ async fn refused(world: &World, more: &str, body: &str, status: u16) -> super::p
 async fn an_invite_that_cannot_be_served_is_refused_with_its_code() {
     let mut world = World::new().await;
     refused(&world, "Max-Forwards: 0\r\n", SDP, 483).await;
-    let unsupported = refused(&world, "Require: x-magic, 100rel\r\n", SDP, 420).await;
+    let unsupported = refused(&world, "Require: x-magic, precondition\r\n", SDP, 420).await;
     assert!(unsupported.one("unsupported").contains("x-magic"));
     refused(&world, "Content-Type: text/plain\r\n", "hi", 415).await;
     refused(&world, "", "nonsense", 400).await;

@@ -16,10 +16,11 @@ pub(super) fn read(request: &Request) -> Asked {
         Method::Info => info(request),
         Method::Options => Asked::Options,
         Method::Notify => Asked::Notify { status: progress(request) },
+        // Those before `Message` come another way.
         Method::Ack
         | Method::Cancel
-        | Method::Message
         | Method::PRack
+        | Method::Message
         | Method::Publish
         | Method::Refer
         | Method::Register

@@ -1,9 +1,12 @@
 //! What a leg does about what happens: the INVITE's dialog from the first ringing to the last BYE. Pure.
 
+mod ringing;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::reliable::{Rack, Reliable};
 use crate::call::{Call, Destination, Digit, Refusal};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::sip::message::{self, Reply};
@@ -21,8 +24,21 @@ pub struct Machine {
     deserted: bool,
     transfer: Option<Transfer>,
     running: Option<Running>,
-    /// Our own offer (the INVITE had none) waits for its answer in the ACK.
-    offering: bool,
+    offer: Offer,
+    /// Our 180, where the caller insists on its PRACK.
+    reliable: Option<Reliable>,
+    /// The call is to be answered as soon as that is here.
+    answering: bool,
+}
+
+/// Of whom an offer waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    /// The caller's in its INVITE: our 200 OK answers.
+    Theirs,
+    /// Ours, as an INVITE had none: its ACK answers, or the PRACK of a reliable 180.
+    Ours,
+    Nobodys,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,17 +77,23 @@ impl Running {
 
 #[derive(Debug)]
 pub enum Input {
-    Start(Box<Call>),
+    /// What the PRACK of our 180 has to say, where there has to be one.
+    Start(Box<Call>, Option<Rack>),
     Command(LegCommand),
     /// Whoever held the leg is gone.
     Deserted,
     /// CANCEL, before any answer.
     Cancelled,
-    /// The ACK of our 200 OK; whether the media can be as it says, where it answers our offer.
+    /// The ACK of our last 200 OK; whether the media can be as it says, where it answers our offer.
     Acked {
         fits: bool,
     },
-    /// Nobody acknowledged our 200 OK, for 32 s.
+    /// A PRACK, with the same.
+    Pracked {
+        rack: Option<Rack>,
+        fits: bool,
+    },
+    /// Nobody acknowledged our last 200 OK, for 32 s.
     Unacked,
     Asked(Asked),
     /// The final response to our REFER.
@@ -116,10 +138,15 @@ pub enum Change {
 #[derive(Debug)]
 pub enum Action {
     Emit(LegEvent),
-    /// A provisional response to the INVITE.
-    Ring,
+    /// A provisional response to the INVITE, with our session description or without.
+    Ring {
+        reply: Reply,
+        described: bool,
+    },
     /// 200 OK to the INVITE.
-    Answer,
+    Answer {
+        described: bool,
+    },
     /// A final response to the INVITE that is no 200.
     Refuse(Reply),
     /// The response to the request that was asked.
@@ -135,19 +162,31 @@ pub enum Action {
 }
 
 impl Machine {
-    /// `offering`: the INVITE describes no session, so our 200 OK will.
+    /// `offering`: the INVITE describes no session, so we do.
     pub const fn new(offering: bool) -> Self {
-        Self { stage: Stage::Ringing, deserted: false, transfer: None, running: None, offering }
+        Self {
+            stage: Stage::Ringing,
+            deserted: false,
+            transfer: None,
+            running: None,
+            offer: if offering { Offer::Ours } else { Offer::Theirs },
+            reliable: None,
+            answering: false,
+        }
     }
 
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
         match input {
-            Input::Start(call) => vec![Action::Ring, Action::Emit(LegEvent::Arrived(call))],
+            Input::Start(call, rack) => {
+                self.reliable = rack.map(|rack| Reliable::sent(rack, now));
+                vec![self.ring(), Action::Emit(LegEvent::Arrived(call))]
+            }
             Input::Command(command) => self.command(command, now),
             Input::Deserted => self.desert(),
             Input::Cancelled if self.stage == Stage::Ringing => self.give_up_ringing(None),
             Input::Cancelled => Vec::new(),
             Input::Acked { fits } => self.acked(fits),
+            Input::Pracked { rack, fits } => self.pracked(rack, fits),
             Input::Unacked => self.unacked(),
             Input::Asked(asked) => self.asked(asked),
             Input::ReferAnswered { status } if status >= 300 => self.transferred(false),
@@ -161,12 +200,29 @@ impl Machine {
 
     pub fn deadline(&self) -> Option<Instant> {
         let transfer = self.transfer.map(|transfer| transfer.until);
-        [transfer, self.running.map(Running::due)].into_iter().flatten().min()
+        let reliable = self.reliable.filter(|_| self.stage == Stage::Ringing).and_then(Reliable::deadline);
+        [transfer, self.running.map(Running::due), reliable].into_iter().flatten().min()
     }
 
-    /// The session timer runs anew, or there is none any more.
+    /// The session timer of an answered call runs anew, or there is none any more.
     pub fn time(&mut self, timer: Option<Timer>, now: Instant) {
+        let timer = timer.filter(|_| self.is_answered());
         self.running = timer.map(|timer| Running { timer, since: now, asked: false });
+    }
+
+    /// A re-INVITE without an offer is made one.
+    pub fn offers(&mut self) {
+        self.offer = Offer::Ours;
+    }
+
+    /// Whether an ACK, or a PRACK, answers our offer.
+    pub fn is_offering(&self) -> bool {
+        self.offer == Offer::Ours
+    }
+
+    /// Whether a PRACK that says so is the one of our 180.
+    pub fn awaits(&self, rack: Option<Rack>) -> bool {
+        self.reliable.is_some_and(|mut reliable| reliable.acknowledge(rack))
     }
 
     /// Nothing is left to be done but for transactions that are under way.
@@ -181,10 +237,7 @@ impl Machine {
 
     fn command(&mut self, command: LegCommand, now: Instant) -> Vec<Action> {
         match command {
-            LegCommand::Answer if self.stage == Stage::Ringing => {
-                self.stage = Stage::Answered { leaving: false };
-                vec![Action::Answer, Action::Emit(LegEvent::Subscribed)]
-            }
+            LegCommand::Answer if self.stage == Stage::Ringing => self.answer(),
             LegCommand::Transfer(to) if self.stage == Stage::Up && self.transfer.is_none() => {
                 self.transfer = Some(Transfer { until: now + TRANSFER });
                 vec![Action::Refer(to)]
@@ -225,12 +278,6 @@ impl Machine {
         self.over(end, [Action::Bye])
     }
 
-    /// The caller gives up an unanswered call: the INVITE is answered with 487, whatever asked for it is answered before.
-    fn give_up_ringing(&mut self, reply: Option<Reply>) -> Vec<Action> {
-        let reply = reply.map(Action::Reply);
-        self.over(LegEnd::Caller, reply.into_iter().chain([Action::Refuse(Reply::status(487))]))
-    }
-
     fn over(&mut self, end: LegEnd, actions: impl IntoIterator<Item = Action>) -> Vec<Action> {
         self.stage = Stage::Over;
         (self.transfer, self.running) = (None, None);
@@ -239,8 +286,8 @@ impl Machine {
     }
 
     fn acked(&mut self, fits: bool) -> Vec<Action> {
+        self.offer = Offer::Nobodys;
         let Stage::Answered { leaving } = self.stage else { return Vec::new() };
-        self.offering = false;
         match (leaving, fits) {
             (true, _) => self.bye(LegEnd::HungUp),
             // The caller takes nothing that we offered: there is no session to be had.
@@ -253,8 +300,12 @@ impl Machine {
     }
 
     fn unacked(&mut self) -> Vec<Action> {
-        let Stage::Answered { leaving } = self.stage else { return Vec::new() };
-        self.bye(if leaving { LegEnd::HungUp } else { LegEnd::Caller })
+        match self.stage {
+            Stage::Answered { leaving: true } => self.bye(LegEnd::HungUp),
+            // Also of a re-INVITE (RFC 3261, section 14.2).
+            Stage::Answered { leaving: false } | Stage::Up => self.bye(LegEnd::Caller),
+            Stage::Ringing | Stage::Over => Vec::new(),
+        }
     }
 
     fn asked(&mut self, asked: Asked) -> Vec<Action> {
@@ -281,11 +332,11 @@ impl Machine {
 
     /// One offer at a time (RFC 3261, section 14.2; RFC 3311, section 5.2).
     fn change(&self, offer: bool, method: Change) -> Action {
-        match (self.stage, method) {
-            (Stage::Ringing, Change::Update) if !offer => Action::Reply(Reply::status(200)),
-            (Stage::Ringing, _) => Action::Reply(Reply::later(RETRY)),
-            (Stage::Answered { .. }, _) if self.offering => Action::Reply(Reply::status(491)),
-            _ => Action::Negotiate,
+        match (self.stage, self.offer, method) {
+            (_, _, Change::Update) if !offer => Action::Negotiate,
+            (Stage::Ringing, _, Change::Invite) | (_, Offer::Theirs, _) => Action::Reply(Reply::later(RETRY)),
+            (_, Offer::Ours, _) => Action::Reply(Reply::status(491)),
+            (_, Offer::Nobodys, _) => Action::Negotiate,
         }
     }
 
@@ -320,6 +371,9 @@ impl Machine {
     fn on_time(&mut self, now: Instant) -> Vec<Action> {
         if self.transfer.is_some_and(|transfer| now >= transfer.until) {
             return self.transferred(false);
+        }
+        if self.stage == Stage::Ringing {
+            return self.ring_on(now);
         }
         let Some(running) = self.running.as_mut().filter(|running| now >= running.due()) else {
             return Vec::new();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ingress::sip::leg::reliable::{GIVE_UP, Rack};
 use crate::ingress::sip::timer;
 
 /// What the machine does, in short.
@@ -13,12 +14,18 @@ fn shown(actions: &[Action]) -> String {
             Action::Reply(reply) => format!("reply {}", reply.status),
             Action::Refer(_) => "refer".into(),
             Action::Refresh(_) => "refresh".into(),
-            Action::Ring | Action::Answer | Action::Negotiate | Action::Bye | Action::Silence => {
-                format!("{action:?}").to_lowercase()
-            }
+            Action::Ring { described, .. } => with_sdp("ring", *described),
+            // The offer in the INVITE, or its lack, is answered.
+            Action::Answer { described: true } => "answer".into(),
+            Action::Answer { described: false } => "answer without sdp".into(),
+            Action::Negotiate | Action::Bye | Action::Silence => format!("{action:?}").to_lowercase(),
         })
         .collect();
     all.join(", ")
+}
+
+fn with_sdp(what: &str, described: bool) -> String {
+    if described { format!("{what} with sdp") } else { what.into() }
 }
 
 fn destination() -> Destination {
@@ -26,7 +33,7 @@ fn destination() -> Destination {
 }
 
 fn call() -> Input {
-    Input::Start(Box::new(Call::example()))
+    Input::Start(Box::new(Call::example()), None)
 }
 
 const ANSWER: Input = Input::Command(LegCommand::Answer);
@@ -98,6 +105,11 @@ fn no_bye_goes_before_the_ack_of_our_200() {
         with(vec![(HANG_UP, "silence"), (Input::Unacked, "bye, silence, ended HungUp")]),
     );
     check("lost ACK", false, with(vec![(Input::Unacked, "bye, silence, ended Caller")]));
+    check(
+        "lost ACK of a re-INVITE",
+        false,
+        with(vec![(ACKED, "active"), (Input::Unacked, "bye, silence, ended Caller")]),
+    );
     check("BYE before ACK", false, with(vec![(BYE, "reply 200, silence, ended Caller"), (ACKED, "")]));
     check("no answer fits", true, with(vec![(Input::Acked { fits: false }, "bye, silence, ended Caller")]));
 }
@@ -110,7 +122,7 @@ fn offers_come_one_at_a_time() {
         false,
         vec![
             (call(), "ring, arrived"),
-            (change(Update, false), "reply 200"),
+            (change(Update, false), "negotiate"),
             (change(Update, true), "reply 500"),
             (change(Invite, true), "reply 500"),
         ],
@@ -122,6 +134,8 @@ fn offers_come_one_at_a_time() {
             (call(), "ring, arrived"),
             (ANSWER, "answer, subscribed"),
             (change(Update, true), "reply 491"),
+            (change(Invite, false), "reply 491"),
+            (change(Update, false), "negotiate"),
             (ACKED, "active"),
             (change(Update, true), "negotiate"),
             (change(Invite, false), "negotiate"),
@@ -256,4 +270,88 @@ fn we_refresh_a_call_whose_caller_wants_us_to() {
             "{status}"
         );
     }
+}
+
+const RACK: Rack = Rack { response: 7, invite: 1 };
+
+/// A caller who insists on reliable provisional responses.
+fn insisting() -> Input {
+    Input::Start(Box::new(Call::example()), Some(RACK))
+}
+
+fn pracked(response: u32, fits: bool) -> Input {
+    Input::Pracked { rack: Some(Rack { response, ..RACK }), fits }
+}
+
+#[test]
+fn a_reliable_180_is_acknowledged_once_and_in_nobodys_way() {
+    let late = || vec![(pracked(7, true), "reply 200"), (pracked(7, true), "reply 481")];
+    let rings = || vec![(insisting(), "ring, arrived"), (pracked(8, true), "reply 481")];
+    let with = |more: Vec<(Input, &'static str)>| rings().into_iter().chain(more).collect::<Vec<_>>();
+    let update = || change(Change::Update, true);
+    check(
+        "PRACK first",
+        false,
+        with(late().into_iter().chain([(update(), "reply 500"), (ANSWER, "answer, subscribed")]).collect()),
+    );
+    check(
+        "answered first",
+        false,
+        with([(ANSWER, "answer, subscribed")].into_iter().chain(late()).collect()),
+    );
+    let refused = (HANG_UP, "refuse 503, ended HungUp");
+    check("refused first", false, with([refused].into_iter().chain(late()).collect()));
+    check("no PRACK is awaited", false, vec![(call(), "ring, arrived"), (pracked(7, true), "reply 481")]);
+}
+
+#[test]
+fn a_reliable_180_makes_the_offer_that_the_invite_lacks() {
+    let rings = || vec![(insisting(), "ring with sdp, arrived"), (change(Change::Update, true), "reply 491")];
+    let with = |more: Vec<(Input, &'static str)>| rings().into_iter().chain(more).collect::<Vec<_>>();
+    let update = || change(Change::Update, true);
+    check(
+        "PRACK first",
+        true,
+        with(vec![
+            (pracked(7, true), "reply 200"),
+            (update(), "negotiate"),
+            (ANSWER, "answer without sdp, subscribed"),
+            (ACKED, "active"),
+        ]),
+    );
+    check(
+        "the answer waits for the PRACK",
+        true,
+        with(vec![(ANSWER, ""), (pracked(7, true), "reply 200, answer without sdp, subscribed")]),
+    );
+    check("refused meanwhile", true, with(vec![(ANSWER, ""), (HANG_UP, "refuse 503, ended HungUp")]));
+    check(
+        "nothing fits",
+        true,
+        with(vec![(pracked(7, false), "reply 200, refuse 488, silence, ended Caller")]),
+    );
+}
+
+#[test]
+fn a_reliable_180_is_sent_again_until_its_prack_or_the_end() {
+    let (mut machine, start) = (Machine::new(false), Instant::now());
+    machine.handle(insisting(), start);
+    for _ in 0..6 {
+        let due = machine.deadline().unwrap();
+        assert_eq!(shown(&machine.handle(Input::Time, due)), "ring");
+    }
+    let end = machine.deadline().unwrap();
+    assert_eq!(end - start, GIVE_UP);
+    assert_eq!(shown(&machine.handle(Input::Time, end)), "refuse 504, silence, ended Caller");
+    assert_eq!(machine.deadline(), None);
+
+    let (mut machine, start) = (Machine::new(false), Instant::now());
+    for (input, quiet) in [(insisting(), false), (pracked(7, true), true)] {
+        machine.handle(input, start);
+        assert_eq!(machine.deadline().is_none(), quiet);
+    }
+    let (mut machine, start) = (Machine::new(false), Instant::now());
+    machine.handle(insisting(), start);
+    machine.handle(ANSWER, start);
+    assert_eq!(machine.deadline(), None, "the 200 OK says it all");
 }
