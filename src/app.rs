@@ -32,6 +32,7 @@ use crate::session::health::Health;
 use crate::session::run::{LetGo, Shared, run as converse};
 use crate::session::sounds::SoundsByCodec;
 use crate::session::timings::Timings;
+use crate::session::voice::Turns;
 use crate::store::journal::{Journal, OpenError};
 use crate::telemetry::{Metrics, Readiness};
 use crate::tls::Tls;
@@ -132,6 +133,7 @@ impl App {
             lateness,
             timings: Timings::with_lookup(budget.whole),
             sounds: SoundsByCodec::default(),
+            turns: Turns::default(),
             when_model_down: settings.when_model_down,
         });
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
@@ -143,8 +145,7 @@ impl App {
         let overdue = shared.timings.to_the_answer();
         let workers =
             Workers::new(settings.projects, settings.trunks, &tls, &slots, &metrics, &call_sender, overdue);
-        let grace = settings.drain;
-        Ok(Self { http, shared, readiness, slots, workers, port, calls, grace, dialplans })
+        Ok(Self { http, shared, readiness, slots, workers, port, calls, grace: settings.drain, dialplans })
     }
 
     /// Where health and metrics are served.

@@ -15,9 +15,13 @@ impl Framer {
         self.held.extend(pcm);
     }
 
+    pub fn has_frame(&self) -> bool {
+        self.held.len() >= FRAME_SAMPLES
+    }
+
     /// The next whole frame; `None` while less than one is held.
     pub fn next_frame(&mut self) -> Option<PcmFrame> {
-        (self.held.len() >= FRAME_SAMPLES).then(|| self.take_padded())
+        self.has_frame().then(|| self.take_padded())
     }
 
     /// The stream has ended: what is left of it, with silence up to a whole frame. `None` where it ended with

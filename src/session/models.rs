@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::voice::Voice;
+use super::voice::{Turns, Voice};
 use super::{Event, SessionNo};
 use crate::media::codec::Codec;
 use crate::realtime::session::ModelSession;
@@ -17,6 +17,7 @@ const RESERVED: usize = 8;
 pub struct Models {
     /// What the leg takes.
     codec: Codec,
+    turns: Turns,
     open: Vec<Model>,
 }
 
@@ -32,8 +33,8 @@ struct Model {
 }
 
 impl Models {
-    pub const fn new(codec: Codec) -> Self {
-        Self { codec, open: Vec::new() }
+    pub const fn new(codec: Codec, turns: Turns) -> Self {
+        Self { codec, turns, open: Vec::new() }
     }
 
     pub fn add(&mut self, number: SessionNo, provider: Arc<str>, session: ModelSession) {
@@ -61,46 +62,66 @@ impl Models {
     }
 
     /// The next event of any of them, for ever if there is none. One that ends without a word was lost. Audio becomes
-    /// encoded frames, one at a time; everything else passes, in its order.
+    /// encoded frames, one at a time; everything else passes, in its order. Cancel safe.
     pub async fn next(&mut self) -> Event {
-        poll_fn(|context| {
-            // The youngest first: it is the one that is waited for.
-            for at in (0..self.open.len()).rev() {
-                let Some(model) = self.open.get_mut(at) else { continue };
-                let Poll::Ready(event) = model.poll_next(context) else { continue };
-                if matches!(event, Event::Model { event: ModelEvent::Closed(_), .. }) {
-                    self.open.remove(at);
-                }
-                return Poll::Ready(event);
+        loop {
+            if let Some(event) = self.next_encoded().await {
+                return event;
             }
-            Poll::Pending
-        })
-        .await
+            if let Some(event) = poll_fn(|context| self.poll_next(context)).await {
+                return event;
+            }
+        }
+    }
+
+    /// A frame of what has arrived.
+    async fn next_encoded(&mut self) -> Option<Event> {
+        let model = self.open.iter_mut().rev().find(|model| model.voice.has_frame())?;
+        let _turn = self.turns.take().await;
+        let (item, frame) = model.voice.next_frame()?;
+        Some(Event::Speech { session: model.number, item, frame })
+    }
+
+    /// `None` where audio has arrived.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        // The youngest first: it is the one that is waited for.
+        for at in (0..self.open.len()).rev() {
+            let Some(model) = self.open.get_mut(at) else { continue };
+            let Poll::Ready(event) = model.poll_next(context) else { continue };
+            if matches!(event, Some(Event::Model { event: ModelEvent::Closed(_), .. })) {
+                self.open.remove(at);
+            }
+            return Poll::Ready(event);
+        }
+        Poll::Pending
     }
 }
 
 impl Model {
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let session = self.number;
-        loop {
-            if let Some((item, frame)) = self.voice.next_frame() {
-                return Poll::Ready(Event::Speech { session, item, frame });
-            }
-            if let Some(event) = self.after.take() {
-                return Poll::Ready(Event::Model { session, event });
-            }
-            let event = ready!(self.session.events.poll_recv(context));
-            match event.unwrap_or(ModelEvent::Closed(Closed::Lost { reason: "session task ended" })) {
-                ModelEvent::AgentAudio { item, pcm, .. } => self.voice.push(item, &pcm),
-                ModelEvent::AgentAudioDone { item } => {
-                    let rest = self.voice.finish(&item);
-                    let done = ModelEvent::AgentAudioDone { item: item.clone() };
-                    let Some(frame) = rest else { return Poll::Ready(Event::Model { session, event: done }) };
-                    self.after = Some(done);
-                    return Poll::Ready(Event::Speech { session, item, frame });
-                }
-                event => return Poll::Ready(Event::Model { session, event }),
-            }
+        if let Some(event) = self.after.take() {
+            return Poll::Ready(Some(Event::Model { session, event }));
         }
+        let event = ready!(self.session.events.poll_recv(context));
+        let event = match event.unwrap_or(ModelEvent::Closed(Closed::Lost { reason: "session task ended" })) {
+            ModelEvent::AgentAudio { item, pcm, .. } => {
+                self.voice.push(item, &pcm);
+                return Poll::Ready(None);
+            }
+            ModelEvent::AgentAudioDone { item } => {
+                let rest = self.voice.finish(&item);
+                let done = ModelEvent::AgentAudioDone { item: item.clone() };
+                match rest {
+                    Some(frame) => {
+                        self.after = Some(done);
+                        Event::Speech { session, item, frame }
+                    }
+                    None => Event::Model { session, event: done },
+                }
+            }
+            event => Event::Model { session, event },
+        };
+        Poll::Ready(Some(event))
     }
 }

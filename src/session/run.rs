@@ -18,6 +18,7 @@ use super::machine::{Context, Machine};
 use super::models::Models;
 use super::sounds::SoundsByCodec;
 use super::timings::Timings;
+use super::voice::Turns;
 use super::{Action, Event};
 use crate::admission::{Permit, Permits};
 use crate::call::Fault;
@@ -57,6 +58,7 @@ pub struct Shared {
     pub lateness: Arc<Lateness>,
     pub timings: Timings,
     pub sounds: SoundsByCodec,
+    pub turns: Turns,
     /// What becomes of a call that no model serves, where its tenant does not say.
     pub when_model_down: Option<RouteAction>,
 }
@@ -193,7 +195,7 @@ impl<'call> Shell<'call> {
             machine,
             leg,
             leg_is_open: true,
-            models: Models::new(codec),
+            models: Models::new(codec, shared.turns.clone()),
             lookups: JoinSet::new(),
             marks: JoinSet::new(),
             record: None,

@@ -1,3 +1,8 @@
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::ingress::leg::Frame;
 use crate::media::codec::{Codec, Encoder};
 use crate::media::framer::Framer;
@@ -30,6 +35,11 @@ impl Voice {
         self.framer.push(pcm);
     }
 
+    /// Whether there is work for an encoder.
+    pub fn has_frame(&self) -> bool {
+        self.framer.has_frame()
+    }
+
     /// The next whole frame of what was pushed.
     pub fn next_frame(&mut self) -> Option<(ItemId, Frame)> {
         let frame = self.framer.next_frame()?;
@@ -41,5 +51,24 @@ impl Voice {
     pub fn finish(&mut self, item: &ItemId) -> Option<Frame> {
         self.item.take_if(|current| current == item)?;
         self.framer.finish().map(|frame| self.encoder.encode(&frame))
+    }
+}
+
+/// Whose turn it is to encode. Models send seconds of speech at once, and several do so at the same time; were every
+/// thread of the runtime to encode, frames that are due would wait for all of them. Half of the threads stay free.
+#[derive(Debug, Clone)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Semaphore::new(cores.div_ceil(2))))
+    }
+}
+
+impl Turns {
+    /// Waits for a turn: of one frame.
+    pub async fn take(&self) -> SemaphorePermit<'_> {
+        self.0.acquire().await.expect("it is never closed")
     }
 }

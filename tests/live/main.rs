@@ -30,6 +30,7 @@ mod measure;
 mod model;
 #[path = "../shared/network.rs"]
 mod network;
+mod pace;
 mod phone;
 mod providers;
 mod relay;

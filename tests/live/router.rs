@@ -15,6 +15,9 @@ use tokio::net::TcpStream;
 use crate::leak::Secrets;
 use crate::rig::{Rig, until, until_every};
 
+/// Names another binary than the one that was built with these tests.
+const BINARY: &str = "DIALPLANE_BIN";
+
 /// From the start of the process to its registration at livekit-server.
 const READY: Duration = Duration::from_secs(20);
 
@@ -38,6 +41,11 @@ pub struct Router {
 }
 
 impl Router {
+    /// Whether the routers were built as these tests were.
+    pub fn is_of_this_build() -> bool {
+        std::env::var_os(BINARY).is_none()
+    }
+
     /// Starts the router and waits until it is ready for calls.
     pub async fn start(rig: &Rig, settings: &Settings) -> Self {
         let chosen = settings.variables.get("DIALPLANE_HTTP").map(|http| http.parse().unwrap());
@@ -53,7 +61,7 @@ impl Router {
             fs::write(dialplans.join(name), bytes).unwrap();
         }
         let log = File::create(dir.join("log")).unwrap();
-        let binary = std::env::var("DIALPLANE_BIN").unwrap_or(env!("CARGO_BIN_EXE_dialplane").to_owned());
+        let binary = std::env::var(BINARY).unwrap_or(env!("CARGO_BIN_EXE_dialplane").to_owned());
         let child = Command::new(binary)
             .arg("run")
             .env_clear()
