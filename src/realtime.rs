@@ -148,6 +148,8 @@ pub enum ModelCommand {
     Respond,
     /// The outcome of a tool call. When every call has one, the model goes on by itself.
     ToolResult { call: ToolCallId, output: String },
+    /// Show that the server itself is there, not its socket alone. [`ModelEvent::Alive`] follows, or any other event.
+    Probe,
     /// End the session: the socket is closed and [`ModelEvent::Closed`] follows.
     Close,
 }
@@ -156,42 +158,26 @@ pub enum ModelCommand {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelEvent {
     /// The socket is open and the server has named the session.
-    Ready {
-        session: String,
-        expires_at: Option<Timestamp>,
-    },
+    Ready { session: String, expires_at: Option<Timestamp> },
     /// The session has our prompt, voice and formats; with a greeting, it has been asked for.
     Configured,
     /// The server's voice detection heard the caller begin.
     CallerStarted,
-    CallerStopped,
+    /// Their turn is over. `item`: what it becomes in the conversation, if the server says.
+    CallerStopped { item: Option<ItemId> },
     /// A response begins. The greeting is the first one.
-    AgentStarted {
-        response: ResponseId,
-    },
+    AgentStarted { response: ResponseId },
     /// The response that has just begun is the one that speaks the words of the last [`ModelCommand::Say`].
-    Saying {
-        response: ResponseId,
-    },
+    Saying { response: ResponseId },
     /// A piece of speech, any length, 24 kHz mono, faster than real time.
-    AgentAudio {
-        response: ResponseId,
-        item: ItemId,
-        pcm: Pcm,
-    },
+    AgentAudio { response: ResponseId, item: ItemId, pcm: Pcm },
     /// No more audio of this item will come.
-    AgentAudioDone {
-        item: ItemId,
-    },
-    /// What the caller said, once it was transcribed: often after the answer to it has begun.
-    CallerText {
-        text: Redacted<String>,
-    },
+    AgentAudioDone { item: ItemId },
+    /// What the caller said in a turn, once it was transcribed: often after the answer to it has begun. Empty where
+    /// no word was heard, or none could be written down.
+    CallerText { item: ItemId, text: Redacted<String> },
     /// What an item says, whole, however much of it is heard.
-    AgentText {
-        item: ItemId,
-        text: Redacted<String>,
-    },
+    AgentText { item: ItemId, text: Redacted<String> },
     /// The model calls a tool; the session owes it a [`ModelCommand::ToolResult`].
     ToolCalled {
         call: ToolCallId,
@@ -200,17 +186,13 @@ pub enum ModelEvent {
         arguments: Redacted<String>,
     },
     /// The response is over, whatever became of it.
-    AgentDone {
-        response: ResponseId,
-        outcome: ResponseOutcome,
-        usage: Usage,
-    },
+    AgentDone { response: ResponseId, outcome: ResponseOutcome, usage: Usage },
+    /// The answer to [`ModelCommand::Probe`].
+    Alive,
     /// What is left of the rate limits of our account.
     Limits(Limits),
     /// A recoverable error: named in the record, the session goes on.
-    Warning {
-        code: String,
-    },
+    Warning { code: String },
     /// The last event: the session is over.
     Closed(Closed),
 }

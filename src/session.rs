@@ -7,12 +7,13 @@
 //! ```
 //!
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
-//! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, with [`history`] and
+//! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, [`attention`] whether it hears the caller, with [`history`] and
 //! [`earshot`] for what the next one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and
 //! what was heard, [`shelter`] whether the greeting may be interrupted, [`keypad`] what the caller keys in, [`limits`] how long a call may go on, [`handover`] a transfer that the
 //! model asks for, [`goodbye`] the last words, [`farewell`] the
 //! one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
+pub mod attention;
 pub mod ear;
 pub mod earshot;
 pub mod errand;

@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 
 use crate::pii::Redacted;
 use crate::realtime::{
-    Closed, Dialect, ModelCommand, ModelEvent, Opening, Provider, ResponseId, ResponseOutcome, ToolCallId,
+    Closed, Dialect, ItemId, ModelCommand, ModelEvent, Opening, Provider, ResponseId, ResponseOutcome,
+    ToolCallId,
 };
 use crate::tenant::Greeting;
 
@@ -34,8 +35,13 @@ pub const TRANSCRIPTION_REFUSED: &str = "transcription-refused";
 /// Once a session.
 pub const UNREADABLE: &str = "unreadable-event";
 
+/// The code of the [`ModelEvent::Warning`] when a turn of the caller could not be written down. Once a session.
+pub const TRANSCRIPTION_FAILED: &str = "transcription-failed";
+
 /// The event that lets the caller interrupt.
 const LET_INTERRUPT: &str = "let-interrupt";
+/// The event that asks for a sign of life.
+const PROBE: &str = "probe";
 /// The result of a tool call that is not carried out.
 const TOO_MANY_CALLS: &str = r#"{"error":"too many calls at once"}"#;
 /// Transcribed items remembered, for some servers tell of one twice.
@@ -52,7 +58,8 @@ pub struct OpenAi {
     speech: Speech,
     turns: Turns,
     errands: Errands,
-    transcribed: VecDeque<String>,
+    transcribed: VecDeque<ItemId>,
+    transcription_failed: bool,
     unreadable_told: bool,
     bytes: Vec<u8>,
 }
@@ -101,6 +108,7 @@ impl OpenAi {
             turns: Turns::default(),
             errands: Errands::default(),
             transcribed: VecDeque::new(),
+            transcription_failed: false,
             unreadable_told: false,
             bytes: Vec::new(),
             opening,
@@ -162,6 +170,7 @@ impl OpenAi {
                     self.tell_result(call, output, send);
                 }
             }
+            ModelCommand::Probe => send.push(client::nothing_new(self.shape, PROBE)),
             // The dialect has no word for a close: the socket is closed.
             ModelCommand::Close => {}
         }
@@ -184,9 +193,9 @@ impl OpenAi {
                 }
                 events.push(ModelEvent::CallerStarted);
             }
-            ServerEvent::SpeechStopped => {
+            ServerEvent::SpeechStopped { item } => {
                 self.turns.caller_stopped(self.speech.is_heard());
-                events.push(ModelEvent::CallerStopped);
+                events.push(ModelEvent::CallerStopped { item });
             }
             ServerEvent::ItemAdded { item } => self.turns.item_added(&item),
             ServerEvent::ResponseCreated { response, request } => {
@@ -260,9 +269,12 @@ impl OpenAi {
                 Greeting::FromPrompt => self.turns.owe_answer(),
                 Greeting::None => {}
             }
-        } else if self.interruption == Interruption::Asked && interrupts != Some(false) {
+            return;
+        }
+        if self.interruption == Interruption::Asked && interrupts != Some(false) {
             self.interruption = Interruption::On;
         }
+        reaction.events.push(ModelEvent::Alive);
     }
 
     /// A response has begun, unless it is known already.
@@ -278,11 +290,15 @@ impl OpenAi {
         }
     }
 
-    fn caller_text(&mut self, item: String, text: String, events: &mut Vec<ModelEvent>) {
-        if !text.trim().is_empty() && !self.transcribed.contains(&item) {
-            push_bounded(&mut self.transcribed, item, MAX_TRANSCRIBED);
-            events.push(ModelEvent::CallerText { text: text.into() });
+    fn caller_text(&mut self, item: ItemId, text: Option<String>, events: &mut Vec<ModelEvent>) {
+        if self.transcribed.contains(&item) {
+            return;
         }
+        push_bounded(&mut self.transcribed, item.clone(), MAX_TRANSCRIBED);
+        if text.is_none() && !std::mem::replace(&mut self.transcription_failed, true) {
+            events.push(warning(TRANSCRIPTION_FAILED));
+        }
+        events.push(ModelEvent::CallerText { item, text: text.unwrap_or_default().into() });
     }
 
     fn call(&mut self, call: ToolCallId, name: String, arguments: String, reaction: &mut Reaction) {
@@ -312,6 +328,9 @@ impl OpenAi {
                 self.fail_setup(error, voice, transcription, reaction);
             }
             Stage::Configured if self.turns.refused(&error) => {}
+            Stage::Configured if error.event_id.as_deref() == Some(PROBE) => {
+                reaction.events.push(ModelEvent::Alive);
+            }
             Stage::Configuring { .. } | Stage::Configured => {
                 if error.code == wire::NOT_RESPONDING {
                     self.speech.end_stopped(&mut reaction.events);

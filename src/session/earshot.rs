@@ -35,6 +35,12 @@ impl Earshot {
         self.deaf = true;
     }
 
+    /// The model listens after all.
+    pub fn listened(&mut self) {
+        self.deaf = false;
+        self.bound();
+    }
+
     /// What was said is answered or written down.
     pub fn settle(&mut self) {
         self.turn = false;
@@ -82,6 +88,10 @@ mod tests {
         earshot.deaf();
         hear(&mut earshot, 0..1_000);
         assert_eq!(kept(&mut earshot), (MOST, 600), "the end of a long turn");
+        earshot.deaf();
+        hear(&mut earshot, 0..100);
+        earshot.listened();
+        assert_eq!(kept(&mut earshot), (BEFORE, 75), "it was heard after all");
         earshot.turn_began();
         hear(&mut earshot, 0..100);
         earshot.settle();

@@ -25,41 +25,62 @@ pub struct History {
 
 #[derive(Debug)]
 enum Entry {
-    Caller(Option<Redacted<String>>),
-    Agent { item: Option<ItemId>, text: Redacted<String> },
+    /// A turn, or what the caller did in words; a turn's words come late.
+    Caller {
+        item: Option<ItemId>,
+        text: Option<Redacted<String>>,
+    },
+    Agent {
+        item: Option<ItemId>,
+        text: Redacted<String>,
+    },
 }
 
 impl History {
-    pub fn caller_stopped(&mut self) {
-        let unwritten = |entry: &Entry| matches!(entry, Entry::Caller(None));
-        if self.entries.iter().filter(|entry| unwritten(entry)).count() == MOST_UNWRITTEN
-            && let Some(oldest) = self.entries.iter().position(unwritten)
+    /// A turn of the caller is over, which the server knows as `item` if it says so.
+    pub fn caller_stopped(&mut self, item: Option<ItemId>) {
+        let told_early = |entry: &Entry| matches!(entry, Entry::Caller { item: Some(of), .. } if item.as_ref() == Some(of));
+        if self.entries.iter().any(told_early) {
+            return;
+        }
+        if self.entries.iter().filter(|entry| entry.is_unwritten()).count() == MOST_UNWRITTEN
+            && let Some(oldest) = self.entries.iter().position(Entry::is_unwritten)
         {
             self.entries.remove(oldest);
         }
-        self.push(Entry::Caller(None));
+        self.push(Entry::Caller { item, text: None });
     }
 
-    pub fn caller_said(&mut self, text: Redacted<String>) {
-        let unwritten = self.entries.iter_mut().find_map(|entry| match entry {
-            Entry::Caller(text @ None) => Some(text),
-            Entry::Caller(Some(_)) | Entry::Agent { .. } => None,
-        });
-        match unwritten {
-            Some(place) => *place = Some(text),
-            None => self.push(Entry::Caller(Some(text))),
+    /// What a turn is written down as. One without a word is no part of the conversation.
+    pub fn caller_said(&mut self, item: &ItemId, text: Redacted<String>) {
+        let is_it = |entry: &Entry| match entry {
+            Entry::Caller { item: Some(of), text: None } => of == item,
+            Entry::Caller { .. } | Entry::Agent { .. } => false,
+        };
+        let nameless = |entry: &Entry| matches!(entry, Entry::Caller { item: None, text: None });
+        let place = self.entries.iter().position(is_it).or_else(|| self.entries.iter().position(nameless));
+        let said = (!text.reveal().trim().is_empty()).then_some(text);
+        match (place, said) {
+            (Some(at), Some(said)) => {
+                if let Some(Entry::Caller { text, .. }) = self.entries.get_mut(at) {
+                    *text = Some(said);
+                }
+            }
+            (Some(at), None) => _ = self.entries.remove(at),
+            (None, Some(said)) => self.push(Entry::Caller { item: Some(item.clone()), text: Some(said) }),
+            (None, None) => {}
         }
         self.bound();
     }
 
     /// What the caller did without speaking, in words.
     pub fn caller_did(&mut self, text: Redacted<String>) {
-        self.push(Entry::Caller(Some(text)));
+        self.push(Entry::Caller { item: None, text: Some(text) });
     }
 
     /// Whether everything the caller has said is written down.
     pub fn is_written(&self) -> bool {
-        !self.entries.iter().any(|entry| matches!(entry, Entry::Caller(None)))
+        !self.entries.iter().any(Entry::is_unwritten)
     }
 
     pub fn agent_said(&mut self, item: &ItemId, text: Redacted<String>) {
@@ -91,20 +112,20 @@ impl History {
         true
     }
 
-    /// The items are of a session that is gone: another one may use the same ids.
+    /// The items are of a session that is gone: what it has not written down nobody will, and another one may use the
+    /// same ids.
     pub fn forget_items(&mut self) {
         self.cuts.clear();
-        for entry in &mut self.entries {
-            if let Entry::Agent { item, .. } = entry {
-                *item = None;
-            }
+        self.entries.retain(|entry| !entry.is_unwritten());
+        for Entry::Caller { item, .. } | Entry::Agent { item, .. } in &mut self.entries {
+            *item = None;
         }
     }
 
     /// Oldest first.
     pub fn said(&self) -> Vec<Said> {
         let said = |entry: &Entry| match entry {
-            Entry::Caller(text) => Some(Said { by: Speaker::Caller, text: text.clone()? }),
+            Entry::Caller { text, .. } => Some(Said { by: Speaker::Caller, text: text.clone()? }),
             Entry::Agent { text, .. } => Some(Said { by: Speaker::Agent, text: text.clone() }),
         };
         self.entries.iter().filter_map(said).filter(|said| !said.text.reveal().trim().is_empty()).collect()
@@ -124,9 +145,13 @@ impl History {
 }
 
 impl Entry {
+    const fn is_unwritten(&self) -> bool {
+        matches!(self, Self::Caller { text: None, .. })
+    }
+
     fn bytes(&self) -> usize {
         match self {
-            Self::Caller(text) => text.as_ref().map_or(0, |text| text.reveal().len()),
+            Self::Caller { text, .. } => text.as_ref().map_or(0, |text| text.reveal().len()),
             Self::Agent { text, .. } => text.reveal().len(),
         }
     }
@@ -159,10 +184,10 @@ mod tests {
     fn the_words_of_a_turn_that_is_written_down_late_stand_before_the_answer_to_it() {
         let mut history = History::default();
         history.agent_said(&item("1"), "Hello".into());
-        history.caller_stopped();
+        history.caller_stopped(Some(item("u")));
         assert!(!history.is_written());
         history.agent_said(&item("2"), "We open at nine".into());
-        history.caller_said("When do you open".into());
+        history.caller_said(&item("u"), "When do you open".into());
         assert!(history.is_written());
         let expected = [
             (Speaker::Agent, "Hello".to_owned()),
@@ -174,13 +199,54 @@ mod tests {
 
     #[test]
     fn a_turn_that_is_never_written_down_leaves_nothing_and_does_not_take_the_words_of_later_ones() {
-        let mut history = History::default();
-        for _ in 0..3 {
-            history.caller_stopped();
+        for names in [Some(["1", "2", "3"]), None] {
+            let mut history = History::default();
+            for at in 0..3 {
+                history.caller_stopped(names.map(|names| item(names[at])));
+            }
+            history.caller_said(&item("2"), "second".into());
+            history.caller_said(&item("3"), "third".into());
+            let expected = [(Speaker::Caller, "second".into()), (Speaker::Caller, "third".into())];
+            assert_eq!(told(&history), expected, "{names:?}");
         }
-        history.caller_said("second".into());
-        history.caller_said("third".into());
-        assert_eq!(told(&history), [(Speaker::Caller, "second".into()), (Speaker::Caller, "third".into())]);
+    }
+
+    #[test]
+    fn a_turn_without_a_word_is_none_and_shifts_no_other() {
+        // A cough, a question and its answer; the words of the turns come in either order.
+        let (cough, question) = (("cough", ""), ("question", "When do you open"));
+        for words in [[cough, question], [question, cough]] {
+            let mut history = History::default();
+            history.caller_stopped(Some(item("cough")));
+            history.agent_said(&item("1"), "Pardon".into());
+            history.caller_stopped(Some(item("question")));
+            history.agent_said(&item("2"), "At nine".into());
+            for (turn, text) in words {
+                history.caller_said(&item(turn), text.into());
+            }
+            assert!(history.is_written());
+            let expected = [
+                (Speaker::Agent, "Pardon"),
+                (Speaker::Caller, "When do you open"),
+                (Speaker::Agent, "At nine"),
+            ];
+            assert_eq!(told(&history), expected.map(|(by, text)| (by, text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn what_a_lost_session_did_not_write_down_takes_no_words_of_the_next() {
+        let mut history = History::default();
+        history.caller_stopped(Some(item("u")));
+        history.forget_items();
+        assert!(history.is_written());
+        history.agent_said(&item("a"), "Good morning".into());
+        history.caller_stopped(Some(item("u")));
+        history.caller_said(&item("u"), "Hello".into());
+        assert_eq!(
+            told(&history),
+            [(Speaker::Agent, "Good morning".into()), (Speaker::Caller, "Hello".into())]
+        );
     }
 
     #[test]

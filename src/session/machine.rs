@@ -5,6 +5,7 @@ mod acting;
 mod admitting;
 mod interrupting;
 mod leaving;
+mod listening;
 mod model;
 mod parting;
 mod telling;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::attention::Attention;
 use super::ear::Ear;
 use super::earshot::Earshot;
 use super::errand::Errand;
@@ -68,6 +70,7 @@ pub struct Machine {
     history: History,
     ear: Ear,
     earshot: Earshot,
+    attention: Attention,
     shelter: Shelter,
     keypad: Keypad,
     limits: Limits,
@@ -97,6 +100,7 @@ impl Machine {
             history: History::default(),
             ear: Ear::default(),
             earshot: Earshot::default(),
+            attention: Attention::default(),
             shelter: Shelter::default(),
             keypad: Keypad::default(),
             limits: Limits::default(),

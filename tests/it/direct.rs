@@ -1,6 +1,7 @@
 //! Whole calls without LiveKit: a phone, the router with a SIP port of its own, a scripted model and a backend, all over
 //! loopback.
 
+mod deaf;
 mod relay;
 
 use std::net::SocketAddr;
@@ -47,7 +48,11 @@ struct World {
 
 impl World {
     async fn start(behaviour: Behaviour) -> Self {
-        let model = ModelServer::start(Script::always(behaviour)).await.unwrap();
+        Self::scripted(Script::always(behaviour)).await
+    }
+
+    async fn scripted(script: Script) -> Self {
+        let model = ModelServer::start(script).await.unwrap();
         let answer = json!({"voice": "marin", "systemPrompt": "You answer the phone."});
         let backend = Backend::start(BackendScript::always(Answer::ok(answer))).await.unwrap();
         static WORLDS: Mutex<u32> = Mutex::new(0);

@@ -150,6 +150,30 @@ async fn a_model_that_falls_silent_is_replaced_and_the_caller_hears_comfort_mean
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
+async fn a_model_that_hears_the_caller_no_more_is_replaced_and_what_they_said_is_answered() {
+    let plan = Plan::new(faulty(Fault::DeafAfterTurns(0)), &answer());
+    let (world, other) = two_providers(plan, Script::always(faulty(Fault::None))).await;
+    let mut call = world.call(ACME);
+    call.answered(SOON).await;
+    let voice = pitch("marin");
+    hears_out(&call, voice).await;
+    call.endpoint.say(vec![Say::Tone { hz: CALLER, length: ms(600) }]);
+    let heard = hears(&call, "the answer is heard", &[voice], |heard| {
+        (total(heard, voice) > ms(2200)).then(|| heard.to_vec())
+    })
+    .await;
+    let waited = longest_wait(&call, &heard);
+    call.leave().await;
+    let records = world.end(1).await;
+    println!("deaf model: waited {waited:?} at the longest");
+    assert_eq!(sessions(&records[0]), ["first first-model: silent", "second second-model: lasted"]);
+    assert!(waited < NEVER, "{waited:?}");
+    assert!(other.sessions()[0].responses.len() == 1, "one answer");
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
 async fn with_every_provider_down_a_call_is_refused_unanswered() {
     let plan = Plan::new(faulty(Fault::RefuseUpgrade(503)), &answer());
     let (world, other) = two_providers(plan, Script::always(faulty(Fault::RefuseUpgrade(401)))).await;

@@ -111,7 +111,7 @@ pub struct Behaviour {
     /// Between two deltas. Shorter than `delta` is faster than real time; zero sends all at once.
     pub delta_gap: Duration,
     /// What the caller's turns are written down as, one after the other; then, what [`CALLER_WORDS`] says.
-    pub transcripts: Vec<String>,
+    pub transcripts: Vec<Transcript>,
     pub tool_calls: Vec<ToolCue>,
     /// How long the session says that it lasts; by the model's name alone. It ends by [`Fault::ExpireAfter`].
     pub age: Duration,
@@ -142,6 +142,20 @@ impl Default for Behaviour {
 pub struct Recorded {
     pub greeting: Arc<[i16]>,
     pub reply: Arc<[i16]>,
+}
+
+/// What becomes of the transcription of a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transcript {
+    /// Empty where no word was heard.
+    Words(String),
+    Failed,
+}
+
+impl From<&str> for Transcript {
+    fn from(words: &str) -> Self {
+        Self::Words(words.to_owned())
+    }
 }
 
 /// What a caller is written down as to have said where the script has no words for it.
@@ -183,6 +197,8 @@ pub enum Fault {
     SilentAfterUpdate,
     /// Nothing comes any more once the caller has had this many turns, not even the answer to the last.
     SilentAfterTurns(usize),
+    /// Nothing comes any more once the caller speaks who has had this many turns.
+    DeafAfterTurns(usize),
     /// Nothing comes any more once this much audio of a response is sent.
     SilentAfterAudio(Duration),
     /// Every response ends as `failed` with this code, without audio.

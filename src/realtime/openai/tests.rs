@@ -186,7 +186,8 @@ fn the_greeting_is_asked_for_as_soon_as_the_session_is_configured() {
     let expected =
         json!({"type": "response.create", "event_id": "respond-1", "response": {"metadata": metadata}});
     assert_eq!(sent(reaction.send), expected, "instructions here would replace the prompt");
-    assert_eq!(hear(&mut from_prompt, json!({"type": "session.updated"})), Reaction::default(), "once");
+    let again = Reaction { events: vec![ModelEvent::Alive], send: Vec::new() };
+    assert_eq!(hear(&mut from_prompt, json!({"type": "session.updated"})), again, "once");
 }
 
 #[test]
@@ -291,7 +292,7 @@ fn when_the_caller_breaks_in_nothing_more_of_the_response_is_heard_and_what_was_
         [item_done("a"), ended("r1", ResponseOutcome::Cancelled)]
     );
     let stop = json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 2000, "item_id": "u"});
-    assert_eq!(events(&mut dialect, stop), [ModelEvent::CallerStopped]);
+    assert_eq!(events(&mut dialect, stop), [ModelEvent::CallerStopped { item: Some(ItemId("u".into())) }]);
     assert_eq!(events(&mut dialect, begin("r2")), [started("r2")]);
     assert_eq!(events(&mut dialect, delta("r2", "b", &[1, 0])), [audio("r2", "b", &[1])]);
 }

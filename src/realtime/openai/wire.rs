@@ -45,7 +45,10 @@ pub(super) enum ServerEvent<'a> {
         interrupts: Option<bool>,
     },
     SpeechStarted,
-    SpeechStopped,
+    /// `item`: what the turn becomes, if the server says.
+    SpeechStopped {
+        item: Option<ItemId>,
+    },
     /// An item is in the conversation.
     ItemAdded {
         item: String,
@@ -63,9 +66,10 @@ pub(super) enum ServerEvent<'a> {
     AudioDone {
         item: ItemId,
     },
+    /// `None`: the turn could not be written down.
     CallerText {
-        item: String,
-        text: String,
+        item: ItemId,
+        text: Option<String>,
     },
     AgentText {
         item: ItemId,
@@ -170,9 +174,16 @@ struct AudioDelta<'a> {
     delta: Cow<'a, str>,
 }
 
+/// An event of which no more is read than whose it is.
 #[derive(Deserialize)]
-struct AudioDone {
+struct OfItem {
     item_id: String,
+}
+
+#[derive(Deserialize)]
+struct SpeechStopped {
+    #[serde(default)]
+    item_id: Value,
 }
 
 #[derive(Deserialize)]
@@ -207,7 +218,10 @@ pub(super) fn read(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
         "session.created" => session_created(frame),
         "session.updated" => session_updated(frame),
         "input_audio_buffer.speech_started" => known(frame, ServerEvent::SpeechStarted),
-        "input_audio_buffer.speech_stopped" => known(frame, ServerEvent::SpeechStopped),
+        "input_audio_buffer.speech_stopped" => {
+            let SpeechStopped { item_id } = parse(frame)?;
+            Ok(ServerEvent::SpeechStopped { item: item_id.as_str().map(|id| ItemId(id.into())) })
+        }
         "conversation.item.added" | "conversation.item.created" => item_added(frame),
         "response.created" => {
             let Response { id, metadata, .. } = parse::<ResponseEvent>(frame)?.response;
@@ -219,7 +233,7 @@ pub(super) fn read(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
             Ok(ServerEvent::AudioDelta { response, item, base64: delta })
         }
         "response.output_audio.done" | "response.audio.done" => {
-            Ok(ServerEvent::AudioDone { item: ItemId(parse::<AudioDone>(frame)?.item_id.into()) })
+            Ok(ServerEvent::AudioDone { item: ItemId(parse::<OfItem>(frame)?.item_id.into()) })
         }
         "response.output_audio_transcript.done" | "response.audio_transcript.done" => {
             let Transcript { item_id, transcript } = parse(frame)?;
@@ -227,7 +241,10 @@ pub(super) fn read(frame: &str) -> Result<ServerEvent<'_>, Unreadable> {
         }
         "conversation.item.input_audio_transcription.completed" => {
             let Transcript { item_id, transcript } = parse(frame)?;
-            Ok(ServerEvent::CallerText { item: item_id, text: bounded(transcript) })
+            Ok(ServerEvent::CallerText { item: ItemId(item_id.into()), text: Some(bounded(transcript)) })
+        }
+        "conversation.item.input_audio_transcription.failed" => {
+            Ok(ServerEvent::CallerText { item: ItemId(parse::<OfItem>(frame)?.item_id.into()), text: None })
         }
         "response.output_item.done" => tool_call(frame),
         "response.done" => {

@@ -112,6 +112,28 @@ fn a_model_that_lets_the_caller_wait_is_covered_by_comfort_and_then_given_up() {
 }
 
 #[test]
+fn a_model_that_says_nothing_to_the_result_of_its_tool_is_covered_by_comfort_and_then_given_up() {
+    // The response that called the tool said something, or did not.
+    for (spoken, comfort_after) in [(5, 70), (0, 50)] {
+        let mut talk = Talk::new();
+        talk.floor.caller_stopped(talk.now);
+        talk.floor.agent_started(response("calls"), talk.now);
+        talk.speech("words", spoken);
+        assert_eq!(talk.run(20).iter().filter(|frame| **frame == SPEECH).count(), spoken);
+        talk.floor.owe_after_tool(talk.now);
+        assert!(talk.floor.agent_done(&response("calls"), &ResponseOutcome::Completed));
+        assert!(talk.floor.is_owing());
+        let quiet = talk.run(70);
+        let first = quiet.iter().position(|frame| *frame == COMFORT).expect("comfort");
+        assert_eq!(first + 1, comfort_after, "{spoken} frames of speech");
+        talk.run(320);
+        assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply));
+        talk.run(20);
+        assert!(talk.floor.is_abandoned(talk.now, talk.timings.reply), "8 s without a sign of the model");
+    }
+}
+
+#[test]
 fn a_caller_waits_from_their_last_word_on_or_a_little_before_the_model_takes_their_turn_for_over() {
     for (told_after, comfort_after) in [(10, 70), (25, 70), (35, 70), (36, 71), (200, 235)] {
         let mut talk = Talk::new();

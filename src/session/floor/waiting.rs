@@ -48,6 +48,16 @@ impl Floor {
         }
     }
 
+    /// The model may not have heard what the caller said last.
+    pub const fn doubted(&mut self) {
+        self.voice.unheard = self.voice.last;
+    }
+
+    /// It shows that it listens.
+    pub const fn trusted(&mut self) {
+        self.voice.unheard = None;
+    }
+
     /// No model listens any more. What the caller has just said the last one may have heard, and said nothing of it.
     pub(super) fn unlistened(&mut self, now: Instant) {
         let recent = |last: &Instant| now.saturating_duration_since(*last) < TOLD_WITHIN;
@@ -71,6 +81,13 @@ impl Floor {
     /// The caller waits for an answer, beside what is being said.
     pub fn owe_answer(&mut self, now: Instant) {
         self.owe_answer_since(now, now);
+    }
+
+    /// The model has what it asked its tool for: it owes the caller speech, since then or since what it has not
+    /// answered yet.
+    pub fn owe_after_tool(&mut self, now: Instant) {
+        let answers = self.payer.as_ref().is_some_and(|(_, spoke)| *spoke);
+        self.owe_answer_since(self.owed.filter(|_| !answers).unwrap_or(now), now);
     }
 
     fn owe_answer_since(&mut self, since: Instant, now: Instant) {

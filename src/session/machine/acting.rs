@@ -26,7 +26,7 @@ impl Machine {
         now: Instant,
     ) -> Vec<Action> {
         if !self.setup.is_up() {
-            return vec![self.reject(session, call, name, NOT_YET, now)];
+            return vec![self.reject_and_go_on(session, call, name, NOT_YET, now)];
         }
         match self.tools.read(name, arguments.reveal()) {
             Ok(ToolAction::HangUp { farewell }) => {
@@ -39,8 +39,21 @@ impl Machine {
                 self.handover = Some(Handover::new(to, (session, call), &self.floor, now, timings));
                 Vec::new()
             }
-            Err(rejected) => vec![self.reject(session, call, name, &rejected.to_string(), now)],
+            Err(rejected) => vec![self.reject_and_go_on(session, call, name, &rejected.to_string(), now)],
         }
+    }
+
+    /// As below, and the caller waits for what the model makes of it.
+    fn reject_and_go_on(
+        &mut self,
+        session: SessionNo,
+        call: ToolCallId,
+        name: &str,
+        why: &str,
+        now: Instant,
+    ) -> Action {
+        self.floor.owe_after_tool(now);
+        self.reject(session, call, name, why, now)
     }
 
     /// The model is told why its tool does nothing.
@@ -72,7 +85,7 @@ impl Machine {
             ModelEvent::ToolCalled { call, name, .. } => {
                 vec![self.reject(session, call.clone(), name, BEING_TRANSFERRED, now)]
             }
-            ModelEvent::CallerStarted | ModelEvent::CallerStopped => Vec::new(),
+            ModelEvent::CallerStarted | ModelEvent::CallerStopped { .. } => Vec::new(),
             _ => self.model(session, event, now),
         }
     }

@@ -9,9 +9,9 @@ use super::Machine;
 use crate::call::{Destination, Ending, Fault, Refusal};
 use crate::dialplan::Action as RouteAction;
 use crate::ingress::leg::Frame;
-use crate::media::Pcm;
 use crate::realtime::{Closed, ItemId, ModelCommand, ModelEvent, Opening, ResponseId, ResponseOutcome};
 use crate::record::{ModelSession, ModelUse};
+use crate::session::attention::Attention;
 use crate::session::errand::{Errand, Next, Task};
 use crate::session::failover::{Candidate, Move, Why};
 use crate::session::floor::Interrupted;
@@ -50,6 +50,7 @@ impl Machine {
         let moves = self.failover.model(session, event, wall, now, &self.context.timings);
         if is_heard {
             self.hear(event, now);
+            self.attend();
         }
         let mut actions = self.follow(moves, closed, now);
         if is_heard && *event == ModelEvent::CallerStarted {
@@ -68,18 +69,20 @@ impl Machine {
                 self.earshot.turn_began();
                 self.limits.caller_is_there();
             }
-            ModelEvent::CallerStopped => {
+            ModelEvent::CallerStopped { item } => {
                 self.floor.caller_stopped(now);
                 self.limits.turn_is_over();
-                self.history.caller_stopped();
+                self.history.caller_stopped(item.clone());
                 self.greeting_is_owed &= self.shelter.holds();
             }
             ModelEvent::AgentStarted { response } => self.floor.agent_started(response.clone(), now),
             ModelEvent::AgentAudioDone { item } => self.floor.speech_done(item.clone()),
             ModelEvent::AgentDone { response, outcome, .. } => self.agent_done(response, outcome),
-            ModelEvent::CallerText { text } => {
-                self.history.caller_said(text.clone());
-                if self.history.is_written() && !self.floor.caller_speaks() {
+            ModelEvent::CallerText { item, text } => {
+                self.history.caller_said(item, text.clone());
+                // Of a turn that was not written down, the sound is all there is.
+                let written = !text.reveal().trim().is_empty() && self.history.is_written();
+                if written && !self.floor.caller_speaks() {
                     self.earshot.settle();
                 }
             }
@@ -88,6 +91,7 @@ impl Machine {
             ModelEvent::AgentAudio { .. }
             | ModelEvent::Saying { .. }
             | ModelEvent::Limits(_)
+            | ModelEvent::Alive
             | ModelEvent::ToolCalled { .. }
             | ModelEvent::Ready { .. }
             | ModelEvent::Configured
@@ -119,43 +123,11 @@ impl Machine {
         if self.failover.heard() != Some(session) {
             return Vec::new();
         }
+        self.attend();
         let mut actions = self.floor.speech(item, frame, now);
         let moves = self.failover.speech(session, now);
         actions.extend(self.follow(moves, None, now));
         actions
-    }
-
-    /// The caller's voice reaches a model once the caller hears ours: what a carrier sends before the answer, noise
-    /// or ringback, would only talk the greeting down.
-    pub(super) fn audio(&mut self, pcm: Pcm, now: Instant) -> Vec<Action> {
-        if !self.setup.is_up() || self.errand.is_some() {
-            return Vec::new();
-        }
-        // Who is being handed on is not listened to; silence ends a turn that they had begun.
-        let pcm = if self.handover.is_some() { vec![0; pcm.len()] } else { pcm };
-        let heard_by = self.failover.heard().filter(|_| self.failover.is_serving());
-        if self.ear.hear(&pcm) {
-            self.floor.caller_voiced(heard_by.is_some(), now);
-        }
-        self.earshot.push(pcm.clone());
-        let audio = |session| Action::Model { session, command: ModelCommand::Audio(pcm) };
-        heard_by.map(audio).into_iter().collect()
-    }
-
-    /// The failover's deadlines, and a model that lets the caller wait.
-    pub(super) fn model_on_time(&mut self, now: Instant) -> Vec<Action> {
-        let timings = &self.context.timings;
-        let patience = self.failover.patience(timings);
-        let moves = if patience.is_some_and(|patience| self.floor.is_abandoned(now, patience)) {
-            self.failover.silent(now, timings)
-        } else {
-            self.failover.on_time(self.is_quiet(), now, timings)
-        };
-        self.follow(moves, None, now)
-    }
-
-    pub(super) fn is_quiet(&self) -> bool {
-        self.setup.is_up() && self.floor.is_quiet() && !self.keypad.is_in_use()
     }
 
     /// `closed`: the session that has closed by itself, and how it told so.
@@ -193,6 +165,7 @@ impl Machine {
             model.ended(session.get(), why.name());
         }
         if !self.failover.is_serving() {
+            self.attention = Attention::default();
             self.earshot.deaf();
         }
         let close = closed.is_none().then_some(Action::Model { session, command: ModelCommand::Close });

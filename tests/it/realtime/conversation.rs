@@ -110,12 +110,13 @@ pub async fn response(session: &mut ModelSession) -> (Pcm, ResponseOutcome) {
             ModelEvent::Ready { .. }
             | ModelEvent::Configured
             | ModelEvent::CallerStarted
-            | ModelEvent::CallerStopped
+            | ModelEvent::CallerStopped { .. }
             | ModelEvent::AgentStarted { .. }
             | ModelEvent::CallerText { .. }
             | ModelEvent::AgentText { .. }
             | ModelEvent::Saying { .. }
             | ModelEvent::Limits(_)
+            | ModelEvent::Alive
             | ModelEvent::AgentAudioDone { .. } => {}
             other @ (ModelEvent::ToolCalled { .. } | ModelEvent::Warning { .. } | ModelEvent::Closed(_)) => {
                 panic!("{other:?}")

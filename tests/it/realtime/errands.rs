@@ -34,7 +34,7 @@ async fn take_turn(session: &mut ModelSession, quiet: &AtomicBool) {
     quiet.store(false, Ordering::Relaxed);
     until(session, |event| *event == ModelEvent::CallerStarted).await;
     quiet.store(true, Ordering::Relaxed);
-    until(session, |event| *event == ModelEvent::CallerStopped).await;
+    until(session, |event| matches!(event, ModelEvent::CallerStopped { .. })).await;
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn hear_out(server: &ModelServer) {
 
 #[tokio::test]
 async fn a_second_session_takes_over_with_what_was_said_and_the_first_closes_in_peace() {
-    let transcripts = vec!["I want to book.".to_owned()];
+    let transcripts = vec!["I want to book.".into()];
     let behaviour = Behaviour { transcripts, words: "For what day?".into(), ..Behaviour::default() };
     for server in servers(&behaviour).await {
         take_over(&server).await;
@@ -168,7 +168,7 @@ async fn take_over(server: &ModelServer) {
     let mut limits = None;
     while history.len() < 2 {
         match next(&mut first).await {
-            ModelEvent::CallerText { text } => history.push(Said { by: Speaker::Caller, text }),
+            ModelEvent::CallerText { text, .. } => history.push(Said { by: Speaker::Caller, text }),
             ModelEvent::AgentText { text, .. } => history.push(Said { by: Speaker::Agent, text }),
             ModelEvent::Limits(left) => limits = Some(left),
             _ => {}

@@ -11,7 +11,7 @@ use super::{Life, Session, ms};
 use crate::kit::json::At as _;
 use crate::kit::model::log::Note;
 use crate::kit::model::response::Ending;
-use crate::kit::model::script::{CALLER_WORDS, Fault};
+use crate::kit::model::script::{CALLER_WORDS, Fault, Transcript};
 use crate::kit::model::vad::Heard;
 use crate::kit::model::wire::Refusal;
 
@@ -47,6 +47,9 @@ impl Session {
         let Some(turns) = self.config.turn_detection() else { return };
         match heard {
             Heard::Started { at } => {
+                if matches!(self.behaviour().fault, Fault::DeafAfterTurns(turns) if self.turns >= turns) {
+                    self.life = Life::Silent;
+                }
                 let item = self.ids.next("item");
                 let start = ms(at.saturating_sub(turns.prefix));
                 self.send(
@@ -104,14 +107,32 @@ impl Session {
         self.send("conversation.item.added", body.clone());
         self.send("conversation.item.done", body);
         if self.config.transcribes() {
-            let kind = "conversation.item.input_audio_transcription";
-            let scripted = self.behaviour().transcripts.get(self.turns - 1).cloned();
-            let words = scripted.unwrap_or_else(|| CALLER_WORDS.to_owned());
-            let delta = json!({"item_id": item, "content_index": 0, "delta": words});
-            self.send(&format!("{kind}.delta"), delta);
-            let usage = json!({"type": "duration", "seconds": length.as_secs_f64()});
-            let completed = json!({"item_id": item, "content_index": 0, "transcript": words, "usage": usage});
-            self.send(&format!("{kind}.completed"), completed);
+            self.transcribe(item, length);
+        }
+    }
+
+    fn transcribe(&mut self, item: &str, length: Duration) {
+        let kind = "conversation.item.input_audio_transcription";
+        let scripted = self.behaviour().transcripts.get(self.turns - 1).cloned();
+        match scripted.unwrap_or_else(|| CALLER_WORDS.into()) {
+            Transcript::Words(words) => {
+                if !words.is_empty() {
+                    let delta = json!({"item_id": item, "content_index": 0, "delta": words});
+                    self.send(&format!("{kind}.delta"), delta);
+                }
+                let usage = json!({"type": "duration", "seconds": length.as_secs_f64()});
+                let completed =
+                    json!({"item_id": item, "content_index": 0, "transcript": words, "usage": usage});
+                self.send(&format!("{kind}.completed"), completed);
+            }
+            Transcript::Failed => {
+                let error = json!({"type": "transcription_error", "code": "audio_unintelligible",
+                    "message": "The audio could not be transcribed.", "param": null});
+                self.send(
+                    &format!("{kind}.failed"),
+                    json!({"item_id": item, "content_index": 0, "error": error}),
+                );
+            }
         }
     }
 }

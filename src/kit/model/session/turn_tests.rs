@@ -3,6 +3,7 @@
 use super::bench::*;
 use super::*;
 use crate::kit::model::script::ToolCue;
+use crate::kit::model::script::Transcript;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -238,12 +239,23 @@ fn words_may_be_asked_for_while_a_tool_call_waits() {
 
 #[test]
 fn turns_are_written_down_in_the_scripts_words_while_it_has_any() {
-    let transcripts = vec!["book me in".to_owned()];
+    let transcripts = vec!["book me in".into(), Transcript::Failed, "".into()];
     let transcription = json!({"audio": {"input": {"transcription": {"model": "gpt-transcribe"}}}});
     let mut bench = Bench::configured_with(Behaviour { transcripts, ..Behaviour::default() }, transcription);
-    let kind = "conversation.item.input_audio_transcription.completed";
-    for words in ["book me in", "words of the caller"] {
-        assert_eq!(of(&turn(&mut bench), kind)[0]["transcript"], words);
+    let kind = "conversation.item.input_audio_transcription";
+    for words in [Some("book me in"), None, Some(""), Some("words of the caller")] {
+        let events = turn(&mut bench);
+        let (item, told) = match words {
+            Some(words) => {
+                let completed = of(&events, &format!("{kind}.completed"));
+                assert_eq!(completed[0]["transcript"], words);
+                (of(&events, "input_audio_buffer.speech_stopped"), completed)
+            }
+            None => {
+                (of(&events, "input_audio_buffer.speech_stopped"), of(&events, &format!("{kind}.failed")))
+            }
+        };
+        assert_eq!((told.len(), &told[0]["item_id"]), (1, &item[0]["item_id"]));
         bench.pass(SECOND * 5);
     }
 }
@@ -257,6 +269,13 @@ fn a_silence_by_script_begins_with_a_turn_or_in_the_middle_of_speech() {
     let events = turn(&mut bench);
     assert_eq!(kinds(&events).last(), Some(&"input_audio_buffer.speech_stopped"));
     assert!(bench.pass(SECOND * 60).is_empty() && turn(&mut bench).is_empty());
+
+    let mut bench = Bench::configured_with(fault(Fault::DeafAfterTurns(1)), json!({}));
+    assert!(!of(&turn(&mut bench), "response.created").is_empty());
+    assert!(!of(&bench.pass(SECOND * 5), "response.done").is_empty(), "the answer is whole");
+    let update = json!({"type": "session.update", "session": {"type": "realtime"}});
+    assert_eq!(kinds(&bench.send(update.clone())), ["session.updated"]);
+    assert!(turn(&mut bench).is_empty() && bench.send(update).is_empty());
 
     let heard = Duration::from_millis(300);
     let mut bench = Bench::configured_with(fault(Fault::SilentAfterAudio(heard)), json!({}));

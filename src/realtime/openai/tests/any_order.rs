@@ -34,6 +34,8 @@ fn any_event() -> impl Strategy<Value = Value> {
             "type": "response.output_audio_transcript.done", "item_id": of(r, i), "transcript": "x"})),
         1 => item().prop_map(|item| json!({
             "type": "conversation.item.input_audio_transcription.completed", "item_id": item, "transcript": "x"})),
+        1 => item().prop_map(|item| json!({
+            "type": "conversation.item.input_audio_transcription.failed", "item_id": item, "error": {}})),
         2 => item().prop_map(|call| json!({"type": "response.output_item.done", "item": {
             "type": "function_call", "call_id": call, "name": "n", "arguments": "{}"}})),
     ]
@@ -96,9 +98,10 @@ proptest! {
                     }
                     ModelEvent::ToolCalled { call, .. } => prop_assert!(called.insert(call)),
                     ModelEvent::CallerText { .. } => written += 1,
-                    ModelEvent::CallerStopped
+                    ModelEvent::CallerStopped { .. }
                     | ModelEvent::AgentText { .. }
                     | ModelEvent::Limits(_)
+                    | ModelEvent::Alive
                     | ModelEvent::Warning { .. } => {}
                     ModelEvent::Ready { .. } | ModelEvent::Configured | ModelEvent::Closed(_) => {
                         prop_assert!(false, "already configured, and nothing fatal: {event:?}");

@@ -131,10 +131,10 @@ fn the_caller_may_interrupt_once_the_server_says_so() {
     assert_eq!(dialect.on_command(&ModelCommand::LetInterrupt), NOTHING, "once");
     speaks(&mut dialect);
     assert_eq!(events(&mut dialect, delta("r1", "a", &[2, 0])), [audio("r1", "a", &[2])], "not yet taken");
-    assert_eq!(events(&mut dialect, detection(false)), [], "the answer to another update");
+    assert_eq!(events(&mut dialect, detection(false)), [ModelEvent::Alive], "the answer to another update");
     speaks(&mut dialect);
     assert_eq!(events(&mut dialect, delta("r1", "a", &[3, 0])), [audio("r1", "a", &[3])]);
-    assert_eq!(events(&mut dialect, detection(true)), [], "not configured a second time");
+    assert_eq!(events(&mut dialect, detection(true)), [ModelEvent::Alive], "not configured a second time");
     speaks(&mut dialect);
     assert_eq!(events(&mut dialect, delta("r1", "a", &[4, 0])), []);
     assert_eq!(configured().on_command(&ModelCommand::LetInterrupt), NOTHING, "it may already");
@@ -302,6 +302,20 @@ fn a_tool_call_is_told_once_and_after_the_last_result_the_model_goes_on_once() {
 }
 
 #[test]
+fn a_server_shows_that_it_is_there_by_taking_or_refusing_what_changes_nothing() {
+    let mut dialect = configured();
+    let probe = sent(dialect.on_command(&ModelCommand::Probe));
+    assert_eq!(
+        probe,
+        json!({"type": "session.update", "event_id": "probe", "session": {"type": "realtime"}})
+    );
+    assert_eq!(events(&mut dialect, json!({"type": "session.updated"})), [ModelEvent::Alive]);
+    dialect.on_command(&ModelCommand::Probe);
+    let refused = error(json!("invalid_value"), "invalid_request_error", Value::Null, json!("probe"));
+    assert_eq!(events(&mut dialect, refused), [ModelEvent::Alive]);
+}
+
+#[test]
 fn more_tool_calls_than_a_call_can_have_are_answered_here() {
     let mut dialect = configured();
     for call in 0..16 {
@@ -321,12 +335,20 @@ fn what_was_said_is_told_bounded_and_once() {
         json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item,
             "content_index": 0, "transcript": text, "usage": {"type": "duration", "seconds": 1}})
     };
-    let heard = |text: &str| ModelEvent::CallerText { text: text.into() };
-    assert_eq!(events(&mut dialect, caller("u1", "Hello?")), [heard("Hello?")]);
+    let heard =
+        |item: &str, text: &str| ModelEvent::CallerText { item: ItemId(item.into()), text: text.into() };
+    assert_eq!(events(&mut dialect, caller("u1", "Hello?")), [heard("u1", "Hello?")]);
     assert_eq!(events(&mut dialect, caller("u1", "Hello?")), [], "told twice by some servers");
-    assert_eq!(events(&mut dialect, caller("u2", " ")), [], "nothing");
+    assert_eq!(events(&mut dialect, caller("u2", "")), [heard("u2", "")], "no word was heard");
     let long = "é".repeat(20_000);
-    assert_eq!(events(&mut dialect, caller("u3", &long)), [heard(&"é".repeat(8192))]);
+    assert_eq!(events(&mut dialect, caller("u3", &long)), [heard("u3", &"é".repeat(8192))]);
+    let failed = |item: &str| {
+        json!({"type": "conversation.item.input_audio_transcription.failed", "item_id": item,
+            "content_index": 0, "error": {"type": "transcription_error", "code": "audio_unintelligible"}})
+    };
+    let warning = ModelEvent::Warning { code: TRANSCRIPTION_FAILED.into() };
+    assert_eq!(events(&mut dialect, failed("u4")), [warning, heard("u4", "")]);
+    assert_eq!(events(&mut dialect, failed("u5")), [heard("u5", "")], "warned of once");
     let spoken = json!({"type": "response.output_audio_transcript.done", "response_id": "r", "item_id": "a",
         "output_index": 0, "content_index": 0, "transcript": "Good morning."});
     let told = ModelEvent::AgentText { item: ItemId("a".into()), text: "Good morning.".into() };

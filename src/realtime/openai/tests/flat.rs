@@ -62,7 +62,7 @@ fn history_interruption_and_events_have_their_older_names() {
     assert_eq!(events(&mut dialect, words), [said]);
     assert_eq!(
         events(&mut dialect, json!({"type": "session.updated", "session": {"turn_detection": turns}})),
-        []
+        [ModelEvent::Alive]
     );
     assert_eq!(
         events(&mut dialect, json!({"type": "input_audio_buffer.speech_started"})),

@@ -61,6 +61,15 @@ pub(in crate::realtime::openai) fn let_interrupt(
     json!({"type": "session.update", "event_id": event_id, "session": session}).to_string()
 }
 
+/// A configuration that changes nothing: all that it leaves out stays as it is. The server says that it took it.
+pub(in crate::realtime::openai) fn nothing_new(shape: Shape, event_id: &str) -> String {
+    let session = match shape {
+        Shape::Ga => json!({"type": "realtime"}),
+        Shape::Flat => json!({}),
+    };
+    json!({"type": "session.update", "event_id": event_id, "session": session}).to_string()
+}
+
 /// What was said before this session, as an item of its conversation. A model's own audio can't be created.
 pub(in crate::realtime::openai) fn said(shape: Shape, said: &Said) -> String {
     let (role, part) = match (said.by, shape) {

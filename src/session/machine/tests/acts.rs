@@ -98,10 +98,34 @@ impl World {
         }
     }
 
+    /// It is done, in time or too late, is refused, or nothing is ever heard of it.
+    pub(super) fn transfer(&mut self) {
+        self.seen.transfers += 1;
+        self.seen.owed_since.get_or_insert(self.now);
+        let answered = self.elapsed() + self.rng.random_range(100..36_000);
+        let leg = |event| Happening::Event(Event::Leg(event));
+        match self.rng.random_range(0..4) {
+            0 => self.at(answered, leg(LegEvent::NotTransferred)),
+            1 => {}
+            _ => {
+                self.at(answered, leg(LegEvent::Transferred));
+                if self.trouble != Trouble::LegHangsAtTheEnd {
+                    let gone = answered + self.rng.random_range(0..1_500);
+                    self.at(gone, leg(LegEvent::Ended(LegEnd::Caller)));
+                }
+            }
+        }
+    }
+
     pub(super) fn tool_result(&mut self, session: SessionNo) {
         self.acts.open = self.acts.open.checked_sub(1).expect("a tool call has one result");
         let at = self.elapsed() + self.rng.random_range(50..2_500);
         self.respond(session, at);
+        // What it says with the result the caller waits for, beside what is being said.
+        if self.seen.up && !self.seen.caller_speaks && self.machine.handover.is_none() {
+            self.seen.owed_next = Some(self.now);
+            self.seen.owed_since.get_or_insert(self.now);
+        }
     }
 
     /// The caller waits for these words.

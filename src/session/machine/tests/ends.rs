@@ -35,7 +35,7 @@ impl World {
             Event::Model { event: ModelEvent::CallerStarted, .. } if self.machine.goodbye.is_none() => {
                 self.ends.acted = Some(self.now);
             }
-            Event::Model { event: ModelEvent::CallerStopped, .. } => self.ends.turns += 1,
+            Event::Model { event: ModelEvent::CallerStopped { .. }, .. } => self.ends.turns += 1,
             Event::HangUp => self.ends.at_once |= !self.machine.farewell.has_begun(),
             _ => {}
         }

@@ -21,6 +21,7 @@ pub(super) struct Models {
 struct Model {
     fault: Fault,
     configured: bool,
+    deaf: bool,
     /// It hears the caller speak.
     hears: bool,
     /// Its server lets nobody interrupt it.
@@ -51,6 +52,7 @@ impl Model {
         Self {
             fault,
             configured: false,
+            deaf: false,
             hears: false,
             closed_to_caller: false,
             responses: 0,
@@ -81,7 +83,7 @@ impl Models {
     pub(super) fn says(&mut self, event: &Event, rng: &mut SmallRng) -> bool {
         let (Event::Model { session, .. } | Event::Speech { session, .. }) = event else { return true };
         let Some(model) = self.sessions.get_mut(session) else { return true };
-        if model.closed_itself || (model.closed_by_us && rng.random_bool(0.5)) {
+        if model.deaf || model.closed_itself || (model.closed_by_us && rng.random_bool(0.5)) {
             return false;
         }
         match event {
@@ -124,7 +126,8 @@ impl Seen {
             ResponseOutcome::Failed { .. } => false,
         };
         self.greeted |= paid;
-        self.owed_since = self.owed_since.filter(|_| !paid);
+        let next = self.owed_next.take();
+        self.owed_since = if paid { next } else { self.owed_since };
     }
 }
 
@@ -167,7 +170,8 @@ impl World {
             | Fault::NeverConfigures
             | Fault::NeverGreets
             | Fault::FallsSilent
-            | Fault::LosesTurns => {}
+            | Fault::LosesTurns
+            | Fault::GoesDeaf => {}
         }
         let age = self.rng.random_range(130_000..300_000);
         let expires_at = (self.trouble == Trouble::Long).then(|| {
@@ -200,6 +204,7 @@ impl World {
                 *told = true;
             }
             ModelCommand::Close => model.closed_by_us = true,
+            ModelCommand::Probe => self.later(10..900, Event::Model { session, event: ModelEvent::Alive }),
             ModelCommand::Respond => _ = self.respond(session, at),
             ModelCommand::Say(_) => self.say_words(session),
             ModelCommand::ToolResult { .. } => self.tool_result(session),
@@ -233,7 +238,13 @@ impl World {
         model.hears = false;
         if model.fault != Fault::LosesTurns {
             let over = self.elapsed() + self.rng.random_range(after);
-            self.at(over, Happening::Event(Event::Model { session, event: ModelEvent::CallerStopped }));
+            self.at(
+                over,
+                Happening::Event(Event::Model {
+                    session,
+                    event: ModelEvent::CallerStopped { item: Some(turn(over)) },
+                }),
+            );
             self.answer_turn(session, over);
         }
     }
@@ -241,7 +252,8 @@ impl World {
     /// The caller speaks, which the session notices.
     fn voice_reaches(&mut self, session: SessionNo) {
         let model = self.models.sessions.get_mut(&session).expect("it was opened");
-        if !std::mem::replace(&mut model.hears, true) {
+        model.deaf |= model.fault == Fault::GoesDeaf && model.responses > 0;
+        if !model.deaf && !std::mem::replace(&mut model.hears, true) {
             // Our ear takes 60 ms.
             self.later(20..100, Event::Model { session, event: ModelEvent::CallerStarted });
         }
@@ -253,6 +265,7 @@ impl World {
         if self.route != Route::Answers || !seen.up {
             return;
         }
+        seen.owed_next = None;
         let was_heard = std::mem::take(&mut seen.voiced) >= 4;
         seen.owed_since = (!starts && was_heard).then_some(self.now);
     }
@@ -278,7 +291,8 @@ impl World {
 
     fn answer_turn(&mut self, session: SessionNo, over: u64) {
         if self.rng.random_bool(0.5) {
-            let text = ModelEvent::CallerText { text: "when do you open".into() };
+            let words = ["", "when do you open"][self.rng.random_range(0..2)];
+            let text = ModelEvent::CallerText { item: turn(over), text: words.into() };
             let at = over + self.rng.random_range(100..1_500);
             self.at(at, Happening::Event(Event::Model { session, event: text }));
         }
@@ -337,6 +351,11 @@ impl World {
             self.feed(Event::Model { session, event });
         }
     }
+}
+
+/// What the turn becomes that is over then.
+fn turn(over: u64) -> ItemId {
+    ItemId(format!("turn-{over}").into())
 }
 
 /// One to three, each with up to two models beside the call's own.

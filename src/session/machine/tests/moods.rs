@@ -73,11 +73,13 @@ pub(super) enum Fault {
     FallsSilent,
     /// It notices that the caller speaks, and never that they have finished.
     LosesTurns,
+    /// Once it has said something it hears nothing, and says nothing any more.
+    GoesDeaf,
 }
 
 impl Fault {
     pub(super) fn any(rng: &mut SmallRng) -> Self {
-        match rng.random_range(0..11) {
+        match rng.random_range(0..12) {
             0 => Self::NeverOpens,
             1 => Self::NeverConfigures,
             2 => Self::NeverGreets,
@@ -87,6 +89,7 @@ impl Fault {
             6 | 7 => Self::Drops,
             8 => Self::Expires,
             9 => Self::LosesTurns,
+            10 => Self::GoesDeaf,
             _ => Self::FallsSilent,
         }
     }

@@ -62,6 +62,8 @@ pub(super) struct Seen {
     pub(super) voiced: u32,
     pub(super) spoke: HashSet<(u32, String)>,
     pub(super) owed_since: Option<Instant>,
+    /// Since when more is owed than the response that is being made.
+    pub(super) owed_next: Option<Instant>,
     pub(super) last_sound: Option<Instant>,
     pub(super) worst_silence: Duration,
     pub(super) up: bool,
@@ -162,7 +164,7 @@ impl World {
             9 => Event::Leg(LegEvent::Transferred),
             10 => Event::Leg(LegEvent::NotTransferred),
             11 => model(ModelEvent::Warning { code: "noise".into() }),
-            12 => model(ModelEvent::CallerText { text: "noise".into() }),
+            12 => model(ModelEvent::CallerText { item, text: "noise".into() }),
             13 => model(ModelEvent::AgentText { item, text: "noise".into() }),
             _ => Event::Speech { session, item, frame: Frame::from([SPEECH, session.get() as u8, 0]) },
         }
@@ -338,25 +340,6 @@ impl World {
             }
             LegCommand::Transfer(_) => self.transfer(),
             LegCommand::Leave { .. } => self.seen.leaves += 1,
-        }
-    }
-
-    /// It is done, in time or too late, is refused, or nothing is ever heard of it.
-    fn transfer(&mut self) {
-        self.seen.transfers += 1;
-        self.seen.owed_since.get_or_insert(self.now);
-        let answered = self.elapsed() + self.rng.random_range(100..36_000);
-        let leg = |event| Happening::Event(Event::Leg(event));
-        match self.rng.random_range(0..4) {
-            0 => self.at(answered, leg(LegEvent::NotTransferred)),
-            1 => {}
-            _ => {
-                self.at(answered, leg(LegEvent::Transferred));
-                if self.trouble != Trouble::LegHangsAtTheEnd {
-                    let gone = answered + self.rng.random_range(0..1_500);
-                    self.at(gone, leg(LegEvent::Ended(LegEnd::Caller)));
-                }
-            }
         }
     }
 
