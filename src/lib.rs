@@ -48,14 +48,14 @@
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
 //! | `media` | frames, codecs, framer, pacer, the caller as the model hears it, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
-//! | `fleet` | circuit breakers, rates, tenants' calls at once | tenant | |
+//! | `fleet` | circuit breakers, rates, tenants' and trunks' calls at once | tenant | |
 //! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, http::address, call, media, tenant, fleet | notify |
-//! | `admission` | router slots, tenants' permits | media, tenant, fleet | |
+//! | `admission` | router slots, permits of tenants and of trunks | media, tenant, fleet | |
 //! | `lookup` | call-config webhook, what is kept of it, the answer ladder | fleet, call, media, tenant, http, dialplan | moka |
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, webhook, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
-//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, door, dialog, leg, facts, sdp, rtp} | call, media, livekit, dialplan::trunk, admission | str0m, rsipstack |
+//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, door, dialog, leg, facts, sdp, rtp} | fleet, call, media, livekit, dialplan::trunk, admission | str0m, rsipstack |
 //! | `record` | the call record, usage | call, tenant, fleet, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | permit, setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |

@@ -1,3 +1,4 @@
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -5,54 +6,71 @@ use tokio::time::Instant;
 use crate::fleet::calls::{Admission, Calls, Caps};
 use crate::tenant::TenantId;
 
-/// What tenants may have of this router. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Permits(Arc<Mutex<Calls>>);
-
-/// One call of a tenant, counted until this is dropped.
+/// What each tenant may have of this router, or each trunk. Clones share it.
 #[derive(Debug)]
-pub struct Permit {
-    tenant: TenantId,
+pub struct Permits<K = TenantId>(Arc<Mutex<Calls<K>>>);
+
+/// One call, counted until this is dropped.
+#[derive(Debug)]
+pub struct Permit<K: Clone + Eq + Hash = TenantId> {
+    whose: K,
     admission: Admission,
-    of: Permits,
+    of: Permits<K>,
 }
 
 /// A tenant's calls beyond its caps take no more of the router's slots than one in so many.
 const BEYOND: usize = 10;
 
-impl Permits {
-    /// Of a router with so many slots.
+impl Permits<TenantId> {
+    /// The tenants' of a router with so many slots.
     pub fn new(slots: usize) -> Self {
         let most_beyond = u32::try_from(slots / BEYOND).unwrap_or(u32::MAX).max(1);
+        Self::with(most_beyond)
+    }
+}
+
+impl<K: Clone + Eq + Hash> Permits<K> {
+    /// Nobody gets more than the caps say.
+    pub fn strict() -> Self {
+        Self::with(0)
+    }
+
+    fn with(most_beyond: u32) -> Self {
         Self(Arc::new(Mutex::new(Calls::new(most_beyond))))
     }
 
-    /// Counts one more call of the tenant where the caps, as they are now, put it.
-    pub fn take(&self, tenant: &TenantId, caps: Caps, now: Instant) -> Permit {
-        let admission = self.lock().enter(tenant, caps, now);
-        Permit { tenant: tenant.clone(), admission, of: self.clone() }
+    /// Counts one more call where the caps, as they are now, put it.
+    pub fn take(&self, whose: &K, caps: Caps, now: Instant) -> Permit<K> {
+        let admission = self.lock().enter(whose, caps, now);
+        Permit { whose: whose.clone(), admission, of: self.clone() }
     }
 
-    /// The tenant's calls within its caps now.
-    pub fn taken(&self, tenant: &TenantId) -> u32 {
-        self.lock().of(tenant)
+    /// The calls within the caps now.
+    pub fn taken(&self, whose: &K) -> u32 {
+        self.lock().of(whose)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Calls> {
+    fn lock(&self) -> MutexGuard<'_, Calls<K>> {
         // No step of it can panic half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Permit {
+impl<K> Clone for Permits<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Clone + Eq + Hash> Permit<K> {
     pub const fn admission(&self) -> Admission {
         self.admission
     }
 }
 
-impl Drop for Permit {
+impl<K: Clone + Eq + Hash> Drop for Permit<K> {
     fn drop(&mut self) {
-        self.of.lock().leave(&self.tenant, self.admission);
+        self.of.lock().leave(&self.whose, self.admission);
     }
 }
 
@@ -75,6 +93,17 @@ mod tests {
         held.clear();
         assert_eq!(permits.taken(&tenant), 0);
         assert_eq!([take(), take()].map(|permit| permit.admission()), [within, full]);
+    }
+
+    #[test]
+    fn a_trunk_has_nothing_beyond_its_caps() {
+        let (caps, now) = (Caps { calls: Some(1), per_second: None }, Instant::now());
+        let (permits, trunk) = (Permits::strict(), Arc::<str>::from("acme"));
+        let held = permits.take(&trunk, caps, now);
+        assert_eq!(held.admission(), Admission::Within);
+        assert_eq!(permits.take(&trunk, caps, now).admission(), Admission::Crowded(Limit::Calls));
+        drop(held);
+        assert_eq!(permits.take(&trunk, caps, now).admission(), Admission::Within);
     }
 
     #[test]

@@ -46,35 +46,35 @@ pub(super) fn read_limits(table: &Table<'_>, actions: &mut Actions<'_>) -> Limit
         let accepted = "a time such as 20s, from 2s to 1h";
         value.duration(accepted, &(Duration::from_secs(2)..=Duration::from_secs(60 * 60)))
     });
-    let whole = |key: &str, accepted: &str, range: RangeInclusive<f64>| {
-        let value = table.get(key)?;
-        let number = value.number(accepted, &range)?;
-        if number.fract() != 0.0 {
-            value.report_found("a decimal number", accepted);
-            return None;
-        }
-        Some(number as u32)
-    };
-    let max_turns = whole("max_turns", "a whole number of turns, from 1 to 10000", 1.0..=1e4);
-    let calls = whole("calls", "a whole number of calls at once, from 0 to 1000000", 0.0..=1e6);
-    let per_second = table.get("calls_per_second").and_then(|value| {
-        let accepted = "a number of calls, from 0.01 to 1000000";
-        Rate::per_second(value.number(accepted, &(Rate::LEAST..=Rate::MOST))?)
-    });
+    let max_turns = whole(table, "max_turns", "a whole number of turns, from 1 to 10000", 1.0..=1e4);
+    let caps = read_caps(table);
     let when_full = read_instead("when_full", table, actions);
     let is_limited = ["calls", "calls_per_second"].iter().any(|key| table.get(key).is_some());
     if let Some(value) = table.get("when_full").filter(|_| when_full.is_some() && !is_limited) {
         value.warn("nobody is ever turned away: there is neither calls nor calls_per_second");
     }
     let when_model_down = read_instead("when_model_down", table, actions);
-    Limits {
-        max_duration,
-        max_silence,
-        max_turns,
-        caps: Caps { calls, per_second },
-        when_full,
-        when_model_down,
+    Limits { max_duration, max_silence, max_turns, caps, when_full, when_model_down }
+}
+
+/// `calls` and `calls_per_second`, of a tenant or of a trunk.
+pub(super) fn read_caps(table: &Table<'_>) -> Caps {
+    let calls = whole(table, "calls", "a whole number of calls at once, from 0 to 1000000", 0.0..=1e6);
+    let per_second = table.get("calls_per_second").and_then(|value| {
+        let accepted = "a number of calls, from 0.01 to 1000000";
+        Rate::per_second(value.number(accepted, &(Rate::LEAST..=Rate::MOST))?)
+    });
+    Caps { calls, per_second }
+}
+
+fn whole(table: &Table<'_>, key: &str, accepted: &str, range: RangeInclusive<f64>) -> Option<u32> {
+    let value = table.get(key)?;
+    let number = value.number(accepted, &range)?;
+    if number.fract() != 0.0 {
+        value.report_found("a decimal number", accepted);
+        return None;
     }
+    Some(number as u32)
 }
 
 /// The settings' `when_model_down`, for tenants that say nothing.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 pub use self::read::TRUNK_KEYS;
 use crate::call::TrunkRules;
+use crate::fleet::calls::Caps;
 use crate::http::address::Network;
 
 /// One trunk. LiveKit's trunk ids change when a trunk is made anew, its name here stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrunkPlan {
     pub name: Arc<str>,
     /// LiveKit's ids, `ST_...`.
@@ -19,6 +20,8 @@ pub struct TrunkPlan {
     /// Where it calls our own SIP port from.
     pub addresses: Vec<Network>,
     pub called_from: CalledFrom,
+    /// Of its calls at our own SIP port.
+    pub caps: Caps,
     /// How what arrives on it is read.
     pub rules: TrunkRules,
 }
@@ -34,7 +37,7 @@ pub enum CalledFrom {
 }
 
 /// Every trunk.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trunks {
     all: Vec<Arc<TrunkPlan>>,
     by_id: HashMap<String, Arc<TrunkPlan>>,
@@ -81,6 +84,7 @@ impl Trunks {
             ids: Vec::new(),
             addresses: vec![Network::parse(network).unwrap()],
             called_from: CalledFrom::default(),
+            caps: Caps::default(),
             rules: TrunkRules::default(),
         };
         Self { all: trunks.iter().map(plan).map(Arc::new).collect(), by_id: HashMap::new() }

@@ -1,11 +1,11 @@
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use tokio::time::Instant;
 
 use super::rate::{Meter, Rate};
-use crate::tenant::TenantId;
 
-/// How many calls a tenant may have; `None` is no limit.
+/// How many calls a tenant or a trunk may have; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Caps {
     /// At once.
@@ -13,18 +13,18 @@ pub struct Caps {
     pub per_second: Option<Rate>,
 }
 
-/// Which of a tenant's [`Caps`] a call met.
+/// Which of the [`Caps`] a call met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
     Calls,
     CallsPerSecond,
 }
 
-/// What comes of a call's asking for its tenant's leave.
+/// What comes of a call's asking for the leave of its tenant or its trunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     Within,
-    /// Beyond a cap. It may be played something or handed on: few enough of its tenant's calls are.
+    /// Beyond a cap. It may be played something or handed on: few enough others are.
     Beyond(Limit),
     /// Beyond a cap, with as many there as may be: it can only be refused.
     Crowded(Limit),
@@ -42,35 +42,35 @@ impl Limit {
     }
 }
 
-/// Every tenant's calls. It knows the tenants with calls and those whose rate remembers one; of the others it forgets
-/// so many that it never holds more than twice as many as it must, or [`Calls::FEW`].
+/// The calls of every tenant, or of every trunk, by its name. It knows those with calls and those whose rate remembers one;
+/// of the others it forgets so many that it never holds more than twice as many as it must, or [`Calls::FEW`].
 #[derive(Debug)]
-pub struct Calls {
-    /// How many calls of a tenant may be beyond its caps at once.
+pub struct Calls<K> {
+    /// How many calls of each may be beyond its caps at once.
     most_beyond: u32,
-    tenants: HashMap<TenantId, Tenant>,
+    each: HashMap<K, Count>,
     /// How many to hold before it looks for some to forget.
     enough: usize,
 }
 
 #[derive(Debug, Default)]
-struct Tenant {
+struct Count {
     within: u32,
     beyond: u32,
     meter: Meter,
 }
 
-impl Calls {
+impl<K: Clone + Eq + Hash> Calls<K> {
     pub const FEW: usize = 64;
 
     pub fn new(most_beyond: u32) -> Self {
-        Self { most_beyond, tenants: HashMap::new(), enough: 0 }
+        Self { most_beyond, each: HashMap::new(), enough: 0 }
     }
 
-    /// Counts one more call of the tenant where the caps, as they are now, put it.
-    pub fn enter(&mut self, tenant: &TenantId, caps: Caps, now: Instant) -> Admission {
+    /// Counts one more call where the caps, as they are now, put it.
+    pub fn enter(&mut self, whose: &K, caps: Caps, now: Instant) -> Admission {
         self.forget_idle(now);
-        let of = self.tenants.entry(tenant.clone()).or_default();
+        let of = self.each.entry(whose.clone()).or_default();
         match of.met(caps, now) {
             None => {
                 of.within += 1;
@@ -85,8 +85,8 @@ impl Calls {
     }
 
     /// A call that was counted is over.
-    pub fn leave(&mut self, tenant: &TenantId, admission: Admission) {
-        let Some(of) = self.tenants.get_mut(tenant) else { return };
+    pub fn leave(&mut self, whose: &K, admission: Admission) {
+        let Some(of) = self.each.get_mut(whose) else { return };
         match admission {
             Admission::Within => of.within = of.within.saturating_sub(1),
             Admission::Beyond(_) => of.beyond = of.beyond.saturating_sub(1),
@@ -94,20 +94,20 @@ impl Calls {
         }
     }
 
-    /// The tenant's calls within its caps now.
-    pub fn of(&self, tenant: &TenantId) -> u32 {
-        self.tenants.get(tenant).map_or(0, |of| of.within)
+    /// The calls within the caps now.
+    pub fn of(&self, whose: &K) -> u32 {
+        self.each.get(whose).map_or(0, |of| of.within)
     }
 
     fn forget_idle(&mut self, now: Instant) {
-        if self.tenants.len() >= self.enough.max(Self::FEW) {
-            self.tenants.retain(|_, of| of.within + of.beyond > 0 || !of.meter.is_idle(now));
-            self.enough = 2 * self.tenants.len();
+        if self.each.len() >= self.enough.max(Self::FEW) {
+            self.each.retain(|_, of| of.within + of.beyond > 0 || !of.meter.is_idle(now));
+            self.enough = 2 * self.each.len();
         }
     }
 }
 
-impl Tenant {
+impl Count {
     /// The cap that one more call meets. A call that meets one counts for nothing towards the rate.
     fn met(&mut self, caps: Caps, now: Instant) -> Option<Limit> {
         if caps.calls.is_some_and(|most| self.within >= most) {
@@ -126,6 +126,7 @@ mod tests {
 
     use super::Admission::{Beyond, Crowded, Within};
     use super::*;
+    use crate::tenant::TenantId;
 
     const MOST_BEYOND: u32 = 2;
 
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn few_calls_may_be_beyond_and_they_take_nothing_from_those_within() {
         let (now, mut calls) = (Instant::now(), Calls::new(MOST_BEYOND));
-        let enter = |calls: &mut Calls| calls.enter(&tenant(1), at_once(1), now);
+        let enter = |calls: &mut Calls<TenantId>| calls.enter(&tenant(1), at_once(1), now);
         assert_eq!(enter(&mut calls), Within);
         for _ in 0..MOST_BEYOND {
             assert_eq!(enter(&mut calls), Beyond(Limit::Calls));
@@ -193,7 +194,7 @@ mod tests {
                 let admission = calls.enter(&tenant(number), caps, now);
                 calls.leave(&tenant(number), admission);
             }
-            assert!(calls.tenants.len() <= Calls::FEW, "{}", calls.tenants.len());
+            assert!(calls.each.len() <= Calls::<TenantId>::FEW, "{}", calls.each.len());
         }
     }
 
@@ -231,11 +232,11 @@ mod tests {
                 up.into_iter().for_each(|admission| calls.leave(&tenant(number), admission));
             }
             calls.enough = 0;
-            for number in 0..=Calls::FEW {
+            for number in 0..=Calls::<TenantId>::FEW {
                 let admission = calls.enter(&tenant(100 + number), at_once(0), now);
                 calls.leave(&tenant(100 + number), admission);
             }
-            prop_assert!(calls.tenants.len() <= Calls::FEW, "only those just asked for");
+            prop_assert!(calls.each.len() <= Calls::<TenantId>::FEW, "only those just asked for");
         }
     }
 }

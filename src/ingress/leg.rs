@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::admission::Slot;
+use crate::admission::{Permit, Slot};
 use crate::call::{Call, CallId, Destination, Digit, Fault, Refusal};
 use crate::media::Pcm;
 use crate::media::codec::Codec;
@@ -29,8 +29,10 @@ pub struct Incoming {
     /// What the leg's frames are encoded in, from the first to the last.
     pub codec: Codec,
     pub leg: Leg,
-    /// Held until the call's record is written.
+    /// Both are held until the call's record is written.
     pub slot: Slot,
+    /// Of its trunk, where the ingress keeps the trunk's caps.
+    pub trunk_permit: Option<Permit<Arc<str>>>,
 }
 
 /// The session's end of a leg. Dropping it lets the caller go.

@@ -49,9 +49,10 @@ use self::settings::SipSettings;
 use self::socket::{Content, Received, Socket};
 use self::sources::Sources;
 use self::uas::Uas;
-use crate::admission::Slots;
+use crate::admission::{Permit, Permits, Slots};
 use crate::call::CallId;
 use crate::dialplan::trunk::{TrunkPlan, Trunks};
+use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
 use crate::telemetry::Metrics;
 
@@ -73,6 +74,8 @@ pub struct Port {
     site: Site,
     udp: Arc<UdpSocket>,
     rtp: Ports,
+    /// The trunks', by their names.
+    permits: Permits<Arc<str>>,
     socket: Socket,
     uas: Uas,
     incoming: TransactionReceiver,
@@ -97,7 +100,7 @@ impl Port {
         let socket = Socket::new(Arc::clone(&udp), sources, site.metrics.clone());
         let (calls, refused) = (Calls::default(), JoinSet::new());
         let rtp = Ports::new(site.settings.listen.ip(), &site.settings.rtp_ports);
-        Ok(Self { site, udp, rtp, socket, uas, incoming, calls, refused })
+        Ok(Self { site, udp, rtp, permits: Permits::strict(), socket, uas, incoming, calls, refused })
     }
 
     /// Where it listens.
@@ -182,11 +185,27 @@ impl Port {
             self.site.metrics.offer_turned_away(why.name());
             Reply::no_slot(why)
         })?;
+        let trunk_permit = sender.trunk.as_ref().map(|trunk| self.permit(trunk)).transpose()?;
         let local = self.local(sender.address).await.map_err(|_| Reply::status(500))?;
         let media = Media::open(&invite.original.body, local.ip(), &self.rtp).await.inspect_err(|_| {
             self.site.metrics.offer_turned_away("media");
         })?;
-        Ok(Opened { dialog, slot, local, media })
+        Ok(Opened { dialog, slot, trunk_permit, local, media })
+    }
+
+    /// One of the calls that the trunk may have.
+    fn permit(&self, trunk: &TrunkPlan) -> Result<Permit<Arc<str>>, Reply> {
+        let permit = self.permits.take(&trunk.name, trunk.caps, Instant::now());
+        match permit.admission() {
+            Admission::Within => Ok(permit),
+            Admission::Beyond(limit) | Admission::Crowded(limit) => {
+                self.site.metrics.offer_turned_away(match limit {
+                    Limit::Calls => "trunk-calls",
+                    Limit::CallsPerSecond => "trunk-calls-per-second",
+                });
+                Err(Reply::trunk_full(limit))
+            }
+        }
     }
 
     async fn start(&mut self, mut invite: Transaction, sender: &Sender, opened: Opened) {
@@ -197,7 +216,7 @@ impl Port {
         let trying = message::response(&invite.original, Reply::status(100), "");
         let _ = invite.respond(trying).await;
         let call = facts::read(&invite.original, id, offered_at, sender.trunk.as_ref());
-        let Opened { dialog, slot, local, media } = opened;
+        let Opened { dialog, slot, trunk_permit, local, media } = opened;
         let codec = media.codec();
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
@@ -216,7 +235,7 @@ impl Port {
             })
         });
         let leg = Leg { commands: command_sender, events: event_receiver };
-        let incoming = Incoming { id, offered: sender.at, offered_at, codec, leg, slot };
+        let incoming = Incoming { id, offered: sender.at, offered_at, codec, leg, slot, trunk_permit };
         if self.site.calls.try_send(incoming).is_err() {
             tracing::error!(call = %id, "call taken by a router that has ended");
         }
@@ -237,6 +256,7 @@ impl Port {
 struct Opened {
     dialog: Dialog,
     slot: crate::admission::Slot,
+    trunk_permit: Option<Permit<Arc<str>>>,
     local: SocketAddr,
     media: Media,
 }

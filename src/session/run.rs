@@ -73,7 +73,7 @@ pub struct LetGo {
 
 /// Runs one call to its end and writes its record, whatever happens.
 pub async fn run(incoming: Incoming, shared: Arc<Shared>, let_go: LetGo) {
-    let Incoming { id, offered, offered_at, codec, leg, slot } = incoming;
+    let Incoming { id, offered, offered_at, codec, leg, slot, trunk_permit } = incoming;
     let span = call_span(&id);
     let counted = shared.metrics.call_offered();
     let (known, mut permit) = (OnceLock::new(), None);
@@ -88,7 +88,7 @@ pub async fn run(incoming: Incoming, shared: Arc<Shared>, let_go: LetGo) {
     };
     close(&record, &shared).instrument(span).await;
     // Only now may another call have the place.
-    drop((counted, permit, slot));
+    drop((counted, permit, slot, trunk_permit));
 }
 
 async fn close(record: &CallRecord, shared: &Shared) {

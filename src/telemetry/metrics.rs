@@ -126,7 +126,8 @@ impl Metrics {
         CallUp(self.0.active.clone())
     }
 
-    /// An offer was not taken: `full`, `draining`; at our own SIP port `media` too, where nothing fits what is offered.
+    /// An offer was not taken: `full`, `draining`; at our own SIP port also `media`, where nothing fits what is offered, and
+    /// `trunk-calls` and `trunk-calls-per-second`, beyond the caps of its trunk.
     pub fn offer_turned_away(&self, reason: &'static str) {
         self.0.turned_away.get_or_create(&Reason { reason }).inc();
     }

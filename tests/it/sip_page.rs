@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dialplane::admission::NoSlot;
 use dialplane::call::Ending;
+use dialplane::dialplan::trunk::TRUNK_KEYS;
 use dialplane::fleet::calls::Limit;
 use dialplane::ingress::livekit::leg::machine::{SUBSCRIBED_OR_END, SUBSCRIBED_OR_REPUBLISH};
 use dialplane::ingress::livekit::rescue::decide::{MISSED, PATIENCE};
@@ -68,6 +69,19 @@ fn the_two_tables_have_every_ending_and_every_limit() {
 fn the_reasons_for_turning_an_offer_away_are_those_that_are_counted() {
     let told: Vec<_> = table(&doc("sip.md"), "`reason`").iter().flat_map(|row| names(&row[0])).collect();
     assert_eq!(told, NoSlot::ALL.map(NoSlot::name));
+}
+
+#[test]
+fn two_pages_have_every_key_of_a_trunk_once() {
+    let keys = |page: &str| {
+        let rows = table(&doc(page), "key | what | default");
+        rows.iter().flat_map(|row| names(&row[0])).collect::<Vec<_>>()
+    };
+    let mut told = [keys("sip-port.md"), keys("dialplans.md"), vec!["name".into(), "ids".into()]].concat();
+    let mut accepted = TRUNK_KEYS.accepted.to_vec();
+    told.sort();
+    accepted.sort_unstable();
+    assert_eq!(told, accepted);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::super::limits::read_caps;
 use super::{CalledFrom, TrunkPlan, Trunks};
 use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Table, Value, shown};
@@ -12,6 +13,8 @@ use crate::http::address::Network;
 /// |---|---|---|
 /// | `addresses` | networks and addresses it calls our own SIP port from | none: it only comes by LiveKit |
 /// | `called_from` | on our own SIP port, where the called number stands: `request-uri`, `to` or `p-called-party-id` | `request-uri` |
+/// | `calls` | on our own SIP port, how many at once | no limit |
+/// | `calls_per_second` | on our own SIP port, how many a second | no limit |
 /// | `country` | reads national numbers | none: only international ones are read |
 /// | `area_code` | digits before local numbers | none: they keep their raw text |
 /// | `international_prefix` | digits before a calling code | the country's own, and `00` |
@@ -23,6 +26,8 @@ pub const TRUNK_KEYS: Keys = Keys::only(&[
     "ids",
     "addresses",
     "called_from",
+    "calls",
+    "calls_per_second",
     "country",
     "area_code",
     "international_prefix",
@@ -71,8 +76,8 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
         ids.push(id.to_owned());
     }
     let called_from = table.get("called_from").and_then(|value| read_called_from(&value)).unwrap_or_default();
-    let rules = read_rules(table);
-    Some(TrunkPlan { name: name?.into(), ids, addresses, called_from, rules })
+    let (caps, rules) = (read_caps(table), read_rules(table));
+    Some(TrunkPlan { name: name?.into(), ids, addresses, called_from, caps, rules })
 }
 
 fn read_addresses(table: &Table<'_>, taken: &mut Taken<'_>) -> Vec<Network> {
@@ -162,6 +167,8 @@ mod tests {
 
     use super::*;
     use crate::document;
+    use crate::fleet::calls::Caps;
+    use crate::fleet::rate::Rate;
 
     fn read(text: &str) -> (Trunks, Vec<String>) {
         let (trunks, found) = document::read(&Path::new("f.toml").into(), text, |document| {
@@ -206,6 +213,17 @@ mod tests {
             assert_eq!(trunk.map(|trunk| &*trunk.name), name, "{address}");
         }
         assert_eq!(trunks.named("narrow").map(|trunk| trunk.called_from), Some(CalledFrom::To));
+    }
+
+    #[test]
+    fn a_trunk_has_the_caps_that_are_set() {
+        let (trunks, found) =
+            read("[[trunk]]\nname = 'a'\nids = ['1']\ncalls = 30\ncalls_per_second = 2.5\n");
+        assert_eq!(found, Vec::<String>::new());
+        let caps = Caps { calls: Some(30), per_second: Rate::per_second(2.5) };
+        assert_eq!(trunks.of("1").map(|trunk| trunk.caps), Some(caps));
+        let (_, found) = read("[[trunk]]\nname = 'a'\nids = ['1']\ncalls = 1.5\ncalls_per_second = 0\n");
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn headers(invite: &Request) -> Headers {
 mod tests {
     use super::*;
     use crate::call::{Bare, Country, NumberingPlan};
+    use crate::fleet::calls::Caps;
 
     fn invite(uri: &str, more: &str) -> Request {
         let text = format!(
@@ -114,6 +115,7 @@ mod tests {
             ids: Vec::new(),
             addresses: Vec::new(),
             called_from,
+            caps: Caps::default(),
             rules,
         })
     }

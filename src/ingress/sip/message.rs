@@ -7,6 +7,7 @@ use rsipstack::transaction::make_tag;
 
 use crate::admission::NoSlot;
 use crate::call::Refusal;
+use crate::fleet::calls::Limit;
 
 /// What we take, in a dialog or before one.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, NOTIFY";
@@ -69,6 +70,16 @@ impl Reply {
             NoSlot::Draining => RETRY_WHEN_DRAINING,
         };
         Self::status(503).with("Retry-After", seconds.to_string()).with("Reason", reason(42))
+    }
+
+    /// The trunk has as many calls as it may have (cause 34, no circuit available), or they come too fast (cause 42): the
+    /// carrier takes another of its routes.
+    pub fn trunk_full(limit: Limit) -> Self {
+        let (seconds, cause) = match limit {
+            Limit::Calls => (RETRY_WHEN_FULL, 34),
+            Limit::CallsPerSecond => (1, 42),
+        };
+        Self::status(503).with("Retry-After", seconds.to_string()).with("Reason", reason(cause))
     }
 
     /// The request is in the way of another: it may be sent again in so many seconds.

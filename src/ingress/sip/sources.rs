@@ -26,7 +26,7 @@ pub struct Sources {
 }
 
 /// What becomes of a datagram.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Admitted {
     /// On this trunk, or on none from this machine itself.
     From(Option<Arc<TrunkPlan>>),

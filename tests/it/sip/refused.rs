@@ -55,6 +55,36 @@ async fn a_full_or_draining_router_says_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_trunk_has_no_more_calls_than_its_settings_say() {
+    let trunk = "[[trunk]]\nname = 'acme'\naddresses = ['127.0.0.0/8']\n";
+    let mut world = World::with(10, trunks(&format!("{trunk}calls = 1\n"))).await;
+    let mut phone = Phone::new(world.address).await;
+    phone.ring().await;
+    let session = world.call().await;
+    let full = refused(&world, "", SDP, 503).await;
+    assert_eq!((full.one("retry-after"), full.one("reason")), ("2", "Q.850;cause=34"));
+    assert!(world.metrics.render().contains(r#"offers_turned_away_total{reason="trunk-calls"} 1"#));
+    assert_eq!(world.slots.taken(), 1, "who is refused keeps no slot");
+    let mut pinging = Phone::new(world.address).await;
+    pinging.ask("OPTIONS", "", "").await;
+    pinging.status("OPTIONS", 200).await;
+
+    phone.follow_up("CANCEL").await;
+    phone.status("CANCEL", 200).await;
+    phone.status("INVITE", 487).await;
+    phone.follow_up("ACK").await;
+    session.leave().await;
+    Phone::new(world.address).await.ring().await;
+
+    let world = World::with(10, trunks(&format!("{trunk}calls_per_second = 0.01\n"))).await;
+    let mut phone = Phone::new(world.address).await;
+    phone.ring().await;
+    let fast = refused(&world, "", SDP, 503).await;
+    assert_eq!((fast.one("retry-after"), fast.one("reason")), ("1", "Q.850;cause=42"));
+    assert!(world.metrics.render().contains(r#"turned_away_total{reason="trunk-calls-per-second"} 1"#));
+}
+
+#[tokio::test]
 async fn a_stranger_hears_nothing_at_all() {
     let mut world = World::with(10, trunks("[[trunk]]\nname = 'acme'\naddresses = ['192.0.2.0/24']\n")).await;
     let mut phone = Phone::new(world.address).await;

@@ -105,7 +105,7 @@ impl Legs {
         if self
             .site
             .calls
-            .try_send(Incoming { id, offered, offered_at, codec: Codec::Opus, leg, slot })
+            .try_send(Incoming { id, offered, offered_at, codec: Codec::Opus, leg, slot, trunk_permit: None })
             .is_err()
         {
             tracing::error!(call = %id, "call taken by a router that has ended");
