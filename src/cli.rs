@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Stop};
 use crate::config::Settings;
-use crate::demo::{Demo, Options};
+use crate::demo::{Demo, Options, RealModel};
 use crate::dialplan::reload::Trigger;
 use crate::document::{Process, Surroundings as _};
 use crate::telemetry::logs;
@@ -38,7 +38,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Show six calls, with nothing installed, configured or paid for: what each caller heard, and why.
+    /// Show six calls, with nothing installed, configured or paid for: what each caller heard, and why. Their recordings
+    /// and records go to ./demo-output. With OPENAI_API_KEY set, the real model answers, which costs money.
     Demo {
         /// Keep the router up afterwards, for a softphone to call.
         #[arg(long)]
@@ -101,8 +102,10 @@ fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 /// Nothing is logged: what happens is told.
 fn demo(stay: bool) -> anyhow::Result<ExitCode> {
-    let api_key = Process.variable("OPENAI_API_KEY").filter(|key| !key.is_empty());
-    let options = Options { output: PathBuf::from("demo-output"), api_key };
+    let variable = |name| Process.variable(name).filter(|value| !value.is_empty());
+    let real = variable("OPENAI_API_KEY")
+        .map(|key| RealModel { api_key: key.into(), url: variable("OPENAI_BASE_URL") });
+    let options = Options { output: PathBuf::from("demo-output"), real };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     runtime.block_on(async {
         let mut out = io::stdout();

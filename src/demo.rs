@@ -7,12 +7,12 @@ mod timeline;
 mod world;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-
 use crate::app::StartError;
+use crate::pii::Redacted;
 use stories::{Story, text};
 use timeline::Told;
 use world::World;
@@ -20,13 +20,25 @@ use world::World;
 /// Until every record of a call that is over is written.
 const RECORDED: Duration = Duration::from_secs(5);
 
+/// What lies in the folder of output.
+const DIALPLANS: &str = "dialplans";
+const RECORDS: &str = "records.jsonl";
+
 /// What is to be shown.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where recordings, records and dialplans go. It is created.
     pub output: PathBuf,
-    /// The key of a real model, which then answers in place of the recorded one.
-    pub api_key: Option<String>,
+    /// The real model that answers in place of the recorded one.
+    pub real: Option<RealModel>,
+}
+
+/// A model that has to be paid for.
+#[derive(Debug, Clone)]
+pub struct RealModel {
+    pub api_key: Redacted<String>,
+    /// Where it is, if not at OpenAI.
+    pub url: Option<String>,
 }
 
 /// Why there was no demo.
@@ -55,32 +67,29 @@ impl Demo {
     /// Places the calls and tells how each went.
     pub async fn give(options: &Options, out: &mut impl Write) -> Result<Self, DemoError> {
         let world = World::start(options).await?;
-        writeln!(out, "A router listens on sip:{}. Six calls come in.\n", world.sip())
-            .map_err(DemoError::Out)?;
+        greet(options, world.sip(), out).map_err(DemoError::Out)?;
         let stories = stories::all();
-        let calls = stories.iter().map(|story| stories::play(story, world.sip()));
-        let played = join_all(calls).await;
+        let played = stories::play(&stories, world.sip()).await;
         let records = world.records(stories.len(), RECORDED).await;
-        let mut is_right = true;
+        let mut wrong = 0;
         for (number, (story, played)) in (1..).zip(stories.iter().zip(played)) {
             let record = records.iter().find(|record| text(record, "/call/called/number") == story.called);
-            let mut told = Told { number, story, played: &played, record, wav: None };
+            let is_recorded = options.real.is_none();
+            let mut told = Told { number, story, played: &played, record, is_recorded, wav: None };
             told.wav = told.save(&options.output)?;
-            let faults = story.faults(&played, record, options.api_key.is_none());
+            let faults = story.faults(&played, record, is_recorded);
             told.write(&faults, out).map_err(DemoError::Out)?;
-            is_right &= faults.is_empty();
+            wrong += usize::from(!faults.is_empty());
         }
-        let verdict = if is_right { "All went as it should." } else { "Not all went as it should." };
-        let output = options.output.display();
-        writeln!(out, "{verdict} What each caller heard, and the call records: {output}/")
-            .map_err(DemoError::Out)?;
-        Ok(Self { world, is_right })
+        part(options, wrong, out).map_err(DemoError::Out)?;
+        Ok(Self { world, is_right: wrong == 0 })
     }
 
     /// How to call the router with a phone of one's own.
     pub fn invitation(&self) -> String {
         format!(
-            "The router stays up: have a softphone on this machine call sip:{}@{}. Ctrl-C ends it.",
+            "The router stays up. Have a softphone on this machine call (UDP, no account, no registration)\n\n    \
+             sip:{}@{}\n\nCtrl-C ends it.",
             Story::FIRST,
             self.world.sip()
         )
@@ -90,6 +99,27 @@ impl Demo {
     pub async fn end(self) {
         self.world.end().await;
     }
+}
+
+fn greet(options: &Options, sip: SocketAddr, out: &mut impl Write) -> io::Result<()> {
+    if let Some(real) = &options.real {
+        let place = real.url.as_deref().unwrap_or("OpenAI");
+        writeln!(
+            out,
+            "OPENAI_API_KEY is set, so a real model answers (at {place}). THESE CALLS COST MONEY.\n\
+             Without the variable a recorded one does, for nothing.\n"
+        )?;
+    }
+    writeln!(out, "A router listens on sip:{sip}. Six calls come in, and are told when all are over.\n")
+}
+
+fn part(options: &Options, wrong: usize, out: &mut impl Write) -> io::Result<()> {
+    match wrong {
+        0 => writeln!(out, "All six calls went as they should.")?,
+        _ => writeln!(out, "{wrong} of the six calls did not go as they should: see WRONG above.")?,
+    }
+    let output = options.output.display();
+    writeln!(out, "In {output}/: what each caller heard (*.wav), {RECORDS} and the {DIALPLANS}/ behind it.")
 }
 
 fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), DemoError> {

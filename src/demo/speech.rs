@@ -30,6 +30,14 @@ pub(super) fn model() -> Script {
         .with(Rule::voice("ash", behaviour(recording!("clinic-greeting"))))
 }
 
+/// The words of a recording, by its name.
+pub(super) fn words(name: &str) -> &'static str {
+    let mut lines = include_str!("../../assets/demo/words.txt").lines();
+    lines
+        .find_map(|line| line.strip_prefix(name)?.rsplit('|').next())
+        .expect("a recording has its words there")
+}
+
 fn telephone(wav: &[u8]) -> Vec<i16> {
     Clip::samples(wav).expect("a test plays every recording").0
 }

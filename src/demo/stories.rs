@@ -2,8 +2,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::speech;
 use crate::kit::TimedOut;
@@ -26,13 +28,26 @@ pub(super) struct Story {
     pub(super) file: &'static str,
     pub(super) called: &'static str,
     diversion: Option<&'static str>,
-    pub(super) says: Option<&'static str>,
+    /// The recordings of what the caller says, and of the answer.
+    pub(super) exchange: Option<[&'static str; 2]>,
+    /// It is placed as soon as the first call is up.
+    is_second: bool,
     pub(super) expected: Expected,
 }
 
 pub(super) enum Expected {
-    Answered { tenant: &'static str, route: &'static str, config: &'static str },
-    Refused(u16),
+    Answered {
+        tenant: &'static str,
+        route: &'static str,
+        config: &'static str,
+        /// The recording of what the agent says first.
+        greeting: &'static str,
+    },
+    Refused {
+        status: u16,
+        tenant: &'static str,
+        limit: &'static str,
+    },
 }
 
 impl Story {
@@ -41,11 +56,9 @@ impl Story {
 
     /// What did not go as it should. What a real model says, and for how long, nobody knows before.
     pub(super) fn faults(&self, played: &Played, record: Option<&Value>, is_recorded: bool) -> Vec<String> {
-        let mut faults = Vec::new();
         let Some(record) = record else { return vec!["there is no record of it".to_owned()] };
-        if let Some(error) = &played.error {
-            faults.push(error.clone());
-        }
+        let mut faults: Vec<String> = played.error.iter().cloned().collect();
+        faults.extend(played.unheard.iter().filter(|_| is_recorded).cloned());
         let mut check = |what: &str, pointer: &str, expected: &str| {
             let found = text(record, pointer);
             if found != expected {
@@ -54,28 +67,37 @@ impl Story {
         };
         check("the ingress", "/call/ingress", "sip");
         match self.expected {
-            Expected::Answered { tenant, route, config } => {
+            Expected::Answered { tenant, route, config, .. } => {
                 check("the tenant", "/tenant", tenant);
                 check("the route", "/route/id", route);
                 check("the configuration's source", "/config_source", config);
                 check("the ending", "/ending/how", "caller-hung-up");
-                if played.heard.length() < SHORTEST
-                    || !played.heard.samples.iter().any(|s| s.unsigned_abs() > LOUD)
-                {
-                    faults.push(format!("the caller heard nothing in {:?}", played.heard.length()));
+                if let Some(status) = played.refused {
+                    faults.push(format!("the caller was told {status}"));
+                } else if played.greeted.is_none() {
+                    faults.push("the caller was not greeted".to_owned());
+                } else if played.heard.length() < SHORTEST {
+                    faults.push(format!("the caller heard no more than {:?}", played.heard.length()));
                 }
-                if is_recorded && self.says.is_some() && played.replied.is_none() {
+                if is_recorded && self.exchange.is_some() && played.replied.is_none() {
                     faults.push("the caller's words were not answered".to_owned());
                 }
             }
-            Expected::Refused(status) => {
+            Expected::Refused { status, tenant, limit } => {
+                check("the tenant", "/tenant", tenant);
+                check("the limit", "/limit", limit);
+                check("the ending", "/ending/how", "refused");
                 if played.refused != Some(status) {
-                    faults.push(format!("the caller was told {:?} and not {status}", played.refused));
+                    faults.push(format!("the caller was told {} and not {status}", told(played.refused)));
                 }
             }
         }
         faults
     }
+}
+
+fn told(status: Option<u16>) -> String {
+    status.map_or("nothing".to_owned(), |status| status.to_string())
 }
 
 /// What a record says there.
@@ -93,28 +115,37 @@ pub(super) struct Played {
     pub(super) replied: Option<Duration>,
     pub(super) over: Duration,
     pub(super) heard: Recording,
+    /// What the recorded voice would have said by then.
+    pub(super) unheard: Option<String>,
     pub(super) error: Option<String>,
 }
 
 pub(super) fn all() -> Vec<Story> {
-    let answered = |tenant, route, config| Expected::Answered { tenant, route, config };
-    let story =
-        |title, file, called, expected| Story { title, file, called, diversion: None, says: None, expected };
+    let answered = |tenant, route, config, greeting| Expected::Answered { tenant, route, config, greeting };
+    let story = |title, file, called, expected| Story {
+        title,
+        file,
+        called,
+        diversion: None,
+        exchange: None,
+        is_second: false,
+        expected,
+    };
     vec![
         Story {
-            says: Some("I would like to move my appointment to Friday, please."),
+            exchange: Some(["caller", "dental-reply"]),
             ..story(
                 "A tenant by its own number, with the answer of its backend",
                 "own-number",
                 Story::FIRST,
-                answered("bright-smile", "front-desk", "backend"),
+                answered("bright-smile", "front-desk", "backend", "dental-greeting"),
             )
         },
         story(
             "A tenant by the prefix of its block of numbers, after hours",
             "after-hours",
             "+13125550123",
-            answered("copper-kettle", "after-hours", "dialplan"),
+            answered("copper-kettle", "after-hours", "dialplan", "kettle-greeting"),
         ),
         Story {
             diversion: Some("<sip:+16175550177@carrier.example>;reason=no-answer"),
@@ -122,28 +153,58 @@ pub(super) fn all() -> Vec<Story> {
                 "A forwarded call, by the number that forwarded it",
                 "forwarded",
                 "+16175550100",
-                answered("harbour-clinic", "forwarded", "dialplan"),
+                answered("harbour-clinic", "forwarded", "dialplan", "clinic-greeting"),
             )
         },
         story(
             "A tenant whose backend breaks down: the default prompt answers",
             "backend-down",
             "+14165550190",
-            answered("north-cab", "dispatch", "default"),
+            answered("north-cab", "dispatch", "default", "default-greeting"),
         ),
-        story("A tenant who says that it is busy", "busy", "+14165550191", Expected::Refused(486)),
-        story("A number that nobody has", "unknown", "+442079460999", Expected::Refused(404)),
+        Story {
+            is_second: true,
+            ..story(
+                "A tenant at its cap: call 1 holds its only place",
+                "at-its-cap",
+                "+12125550143",
+                Expected::Refused { status: 486, tenant: "bright-smile", limit: "calls" },
+            )
+        },
+        story(
+            "A number that nobody has",
+            "unknown",
+            "+442079460999",
+            Expected::Refused { status: 404, tenant: "none", limit: "none" },
+        ),
     ]
 }
 
-/// Places the call and hears it out.
-pub(super) async fn play(story: &Story, router: SocketAddr) -> Played {
+/// Places all calls at once, but for the one that comes second.
+pub(super) async fn play(stories: &[Story], router: SocketAddr) -> Vec<Played> {
+    let first_is_up = CancellationToken::new();
+    join_all(stories.iter().map(|story| {
+        let first_is_up = first_is_up.clone();
+        async move {
+            if story.is_second {
+                first_is_up.cancelled().await;
+            }
+            // Dropped unused where the first call never comes up.
+            let up = (story.called == Story::FIRST).then(|| first_is_up.drop_guard());
+            play_one(story, router, up).await
+        }
+    }))
+    .await
+}
+
+/// Places the call and hears it out; `up` goes when it is answered.
+async fn play_one(story: &Story, router: SocketAddr, up: Option<DropGuard>) -> Played {
     let mut dial = Dial::new(router, story.called, CALLER);
     if let Some(diversion) = story.diversion {
         dial = dial.with_header("Diversion", diversion);
     }
     let (start, mut played) = (Instant::now(), Played::default());
-    if let Err(error) = converse(story, &dial, start, &mut played).await {
+    if let Err(error) = converse(story, &dial, up, start, &mut played).await {
         played.error = Some(error.to_string());
     }
     played.over = start.elapsed();
@@ -158,7 +219,13 @@ enum Failed {
     Late(#[from] TimedOut),
 }
 
-async fn converse(story: &Story, dial: &Dial, start: Instant, played: &mut Played) -> Result<(), Failed> {
+async fn converse(
+    story: &Story,
+    dial: &Dial,
+    up: Option<DropGuard>,
+    start: Instant,
+    played: &mut Played,
+) -> Result<(), Failed> {
     let mut call = Call::place(dial).await?;
     match call.answered(SOON).await? {
         Stage::Refused(status) => {
@@ -168,18 +235,20 @@ async fn converse(story: &Story, dial: &Dial, start: Instant, played: &mut Playe
         Stage::Answered(_) => played.answered = Some(start.elapsed()),
         Stage::Calling | Stage::Ringing | Stage::HungUp | Stage::LetGo | Stage::Unreachable => {}
     }
-    let outcome = listen(story, &call, start, played).await;
+    drop(up);
+    if let Err(late) = listen(story, &call, start, played).await {
+        played.unheard = Some(format!("the agent had not spoken and fallen silent {late}"));
+    }
     played.heard = call.heard();
+    played.greeted = moment(&played.heard, Duration::ZERO, start);
     call.hang_up().await;
     call.over(SOON).await?;
-    outcome
+    Ok(())
 }
 
-async fn listen(story: &Story, call: &Call, start: Instant, played: &mut Played) -> Result<(), Failed> {
-    let moment = |heard: &Recording, at: Duration| heard.start.map(|first| first + at - start);
+async fn listen(story: &Story, call: &Call, start: Instant, played: &mut Played) -> Result<(), TimedOut> {
     let heard = call.hears(|heard| has_finished(heard, Duration::ZERO), SOON).await?;
-    played.greeted = begun(&heard, Duration::ZERO).and_then(|at| moment(&heard, at));
-    if story.says.is_none() {
+    if story.exchange.is_none() {
         return Ok(());
     }
     played.said = Some(start.elapsed());
@@ -187,7 +256,7 @@ async fn listen(story: &Story, call: &Call, start: Instant, played: &mut Played)
     let said = heard.length();
     call.say(vec![Say::Samples(speech)]).await;
     let heard = call.hears(|heard| has_finished(heard, said), SOON * 2).await?;
-    played.replied = begun(&heard, said).and_then(|at| moment(&heard, at));
+    played.replied = moment(&heard, said, start);
     Ok(())
 }
 
@@ -196,6 +265,11 @@ fn has_finished(heard: &Recording, since: Duration) -> bool {
     let from = heard.samples.len().saturating_sub(samples(PAUSE));
     let is_quiet = heard.samples.iter().skip(from).all(|sample| sample.unsigned_abs() < LOUD);
     is_quiet && begun(heard, since).is_some_and(|begun| begun + SHORTEST <= heard.length())
+}
+
+/// When somebody began to speak, since then; from the INVITE on.
+fn moment(heard: &Recording, since: Duration, start: Instant) -> Option<Duration> {
+    Some(heard.start? + begun(heard, since)? - start)
 }
 
 /// When the first loud sample came, since then.
@@ -224,12 +298,20 @@ mod tests {
 
     fn heard() -> Played {
         let heard = Recording { samples: vec![5_000; 3 * RATE as usize], ..Recording::default() };
-        Played { heard, replied: Some(PAUSE), ..Played::default() }
+        Played { heard, greeted: Some(PAUSE), replied: Some(PAUSE), ..Played::default() }
+    }
+
+    fn refused(status: u16) -> (Played, Value) {
+        let record = json!({
+            "tenant": "bright-smile", "limit": "calls",
+            "call": {"ingress": "sip"}, "ending": {"how": "refused"},
+        });
+        (Played { refused: Some(status), ..Played::default() }, record)
     }
 
     #[test]
     fn a_call_that_did_not_go_as_it_should_says_what_was_wrong() {
-        let [first, .., unknown] = &all()[..] else { panic!("six stories") };
+        let [first, .., at_its_cap, _] = &all()[..] else { panic!("six stories") };
         let faults =
             |story: &Story, played: &Played, record: &Value| story.faults(played, Some(record), true);
         assert_eq!(faults(first, &heard(), &record()), [""; 0]);
@@ -245,7 +327,8 @@ mod tests {
             assert!(found.len() == 1 && found[0].contains(name), "{found:?}");
         }
         for (wrong, what) in [
-            (Played { heard: Recording::default(), ..heard() }, "heard nothing"),
+            (Played { heard: Recording::default(), ..heard() }, "no more than 0ns"),
+            (Played { greeted: None, ..heard() }, "not greeted"),
             (Played { replied: None, ..heard() }, "not answered"),
             (Played { error: Some("what was waited for was late".to_owned()), ..heard() }, "late"),
         ] {
@@ -253,9 +336,24 @@ mod tests {
             assert!(found.len() == 1 && found[0].contains(what), "{found:?}");
         }
         assert_eq!(first.faults(&heard(), None, true).len(), 1, "no record");
-        let refused = |status| Played { refused: Some(status), ..Played::default() };
-        assert_eq!(faults(unknown, &refused(404), &record()), [""; 0]);
-        assert_eq!(faults(unknown, &refused(486), &record()).len(), 1);
+        let (played, record) = refused(486);
+        assert_eq!(faults(at_its_cap, &played, &record), [""; 0]);
+        assert_eq!(faults(at_its_cap, &refused(404).0, &record), ["the caller was told 404 and not 486"]);
+        assert_eq!(faults(at_its_cap, &Played::default(), &record).len(), 1, "told nothing");
+        let mut unlimited = record;
+        unlimited["limit"] = Value::Null;
+        assert_eq!(faults(at_its_cap, &played, &unlimited), ["the limit is none and not calls"]);
+    }
+
+    #[test]
+    fn what_a_real_model_says_and_for_how_long_nobody_knows_before() {
+        let story = &all()[0];
+        let talks_on =
+            Played { replied: None, unheard: Some("it had not fallen silent".to_owned()), ..heard() };
+        assert_eq!(story.faults(&talks_on, Some(&record()), true).len(), 2);
+        assert_eq!(story.faults(&talks_on, Some(&record()), false), [""; 0]);
+        let says_nothing = Played { greeted: None, ..talks_on };
+        assert_eq!(story.faults(&says_nothing, Some(&record()), false).len(), 1);
     }
 
     #[test]

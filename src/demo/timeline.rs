@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::DemoError;
-use super::stories::{Played, Story, text};
+use super::stories::{Expected, Played, Story, text};
+use super::{DemoError, speech};
 
 /// A call and what is told of it.
 pub(super) struct Told<'t> {
@@ -13,6 +13,8 @@ pub(super) struct Told<'t> {
     pub(super) story: &'t Story,
     pub(super) played: &'t Played,
     pub(super) record: Option<&'t Value>,
+    /// What the agent said is known then.
+    pub(super) is_recorded: bool,
     /// What the caller heard.
     pub(super) wav: Option<PathBuf>,
 }
@@ -30,15 +32,11 @@ impl Told<'_> {
     }
 
     pub(super) fn write(&self, faults: &[String], out: &mut impl Write) -> io::Result<()> {
-        let Self { number, story, played, record, wav } = self;
+        let Self { number, story, played, record, is_recorded, wav } = self;
         let text = |pointer: &str| record.map_or("none", |record| text(record, pointer));
-        let decided = format!(
-            "tenant {}, route {} ({}), configuration from {}",
-            text("/tenant"),
-            text("/route/id"),
-            text("/route/match"),
-            text("/config_source")
-        );
+        let decided_by =
+            format!("tenant {}, route {} ({})", text("/tenant"), text("/route/id"), text("/route/match"));
+        let decided = format!("{decided_by}, configuration from {}", text("/config_source"));
         let title = format!("{number}. {}: {}", story.title, story.called);
         writeln!(out, "{title}")?;
         let mut line = |at: Option<Duration>, what: &str| match at {
@@ -47,12 +45,27 @@ impl Told<'_> {
         };
         line(Some(Duration::ZERO), "INVITE")?;
         if let Some(status) = played.refused {
-            line(Some(played.over), &format!("refused with {status}"))?;
+            let why = match text("/limit") {
+                "none" => text("/ending/detail").to_owned(),
+                limit => format!("{}: {decided_by}, limit {limit}", text("/ending/detail")),
+            };
+            line(Some(played.over), &format!("refused with {status}, {why}"))?;
         }
         line(played.answered, &format!("answered: {decided}"))?;
-        line(played.greeted, "the agent greets")?;
-        line(played.said, &format!("the caller says: {}", story.says.unwrap_or_default()))?;
-        line(played.replied, "the agent answers")?;
+        let agent = |what: &str, recording: &str| {
+            if *is_recorded {
+                format!("the agent {what}: {}", speech::words(recording))
+            } else {
+                format!("the agent {what}")
+            }
+        };
+        if let Expected::Answered { greeting, .. } = story.expected {
+            line(played.greeted, &agent("greets", greeting))?;
+        }
+        if let Some([asked, reply]) = story.exchange {
+            line(played.said, &format!("the caller says: {}", speech::words(asked)))?;
+            line(played.replied, &agent("answers", reply))?;
+        }
         if played.answered.is_some() {
             line(Some(played.over), &format!("over: {}", text("/ending/how")))?;
         }

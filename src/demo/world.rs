@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::stories::text;
-use super::{DemoError, Options, speech, write};
+use super::{DIALPLANS, DemoError, Options, RECORDS, speech, write};
 use crate::app::{App, Stop};
 use crate::config::Settings;
 use crate::document::Given;
@@ -35,7 +34,7 @@ pub(super) struct World {
 impl World {
     pub(super) async fn start(options: &Options) -> Result<Self, DemoError> {
         let output = &options.output;
-        let (dialplans, records) = (output.join("dialplans"), output.join("records.jsonl"));
+        let (dialplans, records) = (output.join(DIALPLANS), output.join(RECORDS));
         let made = std::fs::create_dir_all(&dialplans);
         made.map_err(|source| DemoError::File { path: dialplans.clone(), source })?;
         for (name, text) in tenants(Timestamp::now()) {
@@ -44,11 +43,15 @@ impl World {
         // Of an earlier demo.
         write(&records, "")?;
         let backend = Backend::start(backend()).await.map_err(DemoError::Port)?;
-        let model = match options.api_key {
-            Some(_) => None,
-            None => Some(ModelServer::start(speech::model()).await.map_err(DemoError::Port)?),
+        let (model, key, url) = match &options.real {
+            Some(real) => (None, real.api_key.reveal().clone(), real.url.clone()),
+            None => {
+                let model = ModelServer::start(speech::model()).await.map_err(DemoError::Port)?;
+                let url = model.url();
+                (Some(model), "none-is-needed".to_owned(), Some(url))
+            }
         };
-        let given = given(options, &dialplans, &records, &backend, model.as_ref());
+        let given = given(&dialplans, &records, backend.url(), key, url);
         let settings = Settings::load(Some(Path::new(SETTINGS)), &given, 1).map_err(|problems| {
             DemoError::Settings(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?;
@@ -84,41 +87,34 @@ impl World {
     }
 }
 
-fn given(
-    options: &Options,
-    dialplans: &Path,
-    records: &Path,
-    backend: &Backend,
-    model: Option<&ModelServer>,
-) -> Given {
+fn given(dialplans: &Path, records: &Path, backend: String, key: String, model: Option<String>) -> Given {
     let path = |path: &Path| path.display().to_string();
-    let mut variables = BTreeMap::from([
+    let mut variables = vec![
         ("DIALPLANE_SIP", "127.0.0.1:0".to_owned()),
         ("DIALPLANE_HTTP", "127.0.0.1:0".to_owned()),
         ("DIALPLANE_DIALPLANS", path(dialplans)),
         ("DIALPLANE_RECORDS", path(records)),
-        ("DIALPLANE_CALL_CONFIG_URL", backend.url()),
-        ("OPENAI_API_KEY", options.api_key.clone().unwrap_or_else(|| "none-is-needed".to_owned())),
-    ]);
-    if let Some(model) = model {
-        variables.insert("OPENAI_BASE_URL", model.url());
-    }
+        ("DIALPLANE_CALL_CONFIG_URL", backend),
+        ("OPENAI_API_KEY", key),
+    ];
+    variables.extend(model.map(|url| ("OPENAI_BASE_URL", url)));
     let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let settings = "[unmatched]\naction = \"reject\"\n".to_owned();
     Given { variables, files: [(SETTINGS.into(), settings)].into() }
 }
 
-/// The dialplans of three tenants. One of them is closed, whatever the time.
+/// The dialplans of four tenants. One of them is closed, whatever the time.
 fn tenants(now: Timestamp) -> [(&'static str, String); 4] {
     let hour = now.to_zoned(TimeZone::UTC).hour();
     let (opens, closes) = ((hour + 8) % 24, (hour + 16) % 24);
     [
         (
             "bright-smile.toml",
-            "# A dental practice with one number of its own.\n\
+            "# A dental practice with two numbers of its own, that takes one call at a time.\n\
              tenant = \"bright-smile\"\n\n\
              [[route]]\nid = \"front-desk\"\ncalled = [\"+12125550142\"]\n\n\
-             [[route]]\nid = \"operator\"\ncalled = [\"+12125550143\"]\n"
+             [[route]]\nid = \"emergencies\"\ncalled = [\"+12125550143\"]\n\n\
+             [limits]\ncalls = 1\n"
                 .to_owned(),
         ),
         (
@@ -149,14 +145,13 @@ fn tenants(now: Timestamp) -> [(&'static str, String); 4] {
             "north-cab.toml",
             "# A cab company that leaves everything to its backend.\n\
              tenant = \"north-cab\"\n\n\
-             [[route]]\nid = \"dispatch\"\ncalled = [\"+14165550190\"]\n\n\
-             [[route]]\nid = \"airport\"\ncalled = [\"+14165550191\"]\n"
+             [[route]]\nid = \"dispatch\"\ncalled = [\"+14165550190\"]\n"
                 .to_owned(),
         ),
     ]
 }
 
-/// The tenants' backend: it knows one number, is busy on another, and breaks down on a third.
+/// The tenants' backend: it knows one number, and breaks down on another.
 fn backend() -> BackendScript {
     BackendScript::answering(|request| match text(&request.body, "/calledPhone") {
         "+12125550142" => Answer::ok(json!({
@@ -165,7 +160,6 @@ fn backend() -> BackendScript {
             "startMessage": "Thank you for calling Bright Smile Dental. How can I help you?",
         })),
         "+14165550190" => Answer::status(200).with(Fault::HangUp),
-        "+14165550191" => Answer::ok(json!({"action": "reject", "reject": {"reason": "busy"}})),
         _ => Answer::status(404),
     })
 }
