@@ -8,8 +8,9 @@ use dialplane::kit::backend::script::{Answer, Script};
 use dialplane::kit::model::script::Behaviour;
 use serde_json::Value;
 
-use crate::ear::{RATE, Sound};
+use crate::ear::Sound;
 use crate::rtp::Say;
+use crate::wav;
 use crate::world::{CALLER, Plan, SOON, World, hear, hears, hears_first, hears_out, pitch};
 
 /// The front desk of `dialplans/brightsmile-dental.toml`.
@@ -77,7 +78,7 @@ async fn a_call_to_the_front_desk_of_the_example_dialplans() {
         format!("{ms:>6} ms  {what}\n")
     });
     fs::write(folder.join("timeline.txt"), lines.collect::<String>()).unwrap();
-    fs::write(folder.join("heard.wav"), wav(&timeline.samples)).unwrap();
+    fs::write(folder.join("heard.wav"), wav::of(&timeline.samples)).unwrap();
     fs::write(folder.join("record.json"), serde_json::to_string_pretty(record).unwrap()).unwrap();
 }
 
@@ -97,22 +98,4 @@ fn plan() -> Plan {
         plan = plan.dialplan(name, &fs::read_to_string(&path).unwrap());
     }
     plan
-}
-
-/// 16-bit mono PCM at the telephone's rate, in the canonical 44-byte header.
-fn wav(samples: &[i16]) -> Vec<u8> {
-    let (rate, bytes) = (RATE as u32, (samples.len() * 2) as u32);
-    let mut file = Vec::with_capacity(44 + samples.len() * 2);
-    file.extend(b"RIFF");
-    file.extend((36 + bytes).to_le_bytes());
-    file.extend(b"WAVEfmt ");
-    file.extend(16u32.to_le_bytes());
-    file.extend([1, 0, 1, 0]);
-    file.extend(rate.to_le_bytes());
-    file.extend((rate * 2).to_le_bytes());
-    file.extend([2, 0, 16, 0]);
-    file.extend(b"data");
-    file.extend(bytes.to_le_bytes());
-    file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-    file
 }

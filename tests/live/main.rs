@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "the phone keeps real time, on threads of its own")]
 
 mod actions;
+mod baresip;
 mod barge;
 mod bridge;
 mod carrier;
@@ -19,6 +20,7 @@ mod first;
 mod forwarded;
 mod g711;
 mod hold;
+mod kamailio;
 mod keys;
 mod ladder;
 #[path = "../shared/leak.rs"]
@@ -32,6 +34,7 @@ mod model;
 mod network;
 mod pace;
 mod phone;
+mod port;
 mod providers;
 mod relay;
 mod renewal;
@@ -41,6 +44,7 @@ mod room;
 mod router;
 mod routes;
 mod rtp;
+mod same;
 mod signalling;
 mod sip;
 mod soak;
@@ -48,4 +52,5 @@ mod starved;
 mod talk;
 mod tenants;
 mod tls;
+mod wav;
 mod world;

@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use dialplane::app::{App, Stop};
-use dialplane::config::Settings;
-use dialplane::document::Given;
-use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::script::{Behaviour, Script};
 use serde_json::Value;
 use tokio::process::{Child, Command};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::port::{Plan, Port};
 
 const RECEPTION: &str = "+15557770001";
 const BLOCKED: &str = "+15557770002";
@@ -26,61 +23,44 @@ const NOBODY: &str = "+15559990000";
 /// Longer than any scenario takes.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A router in this process.
+/// A router for SIPp to call.
 struct World {
-    sip: SocketAddr,
-    dir: PathBuf,
-    stop: Stop,
-    router: JoinSet<()>,
-    _model: ModelServer,
+    port: Port,
 }
 
 impl World {
     async fn start(calls: usize, behaviour: Behaviour) -> Self {
-        let dir = std::env::temp_dir().join(format!("dialplane-sipp-{}", uuid::Uuid::now_v7()));
-        fs::create_dir_all(dir.join("dialplans")).unwrap();
         let route = |id: &str, called: &str, rest: &str| {
             format!("[[route]]\nid = '{id}'\ncalled = ['{called}']\n{rest}\n")
         };
         let acme = route("reception", RECEPTION, "agent = 'desk'")
             + &route("blocked", BLOCKED, "reject = 'declined'");
-        let agent = "[agent.desk]\nprompt = 'You answer the phone.'\ngreeting = 'Hello.'\n";
-        fs::write(dir.join("dialplans/acme.toml"), format!("tenant = 'acme'\n{acme}{agent}")).unwrap();
         let brief = route("brief", BRIEF, "agent = 'desk'");
+        let agent = "[agent.desk]\nprompt = 'You answer the phone.'\ngreeting = 'Hello.'\n";
         let limits = "[limits]\nmax_duration = '2s'\n";
-        fs::write(dir.join("dialplans/brief.toml"), format!("tenant = 'brief'\n{brief}{agent}{limits}"))
-            .unwrap();
-        let model = ModelServer::start(Script::always(behaviour)).await.unwrap();
-        let (url, calls) = (model.url(), calls.to_string());
-        let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-        let (records, dialplans) = (path("records.jsonl"), path("dialplans"));
-        let given = Given::variables([
-            ("DIALPLANE_SIP", "127.0.0.1:0"),
-            ("DIALPLANE_HTTP", "127.0.0.1:0"),
-            ("DIALPLANE_MAX_CALLS", &calls),
-            ("DIALPLANE_RECORDS", &records),
-            ("DIALPLANE_DIALPLANS", &dialplans),
-            ("OPENAI_API_KEY", "sk-sipp"),
-            ("OPENAI_BASE_URL", &url),
-        ]);
-        let app = App::start(Settings::read(None, &given, 1).unwrap()).await.unwrap();
-        let sip = app.sip().expect("the port is on");
-        let (stop, mut router) = (Stop::default(), JoinSet::new());
-        router.spawn(app.run(stop.clone()));
-        Self { sip, dir, stop, router, _model: model }
+        let plan = Plan {
+            script: Script::always(behaviour),
+            dialplans: vec![
+                ("acme.toml", format!("tenant = 'acme'\n{acme}{agent}")),
+                ("brief.toml", format!("tenant = 'brief'\n{brief}{agent}{limits}")),
+            ],
+            variables: vec![("DIALPLANE_MAX_CALLS", calls.to_string())],
+            ..Plan::default()
+        };
+        Self { port: Port::open(plan).await }
     }
 
     /// Starts SIPp with a scenario of tests/sip.
     fn call(&self, scenario: &str, called: &str) -> Scenario {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip").join(scenario).with_extension("xml");
-        let dir = self.dir.join(format!("{scenario}-{}", uuid::Uuid::now_v7()));
+        let dir = self.port.dir.join(format!("{scenario}-{}", uuid::Uuid::now_v7()));
         fs::create_dir(&dir).unwrap();
         // SIPp can't be asked for its port, so a free one is found for it.
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let screen = fs::File::create(dir.join("screen.log")).unwrap();
         let sipp = Command::new("sipp")
-            .arg(self.sip.to_string())
+            .arg(self.port.sip.to_string())
             .args(["-m", "1", "-i", "127.0.0.1", "-nostdin", "-s", called, "-p", &port.to_string()])
             .args([
                 "-trace_err",
@@ -103,14 +83,9 @@ impl World {
     }
 
     /// Ends the router, and gives its records by how they ended.
-    async fn end(mut self) -> Vec<(String, Value)> {
-        self.stop.drain.cancel();
-        timeout(LONGEST, self.router.join_next()).await.expect("the router ends").unwrap().unwrap();
-        let text = fs::read_to_string(self.dir.join("records.jsonl")).unwrap();
-        let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        fs::remove_dir_all(&self.dir).unwrap();
+    async fn end(self) -> Vec<(String, Value)> {
         let how = |record: &Value| record["ending"]["how"].as_str().unwrap().to_owned();
-        records.into_iter().map(|record| (how(&record), record)).collect()
+        self.port.close().await.into_iter().map(|record| (how(&record), record)).collect()
     }
 }
 
