@@ -135,7 +135,7 @@ fn attribute<'a>(participant: &'a Participant, key: &str) -> Option<&'a str> {
     participant.attributes.get(key).map(|value| value.reveal().trim()).filter(|value| !value.is_empty())
 }
 
-/// The SIP headers, at most so many and so long; what exceeds is left out whole.
+/// The SIP headers that a dialplan or a backend may use, at most so many and so long; what exceeds is left out whole.
 fn headers(participant: &Participant, asked: &[(String, Redacted<String>)]) -> Headers {
     let attributes = participant
         .attributes
@@ -144,9 +144,10 @@ fn headers(participant: &Participant, asked: &[(String, Redacted<String>)]) -> H
     let asked = asked.iter().map(|(name, value)| (name.as_str(), value));
     let mut headers = Headers::new();
     for (name, value) in attributes.chain(asked) {
+        let name = name.to_ascii_lowercase();
         let fits = (1..=HEADER_NAME_MAX).contains(&name.len()) && value.reveal().len() <= HEADER_VALUE_MAX;
-        if fits && headers.len() < HEADERS_MAX {
-            headers.entry(name.to_ascii_lowercase()).or_insert_with(|| value.clone());
+        if fits && headers.len() < HEADERS_MAX && !identity::PLUMBING.contains(&name.as_str()) {
+            headers.entry(name).or_insert_with(|| value.clone());
         }
     }
     headers

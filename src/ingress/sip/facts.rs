@@ -15,25 +15,6 @@ const HEADERS_MAX: usize = 64;
 const HEADER_NAME_MAX: usize = 64;
 const HEADER_VALUE_MAX: usize = 1024;
 
-/// Of the way and of the message itself: nothing that a dialplan or a backend could use.
-const PLUMBING: [&str; 15] = [
-    "via",
-    "route",
-    "record-route",
-    "contact",
-    "call-id",
-    "cseq",
-    "max-forwards",
-    "content-length",
-    "content-type",
-    "allow",
-    "supported",
-    "require",
-    "authorization",
-    "proxy-authorization",
-    "session-expires",
-];
-
 /// The call that `invite` asks for, on `trunk` if it is one of the settings'.
 pub fn read(invite: &Request, id: CallId, received_at: Timestamp, trunk: Option<&Arc<TrunkPlan>>) -> Call {
     let called_from = trunk.map(|trunk| trunk.called_from).unwrap_or_default();
@@ -73,7 +54,7 @@ fn headers(invite: &Request) -> Headers {
     for header in invite.headers.iter() {
         let (name, value) = (header.name().to_ascii_lowercase(), header.value().trim());
         let fits = (1..=HEADER_NAME_MAX).contains(&name.len()) && value.len() <= HEADER_VALUE_MAX;
-        if !fits || PLUMBING.contains(&name.as_str()) {
+        if !fits || identity::PLUMBING.contains(&name.as_str()) {
             continue;
         }
         let room = headers.len() < HEADERS_MAX;

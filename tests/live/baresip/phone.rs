@@ -1,7 +1,7 @@
 //! baresip as a process of its own, told what to do over its control port (`ctrl_tcp`: netstrings of JSON).
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -41,7 +41,6 @@ pub struct Baresip {
     unread: Vec<u8>,
     /// What has happened and was not asked for yet.
     events: Vec<Value>,
-    line: Line,
     _process: Child,
 }
 
@@ -83,13 +82,12 @@ impl Baresip {
             .expect("baresip is installed");
         let connected = async || TcpStream::connect(control).await.ok();
         let control = until_every(Duration::from_millis(20), "baresip listens", SOON, connected).await;
-        Self { dir, control, unread: Vec::new(), events: Vec::new(), line, _process: process }
+        Self { dir, control, unread: Vec::new(), events: Vec::new(), _process: process }
     }
 
-    /// Calls the number at that router.
-    pub async fn dial(&mut self, number: &str, router: std::net::SocketAddr) {
-        let uri = format!("sip:{number}@{router};transport={}", self.line.transport);
-        self.command("dial", Some(&uri)).await;
+    /// Calls the number at that router, over the transport of its account.
+    pub async fn dial(&mut self, number: &str, router: SocketAddr) {
+        self.command("dial", Some(&format!("sip:{number}@{router}"))).await;
     }
 
     /// Says a second of a tone, once.

@@ -55,6 +55,7 @@ fn every_attribute_finds_its_place() {
         ("sip.callStatus", "ringing"),
         ("sip.h.from", "\"Ada L.\" <sip:+15551230001@carrier>;tag=1"),
         ("sip.h.x-campaign", "spring"),
+        ("sip.h.Via", "SIP/2.0/UDP 198.51.100.7, of no use to anybody"),
         ("custom", "kept out of the headers"),
     ]);
     assert_eq!(call.caller.number().and_then(|n| n.e164.as_ref()).map(E164::reveal), Some("+15551230001"));

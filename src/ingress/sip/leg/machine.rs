@@ -353,8 +353,14 @@ impl Machine {
     }
 
     fn transferred(&mut self, done: bool) -> Vec<Action> {
-        let told = if done { LegEvent::Transferred } else { LegEvent::NotTransferred };
-        self.transfer.take().map(|_| Action::Emit(told)).into_iter().collect()
+        match (self.transfer.take(), done) {
+            (None, _) => Vec::new(),
+            (Some(_), false) => vec![Action::Emit(LegEvent::NotTransferred)],
+            // To end the call that was handed on is up to who did so (RFC 5589, section 6.1).
+            (Some(_), true) => {
+                [Action::Emit(LegEvent::Transferred)].into_iter().chain(self.bye(LegEnd::HungUp)).collect()
+            }
+        }
     }
 
     /// A refresh that is refused may be tried again, but not one that nobody is there to answer.

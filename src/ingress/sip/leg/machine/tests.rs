@@ -183,17 +183,14 @@ fn a_transfer_is_done_when_the_new_call_is_answered_and_else_the_caller_stays() 
     };
     let with = |more: Vec<(Input, &'static str)>| up().into_iter().chain(more).collect::<Vec<_>>();
     let accepted = || (Input::ReferAnswered { status: 202 }, "");
-    let done = (notify(200), "reply 200, transferred");
+    let handed_on = "reply 200, transferred, bye, silence, ended HungUp";
+    let done = (notify(200), handed_on);
     check(
         "done",
         false,
         with(vec![accepted(), (notify(100), "reply 200"), (notify(180), "reply 200"), done]),
     );
-    check(
-        "done before the 202 is here",
-        false,
-        with(vec![(notify(200), "reply 200, transferred"), accepted()]),
-    );
+    check("done before the 202 is here", false, with(vec![(notify(200), handed_on), accepted()]));
     check(
         "refused",
         false,
