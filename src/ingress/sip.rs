@@ -4,7 +4,7 @@
 //! socket: filters, mends, parses ──> uas: transactions ──> door: a call? ──> leg per call <── LegCommand/LegEvent ──> session
 //!                                                                             ├── leg::machine: decides
 //!                                                                             ├── dialog: order, way back
-//!                                                                             └── media: sdp, rtp
+//!                                                                             └── media: sdp, rtp, srtp
 //! ```
 
 mod calls;
@@ -20,6 +20,7 @@ pub mod sdp;
 pub mod settings;
 pub mod socket;
 pub mod sources;
+pub mod srtp;
 pub mod timer;
 pub mod uas;
 
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use self::calls::Calls;
 use self::dialog::Dialog;
 use self::door::{Judged, judge};
-use self::media::Media;
+use self::media::{Media, Place};
 use self::message::{Reply, fresh_tag};
 use self::rtp::ports::Ports;
 use self::settings::SipSettings;
@@ -187,7 +188,9 @@ impl Port {
         })?;
         let trunk_permit = sender.trunk.as_ref().map(|trunk| self.permit(trunk)).transpose()?;
         let local = self.local(sender.address).await.map_err(|_| Reply::status(500))?;
-        let media = Media::open(&invite.original.body, local.ip(), &self.rtp).await.inspect_err(|_| {
+        let place =
+            Place { address: local.ip(), secure: false, ports: &self.rtp, metrics: &self.site.metrics };
+        let media = Media::open(&invite.original.body, place).await.inspect_err(|_| {
             self.site.metrics.offer_turned_away("media");
         })?;
         Ok(Opened { dialog, slot, trunk_permit, local, media })

@@ -30,6 +30,7 @@ struct Inner {
     active: Gauge,
     turned_away: Family<Reason, Counter>,
     sip_dropped: Family<Reason, Counter>,
+    srtp_refused: Family<Reason, Counter>,
     ended: Family<Ended, Counter>,
     rescued: Family<Outcome, Counter>,
     webhooks: Family<Outcome, Counter>,
@@ -81,6 +82,7 @@ impl Metrics {
             active: Gauge::default(),
             turned_away: Family::default(),
             sip_dropped: Family::default(),
+            srtp_refused: Family::default(),
             ended: Family::default(),
             rescued: Family::default(),
             webhooks: Family::default(),
@@ -135,6 +137,11 @@ impl Metrics {
     /// A datagram at our SIP port got no answer.
     pub fn sip_dropped(&self, why: Dropped) {
         self.0.sip_dropped.get_or_create(&Reason { reason: why.name() }).inc();
+    }
+
+    /// A packet on a call's port was not opened by the caller's SRTP key.
+    pub fn srtp_refused(&self, why: &'static str) {
+        self.0.srtp_refused.get_or_create(&Reason { reason: why }).inc();
     }
 
     /// A caller was found without an agent.
@@ -305,6 +312,11 @@ impl Inner {
         r.register("calls_active", "Calls between offer and record", self.active.clone());
         r.register("offers_turned_away", "Offers that were not taken", self.turned_away.clone());
         r.register("sip_dropped", "Datagrams at our SIP port without an answer", self.sip_dropped.clone());
+        r.register(
+            "srtp_refused",
+            "Packets that a caller's SRTP key did not open",
+            self.srtp_refused.clone(),
+        );
         r.register("calls_ended", "Calls by how they ended", self.ended.clone());
         let help = "Callers found without an agent, by what was done about it";
         r.register("rescues", help, self.rescued.clone());

@@ -8,13 +8,28 @@ use tokio::time::Instant;
 use super::message::Reply;
 use super::rtp::ports::{Port, Ports};
 use super::rtp::{Heard, Session};
-use super::sdp::{Description, Local, Stream};
+use super::sdp::{Description, Local, Stream, Unacceptable};
+use super::srtp::{Key, Keys, Suite};
 use crate::ingress::leg::Frame;
 use crate::media::codec::Codec;
 use crate::media::quality::Quality;
+use crate::telemetry::Metrics;
 
 /// What a caller is offered who offers nothing, and what the session then encodes in: every phone has it.
 const OFFERED: Codec = Codec::Pcmu;
+/// And how it is sealed, over TLS.
+const OFFERED_SUITE: Suite = Suite::Aes128Sha1Tag80;
+
+/// The port that media is opened on.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'p> {
+    /// What the caller reaches us by.
+    pub address: IpAddr,
+    /// The call's signalling goes over TLS: SRTP's keys may stand in it.
+    pub secure: bool,
+    pub ports: &'p Ports,
+    pub metrics: &'p Metrics,
+}
 
 /// One call's media, from its INVITE on.
 #[derive(Debug)]
@@ -22,7 +37,10 @@ pub struct Media {
     local: Local,
     /// What the session encodes in.
     codec: Codec,
+    /// What we seal with, once the call is sealed.
+    key: Option<Key>,
     stage: Stage,
+    metrics: Metrics,
     /// Our last description.
     described: String,
     /// The call is answered.
@@ -39,37 +57,36 @@ enum Stage {
 }
 
 impl Media {
-    /// Answers an INVITE's description, or, where it has none, makes an offer. `address` is what the caller reaches us by.
-    pub async fn open(offer: &[u8], address: IpAddr, ports: &Ports) -> Result<Self, Reply> {
+    /// Answers an INVITE's description, or, where it has none, makes an offer.
+    pub async fn open(offer: &[u8], place: Place<'_>) -> Result<Self, Reply> {
+        let Place { address, secure, ports, metrics } = place;
         let offered = if offer.is_empty() { None } else { Some(parse(offer)?) };
         let session = rand::random::<u32>().into();
-        let mut local = Local { address, port: 0, session, version: 1, codec: None };
+        let mut local = Local { address, port: 0, session, version: 1, codec: None, secure };
         // An offer that we cannot take needs no port.
         if let Some(offered) = &offered {
-            offered.answer(&local).map_err(|_| Reply::status(488))?;
+            offered.fits(&local).map_err(refused)?;
         }
         let port = ports.take().await.map_err(|error| {
             tracing::warn!(%error, "call refused for want of an RTP port");
             Reply::status(503)
         })?;
         local.port = port.number();
+        let metrics = metrics.clone();
         let Some(offered) = offered else {
             local.codec = Some(OFFERED);
-            let described = local.offer();
-            return Ok(Self {
-                local,
-                codec: OFFERED,
-                stage: Stage::Offered(port),
-                described,
-                started: false,
-            });
+            let key = secure.then(|| Key::fresh(OFFERED_SUITE));
+            let described = local.offer(key.as_ref());
+            let stage = Stage::Offered(port);
+            return Ok(Self { local, codec: OFFERED, key, stage, metrics, described, started: false });
         };
-        let answer = offered.answer(&local).map_err(|_| Reply::status(488))?;
+        let answer = offered.answer(&local, Key::fresh).map_err(refused)?;
         let codec = answer.stream.codec;
         local.codec = Some(codec);
-        let session = Session::new(port, answer.stream, codec, Instant::now());
+        let key = answer.keys.as_ref().map(|keys| keys.ours.clone());
+        let session = Session::new(port, answer.stream, answer.keys, codec, Instant::now(), metrics.clone());
         let stage = Stage::Agreed(Box::new(session));
-        Ok(Self { local, codec, stage, described: answer.sdp, started: false })
+        Ok(Self { local, codec, key, stage, metrics, described: answer.sdp, started: false })
     }
 
     /// What frames are to be encoded in.
@@ -85,24 +102,26 @@ impl Media {
     /// Offers anew to a caller who asks for it.
     pub fn offer(&mut self) -> Vec<u8> {
         self.local.version += 1;
-        self.described = self.local.offer();
+        self.described = self.local.offer(self.key.as_ref());
         self.describe()
     }
 
     /// The caller's answer to our offer.
     pub fn answered(&mut self, body: &[u8]) -> Result<(), Reply> {
-        let stream = parse(body)?.accept(&self.local).map_err(|_| Reply::status(488))?;
-        self.agree(stream);
+        let (stream, keys) = parse(body)?.accept(&self.local, self.key.as_ref()).map_err(refused)?;
+        self.agree(stream, keys);
         Ok(())
     }
 
-    /// The caller offers anew. Where that fits, this answers it; else all stays as it is.
+    /// The caller offers anew. Where that fits, this answers it; else all stays as it is. Our key stays while its suite does.
     pub fn negotiate(&mut self, offer: &[u8]) -> Result<Vec<u8>, Reply> {
         let offered = parse(offer)?;
         let local = Local { version: self.local.version + 1, ..self.local };
-        let answer = offered.answer(&local).map_err(|_| Reply::status(488))?;
+        let ours = self.key.clone();
+        let key = |suite| ours.filter(|key| key.suite() == suite).unwrap_or_else(|| Key::fresh(suite));
+        let answer = offered.answer(&local, key).map_err(refused)?;
         (self.local, self.described) = (local, answer.sdp);
-        self.agree(answer.stream);
+        self.agree(answer.stream, answer.keys);
         Ok(self.describe())
     }
 
@@ -151,18 +170,19 @@ impl Media {
         }
     }
 
-    fn agree(&mut self, stream: Stream) {
+    fn agree(&mut self, stream: Stream, keys: Option<Keys>) {
         let now = Instant::now();
+        self.key = keys.as_ref().map(|keys| keys.ours.clone());
         self.stage = match std::mem::replace(&mut self.stage, Stage::Over(None)) {
             Stage::Offered(port) => {
-                let mut session = Session::new(port, stream, self.codec, now);
+                let mut session = Session::new(port, stream, keys, self.codec, now, self.metrics.clone());
                 if self.started {
                     session.answer(now);
                 }
                 Stage::Agreed(Box::new(session))
             }
             Stage::Agreed(mut session) => {
-                session.change(stream, now);
+                session.change(stream, keys, now);
                 Stage::Agreed(session)
             }
             over @ Stage::Over(_) => over,
@@ -173,3 +193,18 @@ impl Media {
 fn parse(description: &[u8]) -> Result<Description, Reply> {
     Description::parse(description).map_err(|_| Reply::status(400))
 }
+
+/// With a Warning (RFC 3261, section 20.43) that says what does not fit.
+fn refused(why: Unacceptable) -> Reply {
+    let code = match why {
+        Unacceptable::Address => 301,
+        Unacceptable::NoAudio => 304,
+        Unacceptable::NoCodec => 305,
+        Unacceptable::NoKey => 306,
+        Unacceptable::KeysInClear => 399,
+    };
+    Reply::status(488).with("Warning", format!("{code} dialplane \"{why}\""))
+}
+
+#[cfg(test)]
+mod tests;

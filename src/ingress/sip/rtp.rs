@@ -2,13 +2,15 @@
 //! silence by the clock where nothing arrives.
 //!
 //! The caller's packets show where it is: what it announced may lie behind a NAT. The first to come settles it, unless
-//! the announced address itself is heard later; packets from anywhere else are nobody's.
+//! the announced address itself is heard later; packets from anywhere else are nobody's. Where the stream is sealed, no packet
+//! shows anything that the caller's key does not open.
 
 pub mod ports;
 pub mod reception;
 pub mod report;
 pub mod wire;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,12 +24,14 @@ use report::Reports;
 use wire::Rtp;
 
 use super::sdp::{Rtcp, Stream};
+use super::srtp::{Keys, Refused, Srtp};
 use crate::call::Digit;
 use crate::ingress::leg::Frame;
 use crate::media::codec::Codec;
 use crate::media::hearing::Hearing;
 use crate::media::quality::{Meter, Quality};
 use crate::media::{FRAME, Pcm};
+use crate::telemetry::Metrics;
 
 /// A caller of whom nothing is heard for so long, and who does not hold the call, is gone.
 pub const SILENCE: Duration = Duration::from_secs(60);
@@ -55,6 +59,7 @@ pub enum Heard {
 pub struct Session {
     port: Port,
     stream: Stream,
+    srtp: Option<Srtp>,
     /// What the call's session encodes in: the stream's codec, or the other law of it.
     encoded: Codec,
     since: Instant,
@@ -71,6 +76,7 @@ pub struct Session {
     hearing: Option<Hearing>,
     meter: Meter,
     happened: VecDeque<Heard>,
+    metrics: Metrics,
 }
 
 /// Our own stream.
@@ -83,28 +89,32 @@ struct Sender {
 }
 
 impl Session {
-    /// Listens for a caller who agreed on `stream`. What is to be sent is encoded in `encoded`.
-    pub fn new(port: Port, stream: Stream, encoded: Codec, now: Instant) -> Self {
+    /// Listens for a caller who agreed on `stream`, sealed with `keys`. What is to be sent is encoded in `encoded`.
+    pub fn new(
+        port: Port,
+        stream: Stream,
+        keys: Option<Keys>,
+        encoded: Codec,
+        now: Instant,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             port,
             encoded,
             stream,
+            srtp: keys.map(Srtp::new),
             since: now,
             source: None,
             reports_to: None,
             reception: Reception::default(),
-            sender: Sender {
-                ssrc: rand::random(),
-                sequence: rand::random(),
-                timestamp: rand::random(),
-                last: None,
-            },
+            sender: Sender::new(),
             reports: Reports::default(),
             report_due: now + REPORTS.mul_f64(rand::random_range(0.1..0.5)),
             alive: now,
             hearing: None,
             meter: Meter::default(),
             happened: VecDeque::new(),
+            metrics,
         }
     }
 
@@ -115,7 +125,8 @@ impl Session {
     }
 
     /// The caller and we agreed anew.
-    pub fn change(&mut self, stream: Stream, now: Instant) {
+    pub fn change(&mut self, stream: Stream, keys: Option<Keys>, now: Instant) {
+        self.change_keys(keys);
         if stream.rtp != self.stream.rtp {
             // The new place is to be seen anew too.
             (self.source, self.reports_to) = (None, None);
@@ -126,6 +137,19 @@ impl Session {
             hearing.change_codec(stream.codec);
         }
         (self.stream, self.alive) = (stream, now);
+    }
+
+    fn change_keys(&mut self, keys: Option<Keys>) {
+        let Some(keys) = keys else { return self.srtp = None };
+        if self.srtp.as_ref().is_none_or(|srtp| srtp.is_ours_changed(&keys)) {
+            // A key's packets are counted from its first, so that is the first of a stream.
+            self.sender = Sender::new();
+            self.reports.begin();
+        }
+        match &mut self.srtp {
+            Some(srtp) => srtp.change(keys),
+            None => self.srtp = Some(Srtp::new(keys)),
+        }
     }
 
     /// What was agreed on.
@@ -141,7 +165,11 @@ impl Session {
             _ => None,
         };
         let payload = transcoded.as_deref().unwrap_or(frame);
-        let datagram = self.sender.packet(payload, &self.stream, now);
+        let packet = self.sender.packet(payload, &self.stream, now);
+        let datagram = match &mut self.srtp {
+            Some(srtp) => srtp.outgoing.rtp(packet),
+            None => packet,
+        };
         // A datagram that the socket does not take is one the network lost.
         let _ = self.port.rtp.try_send_to(&datagram, target);
         self.reports.sent(payload.len());
@@ -196,7 +224,15 @@ impl Session {
         if wire::is_rtcp(datagram) {
             return self.told(datagram, source, now);
         }
-        let Some(rtp) = Rtp::read(datagram) else { return };
+        if self.is_from_another(source) {
+            return;
+        }
+        let opened = match &mut self.srtp {
+            Some(srtp) => srtp.incoming.rtp(datagram).map(Cow::Owned),
+            None => Ok(datagram.into()),
+        };
+        let Some(packet) = self.authentic(opened) else { return };
+        let Some(rtp) = Rtp::read(&packet) else { return };
         let is_agreed =
             rtp.payload_type == self.stream.payload_type || Some(rtp.payload_type) == self.stream.keys;
         if !self.is_from_the_caller(source, is_agreed) {
@@ -218,6 +254,16 @@ impl Session {
         self.happened.extend(received.key.map(Heard::Digit));
     }
 
+    /// Whether the caller is known to be elsewhere.
+    fn is_from_another(&self, source: SocketAddr) -> bool {
+        self.source.is_some_and(|known| known != source) && self.stream.rtp != Some(source)
+    }
+
+    /// What the caller's key opened.
+    fn authentic<'d>(&self, opened: Result<Cow<'d, [u8]>, Refused>) -> Option<Cow<'d, [u8]>> {
+        opened.inspect_err(|why| self.metrics.srtp_refused(why.name())).ok()
+    }
+
     /// Whether it is the caller that sends from there.
     fn is_from_the_caller(&mut self, source: SocketAddr, is_agreed: bool) -> bool {
         let settles = self.source.is_none() || Some(source) == self.stream.rtp;
@@ -232,8 +278,13 @@ impl Session {
         if !wire::is_rtcp(datagram) || caller.is_none_or(|caller| caller.ip() != source.ip()) {
             return;
         }
+        let opened = match &mut self.srtp {
+            Some(srtp) => srtp.incoming.rtcp(datagram).map(Cow::Owned),
+            None => Ok(datagram.into()),
+        };
+        let Some(packet) = self.authentic(opened) else { return };
         (self.alive, self.reports_to) = (now, Some(source));
-        let told = report::read(datagram, self.sender.ssrc);
+        let told = report::read(&packet, self.sender.ssrc);
         self.reports.told(&told, now);
         if let Some(report) = told.report(self.stream.codec.clock_rate()) {
             self.meter.reported(report);
@@ -264,12 +315,26 @@ impl Session {
         };
         let Some(target) = self.reports_to.or(announced).filter(|_| self.hearing.is_some()) else { return };
         let socket = if together { &self.port.rtp } else { &self.port.rtcp };
-        let datagram = self.reports.write(ssrc, timestamp, Timestamp::now(), now);
+        let report = self.reports.write(ssrc, timestamp, Timestamp::now(), now);
+        let datagram = match &mut self.srtp {
+            Some(srtp) => srtp.outgoing.rtcp(report),
+            None => report,
+        };
         let _ = socket.try_send_to(&datagram, target);
     }
 }
 
 impl Sender {
+    fn new() -> Self {
+        Self {
+            ssrc: rand::random(),
+            // The first round of numbers lasts for a while, so that SRTP's receiver is sure to see it (RFC 3711, section 3.3.1).
+            sequence: rand::random::<u16>() >> 1,
+            timestamp: rand::random(),
+            last: None,
+        }
+    }
+
     fn packet(&mut self, payload: &[u8], stream: &Stream, now: Instant) -> Vec<u8> {
         let ticks = stream.codec.clock_rate() / 50;
         let pause = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));

@@ -2,13 +2,18 @@
 //!
 //! The session encodes in one codec from a call's first description to its end. G.711's two laws count as one here:
 //! a frame of the one becomes a frame of the other byte by byte.
+//!
+//! SRTP's keys stand in the descriptions (RFC 4568): they are taken and told only where nobody else reads those.
 
+mod crypto;
 mod read;
 mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::srtp::{Key, Keys, Suite};
 use crate::media::codec::Codec;
+use crypto::Crypto;
 
 /// A longer description is none that a phone or a carrier sends.
 pub const LONGEST: usize = 8 * 1024;
@@ -35,12 +40,16 @@ pub enum Malformed {
 /// Why there is no session to be had by a description: 488 Not Acceptable Here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unacceptable {
-    #[error("no audio over plain RTP")]
+    #[error("no audio over RTP or SRTP")]
     NoAudio,
     #[error("no codec that we speak, or not the one that the call began with")]
     NoCodec,
     #[error("an address of the other IP version")]
     Address,
+    #[error("SRTP keys are taken over TLS only")]
+    KeysInClear,
+    #[error("no SRTP key that we can use")]
+    NoKey,
 }
 
 /// Our side, as our descriptions name it.
@@ -56,6 +65,8 @@ pub struct Local {
     pub version: u64,
     /// What the session encodes in; `None` while that is open.
     pub codec: Option<Codec>,
+    /// Descriptions come and go over TLS.
+    pub secure: bool,
 }
 
 /// The stream of audio that was agreed on.
@@ -87,6 +98,8 @@ pub enum Rtcp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub stream: Stream,
+    /// Of SRTP.
+    pub keys: Option<Keys>,
     pub sdp: String,
 }
 
@@ -95,30 +108,47 @@ impl Description {
         read::description(body)
     }
 
-    /// Answers it as an offer: with the first audio that fits, in the codec that the caller likes best.
-    pub fn answer(&self, local: &Local) -> Result<Answer, Unacceptable> {
-        let (at, stream) = self.agree(local)?;
-        let sections: Vec<String> =
-            self.sections
-                .iter()
-                .enumerate()
-                .map(|(index, section)| {
-                    if index == at { write::audio(section, &stream, local) } else { write::refused(section) }
-                })
-                .collect();
-        Ok(Answer { stream, sdp: write::description(local, &sections) })
+    /// Answers it as an offer: with the first audio that fits, in the codec that the caller likes best. Over TLS what is
+    /// sealed goes first. `key` is ours, of the suite that the caller likes best.
+    pub fn answer(&self, local: &Local, key: impl FnOnce(Suite) -> Key) -> Result<Answer, Unacceptable> {
+        let Agreed { at, stream, crypto } = self.agree(local)?;
+        let ours = crypto.map(|crypto| Crypto { key: key(crypto.key.suite()), ..crypto.clone() });
+        let sections: Vec<String> = self
+            .sections
+            .iter()
+            .enumerate()
+            .map(|(index, section)| match index == at {
+                true => write::audio(section, &stream, local, ours.as_ref()),
+                false => write::refused(section),
+            })
+            .collect();
+        let keys = crypto.zip(ours).map(|(theirs, ours)| theirs.keys(ours.key));
+        Ok(Answer { stream, keys, sdp: write::description(local, &sections) })
     }
 
-    /// Takes it as the answer to [`Local::offer`].
-    pub fn accept(&self, local: &Local) -> Result<Stream, Unacceptable> {
-        self.agree(local).map(|(_, stream)| stream)
+    /// Whether there is an answer to it.
+    pub fn fits(&self, local: &Local) -> Result<(), Unacceptable> {
+        self.agree(local).map(drop)
     }
 
-    fn agree(&self, local: &Local) -> Result<(usize, Stream), Unacceptable> {
+    /// Takes it as the answer to [`Local::offer`] with that key.
+    pub fn accept(&self, local: &Local, key: Option<&Key>) -> Result<(Stream, Option<Keys>), Unacceptable> {
+        let Agreed { stream, crypto, .. } = self.agree(local)?;
+        match (key, crypto) {
+            (None, None) => Ok((stream, None)),
+            (Some(key), Some(crypto)) if crypto.answers(key) => Ok((stream, Some(crypto.keys(key.clone())))),
+            _ => Err(Unacceptable::NoKey),
+        }
+    }
+
+    fn agree(&self, local: &Local) -> Result<Agreed<'_>, Unacceptable> {
         let mut why = Unacceptable::NoAudio;
-        for (at, section) in self.sections.iter().enumerate().filter(|(_, section)| section.is_audio()) {
-            match section.stream(local) {
-                Ok(stream) => return Ok((at, stream)),
+        let mut audio: Vec<_> =
+            self.sections.iter().enumerate().filter(|(_, section)| section.is_audio()).collect();
+        audio.sort_by_key(|(_, section)| section.is_srtp() != local.secure);
+        for (at, section) in audio {
+            match section.stream(local).and_then(|stream| Ok((stream, section.crypto(local)?))) {
+                Ok((stream, crypto)) => return Ok(Agreed { at, stream, crypto }),
                 Err(error) => why = error,
             }
         }
@@ -126,10 +156,19 @@ impl Description {
     }
 }
 
+/// What fits of a description.
+struct Agreed<'d> {
+    /// Which section.
+    at: usize,
+    stream: Stream,
+    crypto: Option<&'d Crypto>,
+}
+
 impl Local {
-    /// Offers audio to a caller who left that to us: in G.711, which every phone has, or in the call's codec.
-    pub fn offer(&self) -> String {
-        write::description(self, &[write::offered(self)])
+    /// Offers audio to a caller who left that to us: in G.711, which every phone has, or in the call's codec. With a key, it is
+    /// sealed.
+    pub fn offer(&self, key: Option<&Key>) -> String {
+        write::description(self, &[write::offered(self, key)])
     }
 
     /// Whether the session's frames can be sent so.
@@ -152,6 +191,8 @@ struct Section {
     direction: Direction,
     rtcp: Option<(u16, Address)>,
     rtcp_mux: bool,
+    /// The first that we can do.
+    crypto: Option<Crypto>,
 }
 
 /// Of an rtpmap attribute.
@@ -189,7 +230,21 @@ enum Format {
 
 impl Section {
     fn is_audio(&self) -> bool {
-        self.media == "audio" && self.port != 0 && matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+        let is_rtp = self.is_srtp() || matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF");
+        self.media == "audio" && self.port != 0 && is_rtp
+    }
+
+    fn is_srtp(&self) -> bool {
+        matches!(self.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF")
+    }
+
+    /// How the caller seals it; `None` of plain RTP.
+    fn crypto(&self, local: &Local) -> Result<Option<&Crypto>, Unacceptable> {
+        match (self.is_srtp(), local.secure) {
+            (false, _) => Ok(None),
+            (true, false) => Err(Unacceptable::KeysInClear),
+            (true, true) => self.crypto.as_ref().map(Some).ok_or(Unacceptable::NoKey),
+        }
     }
 
     fn stream(&self, local: &Local) -> Result<Stream, Unacceptable> {

@@ -20,7 +20,11 @@ async fn an_invite_that_cannot_be_served_is_refused_with_its_code() {
     assert!(unsupported.one("unsupported").contains("x-magic"));
     refused(&world, "Content-Type: text/plain\r\n", "hi", 415).await;
     refused(&world, "", "nonsense", 400).await;
-    refused(&world, "", &SDP.replace(" 0 101", " 18"), 488).await;
+    let no_codec = refused(&world, "", &SDP.replace(" 0 101", " 18"), 488).await;
+    assert_eq!(no_codec.one("warning").split(' ').next(), Some("305"), "{no_codec:?}");
+    let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    let sealed = refused(&world, "", &(SDP.replace("AVP", "SAVP") + key), 488).await;
+    assert_eq!(sealed.one("warning"), r#"399 dialplane "SRTP keys are taken over TLS only""#);
     refused(&world, "Contact: nobody\r\n", SDP, 400).await;
     refused(&world, "Content-Length: 5000\r\n", SDP, 400).await;
     assert!(world.is_quiet());

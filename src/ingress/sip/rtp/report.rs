@@ -98,6 +98,11 @@ struct Heard {
 }
 
 impl Reports {
+    /// Another stream of ours begins.
+    pub fn begin(&mut self) {
+        (self.packets, self.bytes) = (0, 0);
+    }
+
     pub fn sent(&mut self, bytes: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(u32::try_from(bytes).unwrap_or_default());

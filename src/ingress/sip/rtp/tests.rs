@@ -55,7 +55,7 @@ impl World {
         // The runtime has seen that they take datagrams.
         port.rtp.writable().await.unwrap();
         port.rtcp.writable().await.unwrap();
-        let mut session = Session::new(port, stream, encoded, now);
+        let mut session = Session::new(port, stream, None, encoded, now, Metrics::default());
         session.answer(now);
         Self { session, announced, behind: socket().await, now, sequence: 0 }
     }
@@ -143,7 +143,7 @@ async fn the_caller_is_where_it_is_heard_first_unless_where_it_announced_itself(
     assert_eq!(taken(&world.behind), None);
     // A new place in a new offer is to be seen anew.
     let moved = Stream { rtp: Some(behind), ..*world.session.stream() };
-    world.session.change(moved, world.now);
+    world.session.change(moved, None, world.now);
     world.receive(stranger, 8, &[0x55; 160]);
     assert_eq!(world.session.source, Some(stranger), "behind another NAT");
 }
@@ -177,7 +177,7 @@ async fn a_caller_who_holds_is_sent_nothing_and_its_music_not_heard() {
     let mut world = World::new(Codec::Pcma).await;
     let caller = address(&world.announced.0);
     let held = Stream { sends: false, ..*world.session.stream() };
-    world.session.change(held, world.now);
+    world.session.change(held, None, world.now);
     world.send(0xD5);
     world.receive(caller, 8, &[0xAA; 160]);
     assert_eq!((world.happened().len(), taken(&world.announced.0)), (0, None));
@@ -189,7 +189,7 @@ async fn a_caller_who_holds_is_sent_nothing_and_its_music_not_heard() {
         assert!(!world.happened().contains(&Heard::Nothing));
     }
     let back = Stream { sends: true, ..held };
-    world.session.change(back, world.now);
+    world.session.change(back, None, world.now);
     world.receive(caller, 8, &[0xAA; 160]);
     assert_eq!(world.happened().len(), 1);
 }

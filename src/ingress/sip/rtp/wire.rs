@@ -17,16 +17,9 @@ pub struct Rtp<'d> {
 impl<'d> Rtp<'d> {
     /// Reads a datagram; `None` of what is no RTP, RTCP among it.
     pub fn read(datagram: &'d [u8]) -> Option<Self> {
-        let (header, rest) = datagram.split_first_chunk::<HEADER>()?;
+        let (header, _) = datagram.split_first_chunk::<HEADER>()?;
         let [first, second, sequence @ .., t0, t1, t2, t3, s0, s1, s2, s3] = *header;
-        if first >> 6 != VERSION || is_rtcp(datagram) {
-            return None;
-        }
-        let mut payload = rest.get(usize::from(first & 0x0F) * 4..)?;
-        if first & 0x10 != 0 {
-            let ([_, _, length @ ..], extension) = payload.split_first_chunk::<4>()?;
-            payload = extension.get(usize::from(u16::from_be_bytes(*length)) * 4..)?;
-        }
+        let mut payload = datagram.get(header_length(datagram)?..)?;
         if first & 0x20 != 0 {
             let padding = usize::from(*payload.last()?);
             payload = payload.get(..payload.len().checked_sub(padding)?)?;
@@ -50,6 +43,20 @@ impl<'d> Rtp<'d> {
         datagram.extend(self.payload);
         datagram
     }
+}
+
+/// How much of an RTP packet stands before its payload; `None` of what is no RTP.
+pub fn header_length(datagram: &[u8]) -> Option<usize> {
+    let first = *datagram.first()?;
+    if first >> 6 != VERSION || is_rtcp(datagram) {
+        return None;
+    }
+    let mut length = HEADER + usize::from(first & 0x0F) * 4;
+    if first & 0x10 != 0 {
+        let [_, _, words @ ..] = *datagram.get(length..)?.first_chunk::<4>()?;
+        length += 4 + usize::from(u16::from_be_bytes(words)) * 4;
+    }
+    (length <= datagram.len()).then_some(length)
 }
 
 /// Whether a datagram of an RTP port is RTCP (RFC 5761, section 4).

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use super::crypto::Crypto;
 use super::{Address, Description, Direction, LONGEST, Malformed, Map, Section};
 
 const MOST_SECTIONS: usize = 16;
@@ -73,6 +74,7 @@ impl Reader {
             direction: self.direction,
             rtcp: None,
             rtcp_mux: false,
+            crypto: None,
         });
         Ok(())
     }
@@ -90,6 +92,7 @@ impl Reader {
             }
             Some(("rtpmap", _)) => return Err(Malformed::TooMany),
             Some(("rtcp", value)) => section.rtcp = Some(rtcp(value).ok_or(Malformed::Line)?),
+            Some(("crypto", value)) => section.crypto = section.crypto.take().or_else(|| Crypto::read(value)),
             _ => section.rtcp_mux |= attribute == "rtcp-mux",
         }
         Ok(())

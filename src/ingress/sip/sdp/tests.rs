@@ -10,12 +10,18 @@ const LOCAL: Local = Local {
     session: 7,
     version: 1,
     codec: None,
+    secure: false,
 };
 
 const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 203.0.113.9\r\ns=-\r\nc=IN IP4 203.0.113.9\r\nt=0 0\r\n";
 
 fn parse(media: &str) -> Description {
     Description::parse(format!("{HEAD}{media}").as_bytes()).expect("a description")
+}
+
+/// Answers without a key.
+fn plain_answer(offer: &Description, local: &Local) -> Result<Answer, Unacceptable> {
+    offer.answer(local, |suite| panic!("no key of {suite:?} is wanted"))
 }
 
 fn at(address: &str) -> Option<SocketAddr> {
@@ -28,7 +34,7 @@ fn a_phones_offer_is_answered_line_by_line() {
         "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
          a=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n",
     );
-    let answer = offer.answer(&LOCAL).expect("it fits");
+    let answer = plain_answer(&offer, &LOCAL).expect("it fits");
     assert_eq!(
         answer.stream,
         Stream {
@@ -64,12 +70,12 @@ fn the_first_codec_of_the_offer_that_we_and_the_call_speak_is_taken() {
         ("300 *", None, Err(Unacceptable::NoCodec)),
     ] {
         let local = Local { codec: call, ..LOCAL };
-        let answer = parse(&format!("m=audio 4000 RTP/AVP {formats}\r\n{opus}")).answer(&local);
+        let answer = plain_answer(&parse(&format!("m=audio 4000 RTP/AVP {formats}\r\n{opus}")), &local);
         let found =
             answer.map(|answer| (answer.stream.codec, answer.stream.payload_type, answer.stream.keys));
         assert_eq!(found, expected, "{formats} in {call:?}");
     }
-    let narrow = parse("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n").answer(&LOCAL);
+    let narrow = plain_answer(&parse("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n"), &LOCAL);
     assert_eq!(narrow, Err(Unacceptable::NoCodec), "a name at another rate");
 }
 
@@ -82,12 +88,13 @@ fn a_held_call_is_answered_from_the_other_side_and_nothing_is_sent() {
         ("a=inactive\r\n", "a=inactive\r\n", false, false),
         ("c=IN IP4 0.0.0.0\r\n", "a=sendrecv\r\n", false, true),
     ] {
-        let answer = parse(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}")).answer(&LOCAL).expect("it fits");
+        let answer =
+            plain_answer(&parse(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}")), &LOCAL).expect("it fits");
         assert!(answer.sdp.ends_with(answered), "{lines}: {}", answer.sdp);
         assert_eq!((answer.stream.sends, answer.stream.receives), (sends, receives), "{lines}");
     }
     let of_session = Description::parse(b"v=0\nc=IN IP4 203.0.113.9\na=sendonly\nm=audio 4000 RTP/AVP 0\n");
-    assert!(!of_session.expect("it is read").answer(&LOCAL).expect("it fits").stream.sends);
+    assert!(!plain_answer(&of_session.expect("it is read"), &LOCAL).expect("it fits").stream.sends);
 }
 
 #[test]
@@ -96,7 +103,7 @@ fn everything_but_one_audio_stream_is_refused_in_its_place() {
     let offer = parse(&format!(
         "m=video 5000 RTP/AVP 31 32\r\nm=audio 0 RTP/AVP 0\r\n{t38}m=audio 4000 RTP/AVP 8\r\nm=audio 6000 RTP/AVP 0\r\n"
     ));
-    let answer = offer.answer(&LOCAL).expect("it fits");
+    let answer = plain_answer(&offer, &LOCAL).expect("it fits");
     let sections: Vec<&str> = answer.sdp.lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(
         sections,
@@ -108,8 +115,8 @@ fn everything_but_one_audio_stream_is_refused_in_its_place() {
             "m=audio 0 RTP/AVP 0",
         ]
     );
-    for lines in [t38, "", "m=audio 4000 RTP/SAVP 0\r\n", "m=audio 0 RTP/AVP 0\r\n"] {
-        assert_eq!(parse(lines).answer(&LOCAL), Err(Unacceptable::NoAudio), "{lines}");
+    for lines in [t38, "", "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\n", "m=audio 0 RTP/AVP 0\r\n"] {
+        assert_eq!(plain_answer(&parse(lines), &LOCAL), Err(Unacceptable::NoAudio), "{lines}");
     }
 }
 
@@ -117,7 +124,7 @@ fn everything_but_one_audio_stream_is_refused_in_its_place() {
 fn addresses_are_of_our_ip_version_or_shown_by_the_callers_packets() {
     let six = Local { address: IpAddr::V6(Ipv6Addr::LOCALHOST), ..LOCAL };
     let stream = |lines: &str, local: &Local| {
-        let answer = parse(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}")).answer(local);
+        let answer = plain_answer(&parse(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}")), local);
         answer.map(|answer| (answer.stream.rtp, answer.stream.rtcp))
     };
     for (lines, local, expected) in [
@@ -140,7 +147,8 @@ fn addresses_are_of_our_ip_version_or_shown_by_the_callers_packets() {
     ] {
         assert_eq!(stream(lines, local), expected, "{lines}");
     }
-    let answer = parse("m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n").answer(&six).expect("it fits");
+    let offer = parse("m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n");
+    let answer = plain_answer(&offer, &six).expect("it fits");
     assert!(answer.sdp.contains("c=IN IP6 ::1\r\n"), "{}", answer.sdp);
 }
 
@@ -152,14 +160,14 @@ fn a_caller_who_offers_nothing_is_offered_what_the_call_is_encoded_in() {
         (Some(Codec::Opus), "m=audio 20000 RTP/AVP 111 101"),
     ] {
         let local = Local { codec, ..LOCAL };
-        let offer = local.offer();
+        let offer = local.offer(None);
         assert!(offer.contains(&format!("{line}\r\n")), "{offer}");
         // Another Dialplane answers it, and that answer is one to us.
         let other = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 30_000, codec: None, ..LOCAL };
-        let answer =
-            Description::parse(offer.as_bytes()).expect("it is read").answer(&other).expect("it fits");
-        let accepted = Description::parse(answer.sdp.as_bytes()).expect("it is read").accept(&local);
-        let stream = accepted.expect("it fits");
+        let offer = Description::parse(offer.as_bytes()).expect("it is read");
+        let answer = plain_answer(&offer, &other).expect("it fits");
+        let accepted = Description::parse(answer.sdp.as_bytes()).expect("it is read").accept(&local, None);
+        let (stream, _) = accepted.expect("it fits");
         assert_eq!((stream.codec, stream.payload_type), (answer.stream.codec, answer.stream.payload_type));
         assert_eq!((stream.rtp, stream.keys), (at("127.0.0.1:30000"), Some(101)));
     }
@@ -185,6 +193,8 @@ fn a_body_that_is_no_description_says_why() {
     }
 }
 
+mod secure;
+
 proptest! {
     #[test]
     fn whatever_is_offered_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
@@ -199,20 +209,25 @@ proptest! {
                 "m=(audio|video|image) [0-9]{1,5}(/2)? (RTP/AVP|RTP/SAVP|udptl)( [0-9]{1,3}){1,5}",
                 "c=IN IP4 (0\\.0\\.0\\.0|192\\.0\\.2\\.[0-9]|host)",
                 "a=rtpmap:[0-9]{1,3} (PCMU|pcma|opus|telephone-event|G729)/(8000|48000)(/2)?",
+                "a=crypto:[12] AES_CM_128_HMAC_SHA1_(80|32) inline:[A-P]{40}(\\|2\\^20)?",
                 "a=(sendonly|recvonly|inactive|rtcp-mux|rtcp:[0-9]{1,4}|ptime:30|x)",
             ],
             0..20,
-        )
+        ),
+        secure: bool,
     ) {
         let Ok(offer) = Description::parse(format!("v=0\r\n{}\r\n", lines.join("\r\n")).as_bytes()) else {
             return Ok(());
         };
-        if let Ok(answer) = offer.answer(&LOCAL) {
+        let local = Local { secure, ..LOCAL };
+        if let Ok(answer) = offer.answer(&local, Key::fresh) {
             let read = Description::parse(answer.sdp.as_bytes()).expect("ours is read");
             prop_assert_eq!(read.sections.len(), offer.sections.len());
             let taken: Vec<_> = read.sections.iter().filter(|section| section.port != 0).collect();
             prop_assert_eq!(taken.len(), 1);
-            prop_assert_eq!(read.accept(&LOCAL).map(|stream| stream.codec), Ok(answer.stream.codec));
+            prop_assert_eq!(taken[0].is_srtp(), answer.keys.is_some());
+            prop_assert!(secure || answer.keys.is_none());
+            prop_assert_eq!(read.agree(&local).map(|agreed| agreed.stream.codec), Ok(answer.stream.codec));
         }
     }
 }

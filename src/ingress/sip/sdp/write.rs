@@ -1,6 +1,8 @@
 use std::fmt::Write;
 
+use super::crypto::{Crypto, OFFERED};
 use super::{Local, Rtcp, Section, Stream};
+use crate::ingress::sip::srtp::Key;
 use crate::media::codec::Codec;
 
 /// The payload type of keys in our offers.
@@ -17,24 +19,29 @@ pub(super) fn description(local: &Local, sections: &[String]) -> String {
     )
 }
 
-/// Our audio, as the offered `section` allows.
-pub(super) fn audio(section: &Section, stream: &Stream, local: &Local) -> String {
+/// Our audio, as the offered `section` allows, sealed with `ours`.
+pub(super) fn audio(section: &Section, stream: &Stream, local: &Local, ours: Option<&Crypto>) -> String {
     let mut text = media(&section.protocol, local.port, &[(stream.payload_type, stream.codec)], stream.keys);
     let _ = write!(text, "a={}\r\n", section.direction.mirrored().name());
     if stream.rtcp == Rtcp::Together {
         text.push_str("a=rtcp-mux\r\n");
     }
+    if let Some(Crypto { tag, key, .. }) = ours {
+        text.push_str(&Crypto::line(*tag, key));
+    }
     text
 }
 
 /// What we offer of our own accord.
-pub(super) fn offered(local: &Local) -> String {
+pub(super) fn offered(local: &Local, key: Option<&Key>) -> String {
     let codecs: &[(u8, Codec)] = match local.codec {
         Some(Codec::Opus) => &[(OPUS, Codec::Opus)],
         Some(Codec::Pcma) => &[(8, Codec::Pcma), (0, Codec::Pcmu)],
         Some(Codec::Pcmu) | None => &[(0, Codec::Pcmu), (8, Codec::Pcma)],
     };
-    media("RTP/AVP", local.port, codecs, Some(KEYS)) + "a=sendrecv\r\n"
+    let protocol = if key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+    let crypto = key.map(|key| Crypto::line(OFFERED, key)).unwrap_or_default();
+    media(protocol, local.port, codecs, Some(KEYS)) + "a=sendrecv\r\n" + &crypto
 }
 
 /// The section stands in its place, with port 0 (RFC 3264, section 6).
