@@ -49,6 +49,7 @@ fn call(caller: usize) -> Call {
         sip_call_id_full: Some("a84b4c76e66710@pc33.atlanta.example".into()),
         headers: [("x-campaign".to_owned(), "spring".into())].into(),
         answered: false,
+        redirects: false,
         resumed_from: None,
     }
 }

@@ -124,6 +124,8 @@ pub struct Call {
     pub headers: Headers,
     /// The caller's call was answered before it came to us, and is no longer to be refused.
     pub answered: bool,
+    /// Handed on before it is answered, it is told where to and need not be answered for that (302).
+    pub redirects: bool,
     /// The call of the router that had this caller before, and died.
     pub resumed_from: Option<CallId>,
 }
@@ -148,6 +150,7 @@ impl Call {
             sip_call_id_full: None,
             headers: Headers::new(),
             answered: false,
+            redirects: false,
             resumed_from: None,
         }
     }

@@ -22,6 +22,7 @@ pub struct TrunkPlan {
     pub called_from: CalledFrom,
     /// Of its calls at our own SIP port.
     pub caps: Caps,
+    pub unanswered_transfer: UnansweredTransfer,
     /// How what arrives on it is read.
     pub rules: TrunkRules,
 }
@@ -34,6 +35,16 @@ pub enum CalledFrom {
     To,
     /// P-Called-Party-ID (RFC 7315).
     PCalledPartyId,
+}
+
+/// How our own SIP port hands a caller on whose call is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnansweredTransfer {
+    /// 302: the carrier's switch calls the destination itself, and the call is never answered.
+    #[default]
+    Redirect,
+    /// The call is answered, and handed on with REFER.
+    Refer,
 }
 
 /// Every trunk.
@@ -85,6 +96,7 @@ impl Trunks {
             addresses: vec![Network::parse(network).unwrap()],
             called_from: CalledFrom::default(),
             caps: Caps::default(),
+            unanswered_transfer: UnansweredTransfer::default(),
             rules: TrunkRules::default(),
         };
         Self { all: trunks.iter().map(plan).map(Arc::new).collect(), by_id: HashMap::new() }

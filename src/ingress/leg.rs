@@ -51,7 +51,7 @@ pub enum LegCommand {
     Frame(Frame),
     /// Let an unanswered caller go with this refusal, or hang up an answered call. [`LegEvent::Ended`] follows.
     HangUp(Option<Refusal>),
-    /// Hand the caller of an answered call on. [`LegEvent::Transferred`] or [`LegEvent::NotTransferred`] follows,
+    /// Hand the caller of an answered call on, or of one that [`Call::redirects`]. [`LegEvent::Transferred`] or [`LegEvent::NotTransferred`] follows,
     /// unless the caller hangs up.
     Transfer(Destination),
     /// The session is over and knows how: report it, leave and free everything. The last command.

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod leg;
 pub mod media;
 pub mod message;
+mod refusals;
 pub mod repair;
 pub mod rtp;
 pub mod sdp;
@@ -45,6 +46,7 @@ use self::dialog::Dialog;
 use self::door::{Judged, judge};
 use self::media::{Media, Place};
 use self::message::{Reply, fresh_tag};
+use self::refusals::Refusals;
 use self::rtp::ports::Ports;
 use self::settings::SipSettings;
 use self::socket::{Content, Received, Socket};
@@ -83,6 +85,7 @@ pub struct Port {
     calls: Calls,
     /// Transactions of requests that became no call.
     refused: JoinSet<()>,
+    refusals: Refusals,
 }
 
 /// Who sent the message that is being dealt with.
@@ -101,7 +104,8 @@ impl Port {
         let socket = Socket::new(Arc::clone(&udp), sources, site.metrics.clone());
         let (calls, refused) = (Calls::default(), JoinSet::new());
         let rtp = Ports::new(site.settings.listen.ip(), &site.settings.rtp_ports);
-        Ok(Self { site, udp, rtp, permits: Permits::strict(), socket, uas, incoming, calls, refused })
+        let (permits, refusals) = (Permits::strict(), Refusals::new(site.metrics.clone()));
+        Ok(Self { site, udp, rtp, permits, socket, uas, incoming, calls, refused, refusals })
     }
 
     /// Where it listens.
@@ -147,7 +151,10 @@ impl Port {
         let sender = Sender { address: source, trunk, at: Instant::now() };
         match content {
             Content::Message(message) => self.uas.receive(message, source).await,
-            Content::Wrong(request, reply) => self.uas.answer_once(request, reply, source).await,
+            Content::Wrong(request, reply) => {
+                self.refusals.note(&request, reply.status, sender.trunk.as_ref(), sender.at);
+                self.uas.answer_once(request, reply, source).await;
+            }
         }
         // Whatever transaction it began is here already.
         while let Ok(transaction) = self.incoming.try_recv() {
@@ -157,23 +164,24 @@ impl Port {
 
     async fn begun(&mut self, transaction: Transaction, sender: &Sender) {
         match judge(&transaction.original, &self.site.slots, Instant::now()) {
-            Judged::Answer(reply) => self.refuse(transaction, reply),
+            Judged::Answer(reply) => self.refuse(transaction, reply, sender),
             Judged::Within(tag) => {
                 if let Err((transaction, reply)) = self.calls.pass(&tag, Box::new(transaction)) {
-                    self.refuse(*transaction, reply);
+                    self.refuse(*transaction, reply, sender);
                 }
             }
             Judged::Call if self.calls.has_merged(&transaction.original) => {
-                self.refuse(transaction, Reply::status(482));
+                self.refuse(transaction, Reply::status(482), sender);
             }
             Judged::Call => match self.open_call(&transaction, sender).await {
                 Ok(opened) => self.start(transaction, sender, opened).await,
-                Err(reply) => self.refuse(transaction, reply),
+                Err(reply) => self.refuse(transaction, reply, sender),
             },
         }
     }
 
-    fn refuse(&mut self, transaction: Transaction, reply: Reply) {
+    fn refuse(&mut self, transaction: Transaction, reply: Reply, sender: &Sender) {
+        self.refusals.note(&transaction.original, reply.status, sender.trunk.as_ref(), sender.at);
         self.refused.spawn(uas::refuse(transaction, reply));
     }
 

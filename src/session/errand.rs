@@ -10,7 +10,7 @@ use crate::call::{Destination, Ending};
 use crate::ingress::leg::LegCommand;
 use crate::media::clip::Clip;
 
-/// One thing that is done with an answered call instead of a conversation.
+/// One thing that is done with a call instead of a conversation.
 #[derive(Debug, Clone)]
 pub enum Task {
     Play(Arc<Clip>),
@@ -18,7 +18,7 @@ pub enum Task {
     Transfer(Destination),
 }
 
-/// What is done with an answered call instead of a conversation, one task after the other.
+/// What is done with a call instead of a conversation, one task after the other.
 #[derive(Debug)]
 pub struct Errand {
     tasks: VecDeque<Task>,

@@ -270,7 +270,7 @@ impl Machine {
         }
         self.record.timing.arrived = Some(self.since_offer(now));
         self.record.call = Some(call.clone());
-        self.setup.arrived(call.answered, now, &self.context.timings);
+        self.setup.arrived(&call, now, &self.context.timings);
         let routed = self.context.dialplan.resolve(&call, call.received_at);
         self.note_route(routed.as_ref());
         let mut actions = vec![Action::Mark(Box::new(self.record.clone()))];
@@ -305,6 +305,10 @@ impl Machine {
             Some(Step::Errand(errand)) => {
                 self.errand = Some(errand);
                 self.answer(now)
+            }
+            Some(Step::Redirect(errand)) => {
+                self.errand = Some(errand);
+                self.begin_errand(now)
             }
             Some(Step::Answer) => self.answer(now),
             Some(Step::Up) => {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::errand::{Errand, Task};
 use super::timings::Timings;
-use crate::call::{Ending, Fault};
+use crate::call::{Call, Ending, Fault};
 use crate::lookup::Decision;
 use crate::tenant::CallConfig;
 
@@ -18,6 +18,8 @@ pub struct Setup {
     gate: Option<Instant>,
     /// The call was answered before it came to us.
     answered: bool,
+    /// Who still rings is handed on as such.
+    redirects: bool,
 }
 
 /// In the order of a call: a later stage compares greater.
@@ -27,6 +29,8 @@ enum Stage {
     Looking,
     /// Until a model serves; the failover keeps shorter times.
     Connecting,
+    /// An unanswered caller is told where else to call.
+    Redirecting,
     /// Our track is published; the bridge has not subscribed.
     Publishing,
     /// The INVITE is being answered.
@@ -42,6 +46,8 @@ pub enum Step {
     ModelDown,
     /// Open the gate for this, without a model.
     Errand(Errand),
+    /// Do this without an answer.
+    Redirect(Errand),
     /// Open the gate: publish our track.
     Answer,
     /// The caller hears us.
@@ -52,12 +58,13 @@ pub enum Step {
 impl Setup {
     pub fn new(now: Instant, timings: &Timings) -> Self {
         let until = now + timings.arrival;
-        Self { stage: Stage::Arriving, until, gate: None, answered: false }
+        Self { stage: Stage::Arriving, until, gate: None, answered: false, redirects: false }
     }
 
-    /// `answered`: before it came to us. The way is the same, but there is nothing to be refused.
-    pub fn arrived(&mut self, answered: bool, now: Instant, timings: &Timings) {
-        self.answered = answered;
+    /// Where the call was answered before it came to us, the way is the same, but there is nothing to be refused.
+    pub fn arrived(&mut self, call: &Call, now: Instant, timings: &Timings) {
+        self.answered = call.answered;
+        self.redirects = call.redirects;
         self.gate = Some(now + timings.gate);
         self.enter(Stage::Looking, now + timings.lookup);
     }
@@ -72,8 +79,13 @@ impl Setup {
                 Some(self.set_out(Errand::new([Task::Play(clip)], Ending::Played), now, timings))
             }
             Decision::Transfer(to) => {
-                let failed = Ending::Failed(Fault::Transfer);
-                Some(self.set_out(Errand::new([Task::Transfer(to)], failed), now, timings))
+                let errand = Errand::new([Task::Transfer(to)], Ending::Failed(Fault::Transfer));
+                let redirects = self.redirects;
+                Some(if redirects {
+                    self.redirect(errand, now, timings)
+                } else {
+                    self.set_out(errand, now, timings)
+                })
             }
             Decision::Answer(config) => {
                 self.enter(Stage::Connecting, now + timings.gate);
@@ -91,6 +103,17 @@ impl Setup {
     pub fn set_out(&mut self, errand: Errand, now: Instant, timings: &Timings) -> Step {
         self.publish(now, timings);
         Step::Errand(errand)
+    }
+
+    /// Whether who is handed on now is told so before the answer.
+    pub fn redirects(&self) -> bool {
+        self.redirects && self.stage < Stage::Redirecting
+    }
+
+    /// The caller is handed on without an answer.
+    pub fn redirect(&mut self, errand: Errand, now: Instant, timings: &Timings) -> Step {
+        self.enter(Stage::Redirecting, now + timings.subscribed);
+        Step::Redirect(errand)
     }
 
     pub fn subscribed(&mut self, now: Instant, timings: &Timings) {
@@ -143,6 +166,7 @@ impl Setup {
             // The lookup keeps a shorter budget of its own and always answers.
             Stage::Looking => Step::End(Ending::Failed(Fault::Internal)),
             Stage::Connecting => Step::ModelDown,
+            Stage::Redirecting => Step::End(Ending::Failed(Fault::Transfer)),
             Stage::Publishing => Step::End(Ending::Failed(Fault::NotAnswered)),
             // A leg that does not say so in time is taken to be up: the caller may be listening.
             Stage::Answering | Stage::Up => self.go_up(),

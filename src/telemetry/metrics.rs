@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use labels::{Config, Ended, Limit, Outcome, Project, RateLimit, Reason, Write};
+use labels::{Config, Ended, Limit, Outcome, Project, RateLimit, Reason, Status, Write};
 pub use labels::{Direction, Dropped, JournalWrite, Reload, Rescued};
 use media::Media;
 
@@ -31,6 +31,7 @@ struct Inner {
     turned_away: Family<Reason, Counter>,
     sip_dropped: Family<Reason, Counter>,
     srtp_refused: Family<Reason, Counter>,
+    sip_refused: Family<Status, Counter>,
     ended: Family<Ended, Counter>,
     rescued: Family<Outcome, Counter>,
     webhooks: Family<Outcome, Counter>,
@@ -83,6 +84,7 @@ impl Metrics {
             turned_away: Family::default(),
             sip_dropped: Family::default(),
             srtp_refused: Family::default(),
+            sip_refused: Family::default(),
             ended: Family::default(),
             rescued: Family::default(),
             webhooks: Family::default(),
@@ -142,6 +144,11 @@ impl Metrics {
     /// A packet on a call's port was not opened by the caller's SRTP key.
     pub fn srtp_refused(&self, why: &'static str) {
         self.0.srtp_refused.get_or_create(&Reason { reason: why }).inc();
+    }
+
+    /// An INVITE at our SIP port was answered so before there was a call. The status is one of ours, and they are few.
+    pub fn sip_refused(&self, status: u16) {
+        self.0.sip_refused.get_or_create(&Status { status }).inc();
     }
 
     /// A caller was found without an agent.
@@ -317,6 +324,7 @@ impl Inner {
             "Packets that a caller's SRTP key did not open",
             self.srtp_refused.clone(),
         );
+        r.register("sip_refused", "INVITEs refused before there was a call", self.sip_refused.clone());
         r.register("calls_ended", "Calls by how they ended", self.ended.clone());
         let help = "Callers found without an agent, by what was done about it";
         r.register("rescues", help, self.rescued.clone());

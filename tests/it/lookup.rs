@@ -55,6 +55,7 @@ pub fn call() -> Call {
         sip_call_id_full: Some("a84b4c76e66710@pc33".into()),
         headers: BTreeMap::from([("x-campaign".to_owned(), "spring".into())]),
         answered: false,
+        redirects: false,
         resumed_from: None,
     }
 }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::limits::read_caps;
-use super::{CalledFrom, TrunkPlan, Trunks};
+use super::{CalledFrom, TrunkPlan, Trunks, UnansweredTransfer};
 use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Table, Value, shown};
 use crate::http::address::Network;
@@ -15,6 +15,7 @@ use crate::http::address::Network;
 /// | `called_from` | on our own SIP port, where the called number stands: `request-uri`, `to` or `p-called-party-id` | `request-uri` |
 /// | `calls` | on our own SIP port, how many at once | no limit |
 /// | `calls_per_second` | on our own SIP port, how many a second | no limit |
+/// | `unanswered_transfer` | on our own SIP port, how a caller is handed on who still rings: `302`, or `refer` after an answer | `302` |
 /// | `country` | reads national numbers | none: only international ones are read |
 /// | `area_code` | digits before local numbers | none: they keep their raw text |
 /// | `international_prefix` | digits before a calling code | the country's own, and `00` |
@@ -28,6 +29,7 @@ pub const TRUNK_KEYS: Keys = Keys::only(&[
     "called_from",
     "calls",
     "calls_per_second",
+    "unanswered_transfer",
     "country",
     "area_code",
     "international_prefix",
@@ -76,8 +78,10 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
         ids.push(id.to_owned());
     }
     let called_from = table.get("called_from").and_then(|value| read_called_from(&value)).unwrap_or_default();
+    let unanswered_transfer =
+        table.get("unanswered_transfer").and_then(|value| read_transfer(&value)).unwrap_or_default();
     let (caps, rules) = (read_caps(table), read_rules(table));
-    Some(TrunkPlan { name: name?.into(), ids, addresses, called_from, caps, rules })
+    Some(TrunkPlan { name: name?.into(), ids, addresses, called_from, unanswered_transfer, caps, rules })
 }
 
 fn read_addresses(table: &Table<'_>, taken: &mut Taken<'_>) -> Vec<Network> {
@@ -102,6 +106,13 @@ fn read_called_from(value: &Value<'_>) -> Option<CalledFrom> {
         "request-uri" => CalledFrom::RequestUri,
         "to" => CalledFrom::To,
         _ => CalledFrom::PCalledPartyId,
+    })
+}
+
+fn read_transfer(value: &Value<'_>) -> Option<UnansweredTransfer> {
+    Some(match value.choice(["302", "refer"])? {
+        "302" => UnansweredTransfer::Redirect,
+        _ => UnansweredTransfer::Refer,
     })
 }
 
@@ -198,7 +209,7 @@ mod tests {
     fn a_trunk_is_known_by_where_it_calls_from_and_the_narrowest_network_wins() {
         let (trunks, found) = read(
             "[[trunk]]\nname = 'wide'\naddresses = ['203.0.113.0/24', '2001:db8::/32']\n\
-             [[trunk]]\nname = 'narrow'\naddresses = ['203.0.113.7']\ncalled_from = 'to'\n\
+             [[trunk]]\nname = 'narrow'\naddresses = ['203.0.113.7']\ncalled_from = 'to'\nunanswered_transfer = 'refer'\n\
              [[trunk]]\nname = 'by-livekit'\nids = ['ST_1']\n",
         );
         assert_eq!(found, Vec::<String>::new());
@@ -212,7 +223,8 @@ mod tests {
             let trunk = trunks.at(address.parse().unwrap());
             assert_eq!(trunk.map(|trunk| &*trunk.name), name, "{address}");
         }
-        assert_eq!(trunks.named("narrow").map(|trunk| trunk.called_from), Some(CalledFrom::To));
+        let narrow = trunks.named("narrow").map(|trunk| (trunk.called_from, trunk.unanswered_transfer));
+        assert_eq!(narrow, Some((CalledFrom::To, UnansweredTransfer::Refer)));
     }
 
     #[test]
@@ -230,15 +242,15 @@ mod tests {
     fn a_network_belongs_to_one_trunk() {
         let (_, found) = read(
             "[[trunk]]\nname = 'a'\naddresses = ['203.0.113.0/24']\n\
-             [[trunk]]\nname = 'b'\naddresses = ['203.0.113.0/24', '203.0.113.9/24']\ncalled_from = 'from'\n\
+             [[trunk]]\nname = 'b'\naddresses = ['203.0.113.0/24', '203.0.113.9/24']\ncalled_from = 'from'\nunanswered_transfer = '301'\n\
              [[trunk]]\nname = 'c'\n",
         );
         for said in
-            ["the same network again", "found \"203.0.113.9/24\"", "p-called-party-id", "found no ids"]
+            ["the same network again", "found \"203.0.113.9/24\"", "p-called-party-id", "302", "found no ids"]
         {
             assert!(found.iter().any(|line| line.contains(said)), "{said}: {found:?}");
         }
-        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found.len(), 5, "{found:?}");
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub fn read(
         sip_call_id_full: owned("sip.callIDFull"),
         headers,
         answered: status(participant) == Some(CallStatus::Active),
+        redirects: false,
         resumed_from: attribute(participant, SIGNATURE).and_then(CallId::parse),
     }
 }

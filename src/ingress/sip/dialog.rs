@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use rsipstack::sip::typed::{Contact, RecordRoute};
 use rsipstack::sip::{
-    CSeq, CallId, From, Header, Headers, HeadersExt, Host, HostWithPort, Method, Request, Scheme, To, Uri,
-    Version,
+    CSeq, CallId, From, Header, Headers, HeadersExt, Host, HostWithPort, Method, Param, Request, Scheme, To,
+    Uri, Version,
 };
 
 use super::message::{self, call_id, cseq, from_tag, header};
+use crate::call::Destination;
 
 const DEFAULT_PORT: u16 = 5060;
 
@@ -129,6 +130,15 @@ impl Dialog {
         (Request { method, uri, headers, version: Version::V2, body: Vec::new() }, hop)
     }
 
+    /// Where the caller is to find `to`. A number is its own switch's to route, and named at its Contact: few would call a
+    /// `tel:` address.
+    pub fn address_of(&self, to: &Destination) -> String {
+        let Some(number) = to.as_uri().strip_prefix("tel:") else { return to.as_uri().to_owned() };
+        let transport = self.target.params.iter().find(|param| matches!(param, Param::Transport(_)));
+        let transport = transport.map(ToString::to_string).unwrap_or_default();
+        format!("sip:{number}@{}{transport};user=phone", self.target.host_with_port)
+    }
+
     /// The Request-URI and the Route headers (section 12.2.1.1). A first proxy without `lr` routes strictly: it takes
     /// the Request-URI's place.
     fn way(&self) -> (Uri, Vec<Uri>) {
@@ -147,7 +157,7 @@ fn is_sip(uri: &Uri) -> bool {
 }
 
 fn is_loose(uri: &Uri) -> bool {
-    uri.params.iter().any(|param| matches!(param, rsipstack::sip::Param::Lr))
+    uri.params.iter().any(|param| matches!(param, Param::Lr))
 }
 
 /// Where `uri` is. An address that only the caller's own network knows is not ours to reach: then it is where the
@@ -238,6 +248,24 @@ mod tests {
             assert_eq!(lines(&bye, "to"), ["\"Ada\" <sip:+15551230001@carrier.example>;tag=abc"]);
             assert_eq!(lines(&bye, "from"), ["<sip:+15557770001@203.0.113.5>;tag=ours"]);
             assert_eq!(lines(&bye, "cseq"), ["1 BYE"]);
+        }
+    }
+
+    #[test]
+    fn a_number_is_its_own_switchs_to_route() {
+        let number = Destination::parse("tel:+15557770099").unwrap();
+        for (contact, expected) in [
+            (
+                "<sip:ada@10.1.2.3:5070;transport=TCP;ob>",
+                "sip:+15557770099@10.1.2.3:5070;transport=TCP;user=phone",
+            ),
+            ("<sip:sbc.example>", "sip:+15557770099@sbc.example;user=phone"),
+            ("<sip:[2001:db8::7]:5070>", "sip:+15557770099@[2001:db8::7]:5070;user=phone"),
+        ] {
+            let dialog = dialog(&format!("Contact: {contact}\r\n"));
+            assert_eq!(dialog.address_of(&number), expected);
+            let pbx = Destination::parse("sip:sales@pbx.acme.example").unwrap();
+            assert_eq!(dialog.address_of(&pbx), "sip:sales@pbx.acme.example");
         }
     }
 

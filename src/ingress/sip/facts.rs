@@ -8,7 +8,7 @@ use rsipstack::sip::{HeadersExt, Request};
 use super::message::{call_id, values};
 use crate::call::identity::{self, Parties};
 use crate::call::{Call, CallId, Headers, Origin, Trunk, TrunkRules};
-use crate::dialplan::trunk::{CalledFrom, TrunkPlan};
+use crate::dialplan::trunk::{CalledFrom, TrunkPlan, UnansweredTransfer};
 use crate::pii::Redacted;
 
 const HEADERS_MAX: usize = 64;
@@ -33,6 +33,8 @@ pub fn read(invite: &Request, id: CallId, received_at: Timestamp, trunk: Option<
         trunk: trunk.map(|trunk| Trunk { id: trunk.name.to_string(), name: Some(Arc::clone(&trunk.name)) }),
         sip_call_id_full: call_id(invite).map(str::to_owned),
         headers,
+        redirects: trunk.map(|trunk| trunk.unanswered_transfer).unwrap_or_default()
+            == UnansweredTransfer::Redirect,
         ..Call::new(id, Origin::Sip, received_at, called)
     }
 }
@@ -97,6 +99,7 @@ mod tests {
             addresses: Vec::new(),
             called_from,
             caps: Caps::default(),
+            unanswered_transfer: UnansweredTransfer::Refer,
             rules,
         })
     }
@@ -127,7 +130,7 @@ mod tests {
         let more = "Diversion: <sip:+15556001234@x>;reason=unconditional\r\nX-Campaign: summer\r\n";
         let call =
             read_of(&invite("sip:+15557770001@203.0.113.5", more), Some(&trunk(CalledFrom::RequestUri)));
-        assert_eq!(call.origin, Origin::Sip);
+        assert_eq!((call.origin, call.redirects), (Origin::Sip, false));
         assert_eq!(call.caller.number().map(crate::call::Number::best), Some("+15551230001"));
         assert_eq!(call.caller_name, Some("Ada".into()));
         assert_eq!(call.diverted_from.as_ref().map(crate::call::Number::best), Some("+15556001234"));
@@ -140,7 +143,7 @@ mod tests {
     #[test]
     fn a_caller_who_withholds_the_number_is_nobody_and_no_trunk_is_none() {
         let call = read_of(&invite("sip:+15557770001@203.0.113.5", "Privacy: id\r\n"), None);
-        assert_eq!((call.caller, call.trunk), (crate::call::Caller::Anonymous, None));
+        assert_eq!((call.caller, call.trunk, call.redirects), (crate::call::Caller::Anonymous, None, true));
         assert!(!call.headers.iter().any(|(_, value)| value.reveal().contains("5551230001")));
     }
 

@@ -265,6 +265,13 @@ impl Leg {
                 self.media.start();
             }
             Action::Refuse(reply) => self.respond(reply, false),
+            Action::Redirect(to) => {
+                let reply = Reply::status(302)
+                    .with("Contact", format!("<{}>", self.dialog.address_of(&to)))
+                    .with("Diversion", format!("<{}>;reason=deflection", self.invite.request.uri()));
+                let tag = self.dialog.local_tag();
+                self.invite.respond(message::response(&self.invite.request, reply, tag));
+            }
             Action::Reply(reply) => self.reply(reply).await,
             Action::Negotiate => self.negotiate().await,
             Action::Bye => {

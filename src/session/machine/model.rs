@@ -293,6 +293,11 @@ impl Machine {
         let transfer =
             |to: Destination| vec![phrase(Phrase::Connecting), Task::Transfer(to), phrase(Phrase::Apology)];
         let tasks = match self.when_model_down().cloned() {
+            Some(RouteAction::Transfer(to)) if self.setup.redirects() => {
+                let errand = Errand::new([Task::Transfer(to)], Ending::Failed(fault));
+                let step = self.setup.redirect(errand, now, &self.context.timings);
+                return self.take(Some(step), now);
+            }
             Some(RouteAction::Transfer(to)) => transfer(to),
             Some(RouteAction::Play(clip)) => vec![Task::Play(clip)],
             Some(RouteAction::Answer { .. } | RouteAction::Refuse(_)) | None if answered => {

@@ -5,6 +5,7 @@ mod ends;
 mod keys;
 pub(super) mod models;
 mod moods;
+mod redirected;
 mod resumed;
 mod world;
 

@@ -29,6 +29,11 @@ async fn an_invite_that_cannot_be_served_is_refused_with_its_code() {
     refused(&world, "Content-Length: 5000\r\n", SDP, 400).await;
     assert!(world.is_quiet());
     assert_eq!(world.slots.taken(), 0);
+    let counted = world.metrics.render();
+    for (status, times) in [(483, 1), (420, 1), (415, 1), (400, 3), (488, 2)] {
+        let line = format!(r#"dialplane_sip_refused_total{{status="{status}"}} {times}"#);
+        assert!(counted.contains(&line), "{line}: {counted}");
+    }
 }
 
 #[tokio::test]

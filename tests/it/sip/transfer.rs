@@ -3,6 +3,7 @@
 use dialplane::call::Destination;
 use dialplane::ingress::leg::LegCommand;
 
+use super::World;
 use super::answered::up;
 use super::phone::Phone;
 
@@ -49,4 +50,28 @@ async fn a_transfer_that_fails_leaves_the_caller_in_the_call() {
     phone.ask("BYE", "", "").await;
     phone.status("BYE", 200).await;
     session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
+async fn a_caller_who_still_rings_is_told_where_to_call() {
+    for (to, expected) in [
+        ("tel:+15557770099", "<sip:+15557770099@PHONE;user=phone>"),
+        ("sip:sales@pbx.acme.example", "<sip:sales@pbx.acme.example>"),
+    ] {
+        let mut world = World::new().await;
+        let mut phone = Phone::new(world.address).await;
+        phone.ring().await;
+        let mut session = world.call().await;
+        assert!(session.call().redirects);
+        session.command(LegCommand::Transfer(Destination::parse(to).unwrap())).await;
+        let moved = phone.status("INVITE", 302).await;
+        assert_eq!(moved.one("contact"), expected.replace("PHONE", &phone.address().to_string()));
+        let called = format!("<sip:+15557770001@{}>;reason=deflection", world.address);
+        assert_eq!(moved.one("diversion"), called);
+        phone.follow_up("ACK").await;
+        session.expect("Transferred").await;
+        session.expect("Ended(HungUp)").await;
+        session.leave().await;
+        phone.hears_nothing().await;
+    }
 }

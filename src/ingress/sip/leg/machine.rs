@@ -149,6 +149,8 @@ pub enum Action {
     },
     /// A final response to the INVITE that is no 200.
     Refuse(Reply),
+    /// 302 to the INVITE: the caller is to call there.
+    Redirect(Destination),
     /// The response to the request that was asked.
     Reply(Reply),
     /// Let the session be as the request that was asked offers, or offer it anew, and reply.
@@ -238,6 +240,7 @@ impl Machine {
     fn command(&mut self, command: LegCommand, now: Instant) -> Vec<Action> {
         match command {
             LegCommand::Answer if self.stage == Stage::Ringing => self.answer(),
+            LegCommand::Transfer(to) if self.stage == Stage::Ringing => self.redirect(to),
             LegCommand::Transfer(to) if self.stage == Stage::Up && self.transfer.is_none() => {
                 self.transfer = Some(Transfer { until: now + TRANSFER });
                 vec![Action::Refer(to)]

@@ -7,12 +7,16 @@ use crate::session::sounds::SoundsByCodec;
 use crate::tenant::{Agent, CallConfig};
 
 fn machine(now: Instant) -> Machine {
+    machine_with(None, now)
+}
+
+pub(super) fn machine_with(when_model_down: Option<RouteAction>, now: Instant) -> Machine {
     let context = Context {
         dialplan: Arc::default(),
         servers: models::servers(&mut SmallRng::seed_from_u64(2)),
         timings: Timings::default(),
         sounds: SoundsByCodec::default().of(Codec::Opus).clone(),
-        when_model_down: None,
+        when_model_down,
         phase: Duration::ZERO,
     };
     Machine::new(CallId::from_u128(2), Timestamp::UNIX_EPOCH, now, context)
@@ -24,7 +28,7 @@ fn answered() -> Event {
     Event::Leg(LegEvent::Arrived(Box::new(call)))
 }
 
-fn record(actions: Vec<Action>) -> CallRecord {
+pub(super) fn record(actions: Vec<Action>) -> CallRecord {
     let record = actions.into_iter().find_map(|action| match action {
         Action::Record(record) => Some(*record),
         _ => None,

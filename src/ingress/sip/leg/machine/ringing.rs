@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Action, Machine, Offer, Stage};
+use crate::call::Destination;
 use crate::ingress::leg::{LegEnd, LegEvent};
 use crate::ingress::sip::leg::reliable::{Due, Rack, Reliable};
 use crate::ingress::sip::message::Reply;
@@ -46,6 +47,11 @@ impl Machine {
         self.offer = Offer::Nobodys;
         let answer = if self.answering { self.answer() } else { Vec::new() };
         taken.into_iter().chain(answer).collect()
+    }
+
+    /// What comes of it is between the caller and whoever is called there.
+    pub(super) fn redirect(&mut self, to: Destination) -> Vec<Action> {
+        self.over(LegEnd::HungUp, [Action::Redirect(to), Action::Emit(LegEvent::Transferred)])
     }
 
     /// The caller gives up an unanswered call: the INVITE is answered with 487, whatever asked for it is answered before.

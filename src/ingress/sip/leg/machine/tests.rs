@@ -12,6 +12,7 @@ fn shown(actions: &[Action]) -> String {
             Action::Emit(event) => format!("{event:?}").split('(').next().unwrap().to_lowercase(),
             Action::Refuse(reply) => format!("refuse {}", reply.status),
             Action::Reply(reply) => format!("reply {}", reply.status),
+            Action::Redirect(_) => "redirect".into(),
             Action::Refer(_) => "refer".into(),
             Action::Refresh(_) => "refresh".into(),
             Action::Ring { described, .. } => with_sdp("ring", *described),
@@ -91,7 +92,10 @@ fn an_unanswered_call_is_refused_or_given_up() {
     check("session gone", false, ringing((Input::Deserted, "refuse 503, ended HungUp")));
     check("CANCEL", false, ringing((Input::Cancelled, "refuse 487, silence, ended Caller")));
     check("early BYE", false, ringing((BYE, "reply 200, refuse 487, silence, ended Caller")));
-    check("no transfer yet", false, ringing((transfer(), "nottransferred")));
+    check("handed on", false, ringing((transfer(), "redirect, transferred, silence, ended HungUp")));
+    let answered = vec![(call(), "ring, arrived"), (ANSWER, "answer, subscribed")];
+    let early = (transfer(), "nottransferred");
+    check("handed on before the ACK", false, answered.into_iter().chain([early]).collect());
 }
 
 #[test]
