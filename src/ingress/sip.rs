@@ -1,7 +1,7 @@
 //! Calls that come to a SIP port of our own: no LiveKit between the carrier, or a phone, and us.
 //!
 //! ```text
-//! socket: filters, mends, parses ──> uas: transactions ──> door: a call? ──> leg per call <── LegCommand/LegEvent ──> session
+//! socket, stream: filter, mend, parse ──> uas: transactions ──> door: a call? ──> leg per call <── LegCommand/LegEvent ──> session
 //!                                                                             ├── leg::machine: decides
 //!                                                                             ├── dialog: order, way back
 //!                                                                             └── media: sdp, rtp, srtp
@@ -11,6 +11,7 @@ mod calls;
 pub mod dialog;
 pub mod door;
 pub mod facts;
+pub mod flow;
 pub mod leg;
 pub mod media;
 pub mod message;
@@ -22,7 +23,9 @@ pub mod settings;
 pub mod socket;
 pub mod sources;
 pub mod srtp;
+pub mod stream;
 pub mod timer;
+pub mod transport;
 pub mod uas;
 
 use std::io;
@@ -34,7 +37,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use rsipstack::transaction::{Transaction, TransactionReceiver};
-use tokio::net::UdpSocket;
+use rsipstack::transport::udp::UdpConnection;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -44,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 use self::calls::Calls;
 use self::dialog::Dialog;
 use self::door::{Judged, judge};
+use self::flow::Flow;
 use self::media::{Media, Place};
 use self::message::{Reply, fresh_tag};
 use self::refusals::Refusals;
@@ -51,6 +56,7 @@ use self::rtp::ports::Ports;
 use self::settings::SipSettings;
 use self::socket::{Content, Received, Socket};
 use self::sources::Sources;
+use self::stream::Streams;
 use self::uas::Uas;
 use crate::admission::{Permit, Permits, Slots};
 use crate::call::CallId;
@@ -90,7 +96,7 @@ pub struct Port {
 
 /// Who sent the message that is being dealt with.
 struct Sender {
-    address: SocketAddr,
+    flow: Flow,
     trunk: Option<Arc<TrunkPlan>>,
     at: Instant,
 }
@@ -98,10 +104,13 @@ struct Sender {
 impl Port {
     /// Holds the port. Nothing is taken yet.
     pub async fn open(site: Site) -> io::Result<Self> {
-        let udp = Arc::new(UdpSocket::bind(site.settings.listen).await?);
-        let (uas, incoming) = Uas::new(Arc::clone(&udp)).await.map_err(|_| io::ErrorKind::Other)?;
+        let (udp, listener) = bind(site.settings.listen).await?;
+        let sender = UdpConnection::from_socket(udp.clone(), None, None).await;
+        let sender = sender.map_err(io::Error::other)?;
+        let (streams, opener) = Streams::new(listener)?;
+        let (uas, incoming) = Uas::new(sender.clone(), opener)?;
         let sources = Sources::new(Arc::clone(&site.trunks));
-        let socket = Socket::new(Arc::clone(&udp), sources, site.metrics.clone());
+        let socket = Socket::new(Arc::clone(&udp), sender, streams, sources, site.metrics.clone());
         let (calls, refused) = (Calls::default(), JoinSet::new());
         let rtp = Ports::new(site.settings.listen.ip(), &site.settings.rtp_ports);
         let (permits, refusals) = (Permits::strict(), Refusals::new(site.metrics.clone()));
@@ -137,6 +146,8 @@ impl Port {
                 },
             }
         }
+        drop((clock, self.refused));
+        self.socket.finish().await;
     }
 
     /// One message. A bug that it brings to light costs the message, not the port.
@@ -147,13 +158,13 @@ impl Port {
         }
     }
 
-    async fn handle(&mut self, Received { source, trunk, content }: Received) {
-        let sender = Sender { address: source, trunk, at: Instant::now() };
+    async fn handle(&mut self, Received { flow, trunk, content }: Received) {
+        let sender = Sender { flow, trunk, at: Instant::now() };
         match content {
-            Content::Message(message) => self.uas.receive(message, source).await,
+            Content::Message(message) => self.uas.receive(message, &sender.flow).await,
             Content::Wrong(request, reply) => {
                 self.refusals.note(&request, reply.status, sender.trunk.as_ref(), sender.at);
-                self.uas.answer_once(request, reply, source).await;
+                self.uas.answer_once(request, reply, &sender.flow).await;
             }
         }
         // Whatever transaction it began is here already.
@@ -187,7 +198,7 @@ impl Port {
 
     /// Whatever a call needs before anybody hears of it, or why it is refused.
     async fn open_call(&self, invite: &Transaction, sender: &Sender) -> Result<Opened, Reply> {
-        let dialog = Dialog::begun_by(&invite.original, fresh_tag(), sender.address);
+        let dialog = Dialog::begun_by(&invite.original, fresh_tag(), sender.flow.peer);
         let dialog = dialog.map_err(|_| Reply::status(400))?;
         timer::agree(&invite.original)?;
         let slot = self.site.slots.reserve(Instant::now()).map_err(|why| {
@@ -195,9 +206,10 @@ impl Port {
             Reply::no_slot(why)
         })?;
         let trunk_permit = sender.trunk.as_ref().map(|trunk| self.permit(trunk)).transpose()?;
-        let local = self.local(sender.address).await.map_err(|_| Reply::status(500))?;
-        let place =
-            Place { address: local.ip(), secure: false, ports: &self.rtp, metrics: &self.site.metrics };
+        let peer = sender.flow.peer;
+        let local = self.local(peer.address).await.map_err(|_| Reply::status(500))?;
+        let secure = peer.transport.is_secure();
+        let place = Place { address: local.ip(), secure, ports: &self.rtp, metrics: &self.site.metrics };
         let media = Media::open(&invite.original.body, place).await.inspect_err(|_| {
             self.site.metrics.offer_turned_away("media");
         })?;
@@ -231,7 +243,7 @@ impl Port {
         let codec = media.codec();
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
-        let uas = self.uas.clone();
+        let (uas, flow) = (self.uas.clone(), sender.flow.clone());
         self.calls.start(&invite.original.clone(), dialog.clone(), move |requests| {
             leg::run(leg::Task {
                 uas,
@@ -239,6 +251,7 @@ impl Port {
                 dialog,
                 media,
                 call: Box::new(call),
+                flow,
                 local,
                 requests,
                 commands,
@@ -270,6 +283,22 @@ struct Opened {
     trunk_permit: Option<Permit<Arc<str>>>,
     local: SocketAddr,
     media: Media,
+}
+
+/// How often a port is looked for that is free for both UDP and TCP, where any will do.
+const TRIES: usize = 16;
+
+/// The same address and port for UDP and TCP.
+async fn bind(listen: SocketAddr) -> io::Result<(Arc<UdpSocket>, TcpListener)> {
+    let mut tries = if listen.port() == 0 { TRIES } else { 1 };
+    loop {
+        let listener = TcpListener::bind(listen).await?;
+        match UdpSocket::bind(listener.local_addr()?).await {
+            Ok(udp) => return Ok((Arc::new(udp), listener)),
+            Err(error) if tries == 1 => return Err(error),
+            Err(_) => tries -= 1,
+        }
+    }
 }
 
 /// The address that this machine has on the way to `peer`. Nothing is sent.

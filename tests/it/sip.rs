@@ -3,10 +3,12 @@
 
 mod answered;
 mod changes;
+mod line;
 mod phone;
 mod refused;
 mod reliable;
 mod ringing;
+mod streams;
 mod transfer;
 
 use std::net::SocketAddr;

@@ -10,9 +10,8 @@ use rsipstack::sip::{
 };
 
 use super::message::{self, call_id, cseq, from_tag, header};
+use super::transport::{Peer, Transport};
 use crate::call::Destination;
-
-const DEFAULT_PORT: u16 = 5060;
 
 #[derive(Debug, Clone)]
 pub struct Dialog {
@@ -28,8 +27,8 @@ pub struct Dialog {
     target: Uri,
     local_sequence: u32,
     remote_sequence: u32,
-    /// Where the INVITE came from.
-    source: SocketAddr,
+    /// Whom the INVITE came from.
+    peer: Peer,
 }
 
 /// Why an INVITE begins no dialog.
@@ -40,10 +39,16 @@ pub struct Incomplete;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutOfOrder;
 
-/// Where a request goes next.
+/// Where a request goes next, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hop {
-    Address(SocketAddr),
+pub struct Hop {
+    pub transport: Transport,
+    pub address: Address,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    Known(SocketAddr),
     /// A host by its name, else where the INVITE came from.
     Named {
         host: String,
@@ -54,7 +59,7 @@ pub enum Hop {
 
 impl Dialog {
     /// The dialog that answering `invite` begins.
-    pub fn begun_by(invite: &Request, tag: String, source: SocketAddr) -> Result<Self, Incomplete> {
+    pub fn begun_by(invite: &Request, tag: String, peer: Peer) -> Result<Self, Incomplete> {
         let contact = invite.contact_header().map_err(|_| Incomplete)?;
         let contacts = Contact::parse_header_list(contact.value()).map_err(|_| Incomplete)?;
         let target =
@@ -76,7 +81,7 @@ impl Dialog {
             target,
             local_sequence: 0,
             remote_sequence: cseq(invite).ok_or(Incomplete)?,
-            source,
+            peer,
         })
     }
 
@@ -111,11 +116,10 @@ impl Dialog {
         }
     }
 
-    /// Our next request, as far as the dialog determines it; and its first hop.
-    pub fn request(&mut self, method: Method, via: &str, contact: &str, more: Vec<Header>) -> (Request, Hop) {
+    /// Our next request, as far as the dialog determines it, without Via; and its first hop.
+    pub fn request(&mut self, method: Method, contact: &str, more: Vec<Header>) -> (Request, Hop) {
         self.local_sequence += 1;
         let mut headers = Headers::default();
-        headers.push(Header::Via(via.to_owned().into()));
         headers.push(Header::From(From(self.local.clone())));
         headers.push(Header::To(To(self.remote.clone())));
         headers.push(Header::CallId(CallId(self.call_id.clone())));
@@ -126,7 +130,7 @@ impl Dialog {
         headers.push(header("Contact", contact));
         headers.push(header("User-Agent", message::SERVER));
         headers.extend(more);
-        let hop = hop(routes.first().unwrap_or(&uri), self.source);
+        let hop = hop(routes.first().unwrap_or(&uri), self.peer);
         (Request { method, uri, headers, version: Version::V2, body: Vec::new() }, hop)
     }
 
@@ -161,15 +165,22 @@ fn is_loose(uri: &Uri) -> bool {
 }
 
 /// Where `uri` is. An address that only the caller's own network knows is not ours to reach: then it is where the
-/// INVITE came from.
-fn hop(uri: &Uri, source: SocketAddr) -> Hop {
+/// INVITE came from. Who says not how to be reached is reached as it called, and who called over TLS is over nothing else.
+fn hop(uri: &Uri, peer: Peer) -> Hop {
+    let transport = match Transport::wanted_by(uri) {
+        Some(wanted) if !peer.transport.is_secure() => wanted,
+        _ => peer.transport,
+    };
     let HostWithPort { host, port } = &uri.host_with_port;
-    let port = port.as_ref().map_or(DEFAULT_PORT, |port| port.value());
-    match host {
-        Host::IpAddr(address) if is_private(*address) && !is_private(source.ip()) => Hop::Address(source),
-        Host::IpAddr(address) => Hop::Address(SocketAddr::new(*address, port)),
-        Host::Domain(name) => Hop::Named { host: name.to_string(), port, otherwise: source },
-    }
+    let port = port.as_ref().map_or(transport.default_port(), |port| port.value());
+    let address = match host {
+        Host::IpAddr(address) if is_private(*address) && !is_private(peer.address.ip()) => {
+            return Hop { transport: peer.transport, address: Address::Known(peer.address) };
+        }
+        Host::IpAddr(address) => Address::Known(SocketAddr::new(*address, port)),
+        Host::Domain(name) => Address::Named { host: name.to_string(), port, otherwise: peer.address },
+    };
+    Hop { transport, address }
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -198,6 +209,14 @@ mod tests {
 
     const SOURCE: &str = "198.51.100.7:5080";
 
+    fn peer(transport: Transport, address: &str) -> Peer {
+        Peer { transport, address: address.parse().unwrap() }
+    }
+
+    fn udp(address: &str) -> Hop {
+        Hop { transport: Transport::Udp, address: Address::Known(address.parse().unwrap()) }
+    }
+
     fn invite(more: &str) -> Request {
         let text = format!(
             "INVITE sip:+15557770001@203.0.113.5 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK1\r\n\
@@ -208,7 +227,7 @@ mod tests {
     }
 
     fn dialog(more: &str) -> Dialog {
-        Dialog::begun_by(&invite(more), "ours".into(), SOURCE.parse().unwrap()).unwrap()
+        Dialog::begun_by(&invite(more), "ours".into(), peer(Transport::Udp, SOURCE)).unwrap()
     }
 
     fn lines(request: &Request, name: &str) -> Vec<String> {
@@ -220,10 +239,12 @@ mod tests {
         let contact = "Contact: <sip:ada@192.0.2.4:5070>\r\n";
         let loose = "Record-Route: <sip:p2.example;lr>, <sip:192.0.2.1:5090;lr>\r\nRecord-Route: <sip:p3.example;lr>\r\n";
         let strict = "Record-Route: <sip:192.0.2.9:5099>, <sip:p3.example;lr>\r\n";
-        let named =
-            |host: &str| Hop::Named { host: host.into(), port: 5060, otherwise: SOURCE.parse().unwrap() };
+        let named = |host: &str| Hop {
+            transport: Transport::Udp,
+            address: Address::Named { host: host.into(), port: 5060, otherwise: SOURCE.parse().unwrap() },
+        };
         for (routes, uri, route, hop) in [
-            ("", "sip:ada@192.0.2.4:5070", &[][..], Hop::Address("192.0.2.4:5070".parse().unwrap())),
+            ("", "sip:ada@192.0.2.4:5070", &[][..], udp("192.0.2.4:5070")),
             (
                 loose,
                 "sip:ada@192.0.2.4:5070",
@@ -238,7 +259,7 @@ mod tests {
             ),
         ] {
             let (bye, to) =
-                dialog(&format!("{contact}{routes}")).request(Method::Bye, "via", "<sip:us>", Vec::new());
+                dialog(&format!("{contact}{routes}")).request(Method::Bye, "<sip:us>", Vec::new());
             assert_eq!(bye.uri.to_string(), uri, "{routes}");
             assert_eq!(
                 (lines(&bye, "route"), to),
@@ -284,9 +305,9 @@ mod tests {
         assert_eq!(dialog.take(&request("INFO", 8, "")), Err(OutOfOrder));
         assert_eq!(dialog.take(&request("INVITE", 7, "")), Err(OutOfOrder));
         assert_eq!(dialog.take(&request("INVITE", 20, "Contact: <sip:ada@192.0.2.5:5075>\r\n")), Ok(()));
-        let (bye, hop) = dialog.request(Method::Bye, "via", "<sip:us>", Vec::new());
+        let (bye, hop) = dialog.request(Method::Bye, "<sip:us>", Vec::new());
         assert_eq!(bye.uri.to_string(), "sip:ada@192.0.2.5:5075");
-        assert_eq!(hop, Hop::Address("192.0.2.5:5075".parse().unwrap()));
+        assert_eq!(hop, udp("192.0.2.5:5075"));
     }
 
     #[test]
@@ -294,12 +315,30 @@ mod tests {
         let private = ["10.1.2.3", "192.168.0.7:5070", "100.64.0.9", "[fd00::1]"];
         for contact in private {
             let mut dialog = dialog(&format!("Contact: <sip:ada@{contact}>\r\n"));
-            let (_, hop) = dialog.request(Method::Bye, "via", "<sip:us>", Vec::new());
-            assert_eq!(hop, Hop::Address(SOURCE.parse().unwrap()), "{contact}");
+            let (_, hop) = dialog.request(Method::Bye, "<sip:us>", Vec::new());
+            assert_eq!(hop, udp(SOURCE), "{contact}");
         }
         let uri = Uri::try_from("sip:ada@10.1.2.3").unwrap();
-        let at_home = hop(&uri, "10.9.9.9:5060".parse().unwrap());
-        assert_eq!(at_home, Hop::Address("10.1.2.3:5060".parse().unwrap()), "we are in that network too");
+        let at_home = hop(&uri, peer(Transport::Udp, "10.9.9.9:5060"));
+        assert_eq!(at_home, udp("10.1.2.3:5060"), "we are in that network too");
+    }
+
+    #[test]
+    fn a_request_goes_as_the_way_says_else_as_the_caller_came_and_never_from_tls_to_the_clear() {
+        use Transport::{Tcp, Tls, Udp};
+        for (uri, caller, expected) in [
+            ("sip:192.0.2.4", Udp, (Udp, "192.0.2.4:5060")),
+            ("sip:192.0.2.4", Tcp, (Tcp, "192.0.2.4:5060")),
+            ("sip:192.0.2.4;transport=tcp", Udp, (Tcp, "192.0.2.4:5060")),
+            ("sip:192.0.2.4:5099;transport=udp", Tcp, (Udp, "192.0.2.4:5099")),
+            ("sips:192.0.2.4", Tcp, (Tls, "192.0.2.4:5061")),
+            ("sip:192.0.2.4;transport=tcp", Tls, (Tls, "192.0.2.4:5061")),
+            ("sip:10.1.2.3;transport=udp", Tcp, (Tcp, SOURCE)),
+        ] {
+            let found = hop(&Uri::try_from(uri).unwrap(), peer(caller, SOURCE));
+            let address = Address::Known(expected.1.parse().unwrap());
+            assert_eq!(found, Hop { transport: expected.0, address }, "{uri} by {caller:?}");
+        }
     }
 
     #[test]
@@ -311,7 +350,7 @@ mod tests {
             "Contact: <tel:+15551230001>\r\n",
             "Contact: <sip:ada@b>\r\nRecord-Route: <sip:\r\n",
         ] {
-            let begun = Dialog::begun_by(&invite(more), "ours".into(), SOURCE.parse().unwrap());
+            let begun = Dialog::begun_by(&invite(more), "ours".into(), peer(Transport::Udp, SOURCE));
             assert_eq!(begun.err(), Some(Incomplete), "{more}");
         }
     }

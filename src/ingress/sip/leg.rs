@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use rsipstack::sip::{Method, Request};
+use rsipstack::sip::{Header, Method, Request};
 use rsipstack::transaction::Transaction;
 use tokio::select;
 use tokio::sync::mpsc;
@@ -20,7 +20,8 @@ use tokio::time::{Instant, sleep_until};
 
 use self::machine::{Action, Input, Machine};
 use self::ours::{Done, Ours};
-use super::dialog::{Dialog, OutOfOrder};
+use super::dialog::{Dialog, Hop, OutOfOrder};
+use super::flow::Flow;
 use super::media::Media;
 use super::message::{self, Reply};
 use super::rtp::Heard;
@@ -42,6 +43,8 @@ pub struct Task {
     pub dialog: Dialog,
     pub media: Media,
     pub call: Box<Call>,
+    /// The way that the INVITE came.
+    pub flow: Flow,
     /// Where callers reach us: our Contact.
     pub local: SocketAddr,
     /// The caller's requests in the dialog.
@@ -104,7 +107,7 @@ impl Leg {
             machine: Machine::new(invite.request.body.is_empty()),
             dialog: task.dialog,
             media: task.media,
-            ours: Ours::new(task.uas, task.local),
+            ours: Ours::new(task.uas, task.flow, task.local),
             invite,
             asked: None,
             requests: Some(task.requests),
@@ -275,14 +278,12 @@ impl Leg {
             Action::Reply(reply) => self.reply(reply).await,
             Action::Negotiate => self.negotiate().await,
             Action::Bye => {
-                let bye =
-                    self.dialog.request(Method::Bye, &self.ours.via(), &self.ours.contact(), Vec::new());
+                let bye = self.ask(Method::Bye, Vec::new());
                 self.ours.bye(bye);
             }
             Action::Refer(to) => self.refer(&to),
             Action::Refresh(timer) => {
-                let (via, contact) = (self.ours.via(), self.ours.contact());
-                let update = self.dialog.request(Method::Update, &via, &contact, timer.refresh());
+                let update = self.ask(Method::Update, timer.refresh());
                 self.ours.refresh(update);
             }
             Action::Silence => self.media.stop(),
@@ -348,12 +349,16 @@ impl Leg {
         }
     }
 
+    fn ask(&mut self, method: Method, more: Vec<Header>) -> (Request, Hop) {
+        self.dialog.request(method, &self.ours.contact(), more)
+    }
+
     fn refer(&mut self, to: &Destination) {
         let more = vec![
             message::header("Refer-To", format!("<{}>", to.as_uri())),
             message::header("Referred-By", self.ours.contact()),
         ];
-        let refer = self.dialog.request(Method::Refer, &self.ours.via(), &self.ours.contact(), more);
+        let refer = self.ask(Method::Refer, more);
         self.ours.refer(refer);
     }
 

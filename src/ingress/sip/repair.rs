@@ -1,4 +1,4 @@
-//! What arrives in a datagram, made fit for the SIP stack's parser.
+//! What arrives, in a datagram or out of a stream, made fit for the SIP stack's parser.
 //!
 //! The parser (0.7.14) loses every header behind one that is not UTF-8, and the body of a message that does not say
 //! how long it is. Both are to be had in the field.
@@ -51,7 +51,7 @@ fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The headers with this length of the body, to the empty line.
-fn with_length(head: &[u8], length: usize) -> Vec<u8> {
+pub(super) fn with_length(head: &[u8], length: usize) -> Vec<u8> {
     let head = readable(head);
     let kept: Vec<&str> = head.split("\r\n").filter(|line| !is_content_length(line)).collect();
     format!("{}\r\nContent-Length: {length}\r\n\r\n", kept.join("\r\n")).into_bytes()
@@ -71,7 +71,7 @@ fn content_length(head: &[u8]) -> Option<usize> {
     lines.filter_map(|line| line.split_once(':')?.1.trim().parse().ok()).last()
 }
 
-fn is_content_length(line: &str) -> bool {
+pub(super) fn is_content_length(line: &str) -> bool {
     let name = line.split_once(':').map(|(name, _)| name.trim()).unwrap_or_default();
     name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("l")
 }

@@ -1,17 +1,23 @@
-//! Our own SIP socket: what arrives is filtered, mended and parsed here, one datagram after the other. What comes
-//! faster waits in the system's buffer, which is bounded.
+//! Our own SIP sockets: what arrives is filtered, mended and parsed here, one message after the other. What comes faster
+//! waits in the system's buffers, which are bounded.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rsipstack::sip::{HeadersExt, Method, Request, SipMessage};
-use tokio::net::UdpSocket;
+use rsipstack::transport::udp::UdpConnection;
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::select;
 use tokio::time::Instant;
 
+use super::flow::Flow;
 use super::message::{self, Reply, call_id, cseq, from_tag};
 use super::repair::{Unfit, repair};
 use super::sources::{Admitted, Sources};
+use super::stream::{Arrival, Event, Streams, TooMany};
+use super::transport::Peer;
+use super::uas;
 use crate::dialplan::trunk::TrunkPlan;
 use crate::telemetry::{Dropped, Metrics};
 
@@ -20,14 +26,22 @@ const DATAGRAM: usize = 65_535;
 
 pub struct Socket {
     udp: Arc<UdpSocket>,
+    /// The same, as the SIP stack sends by it.
+    sender: UdpConnection,
+    streams: Streams,
+    gate: Gate,
+    buffer: Vec<u8>,
+}
+
+/// Whom we listen to.
+struct Gate {
     sources: Sources,
     metrics: Metrics,
-    buffer: Vec<u8>,
 }
 
 /// A message of someone who may call.
 pub struct Received {
-    pub source: SocketAddr,
+    pub flow: Flow,
     pub trunk: Option<Arc<TrunkPlan>>,
     pub content: Content,
 }
@@ -39,37 +53,94 @@ pub enum Content {
 }
 
 impl Socket {
-    pub fn new(udp: Arc<UdpSocket>, sources: Sources, metrics: Metrics) -> Self {
-        Self { udp, sources, metrics, buffer: vec![0; DATAGRAM] }
+    pub fn new(
+        udp: Arc<UdpSocket>,
+        sender: UdpConnection,
+        streams: Streams,
+        sources: Sources,
+        metrics: Metrics,
+    ) -> Self {
+        let gate = Gate { sources, metrics };
+        Self { udp, sender, streams, gate, buffer: vec![0; DATAGRAM] }
     }
 
     /// The next message. Cancel safe.
     pub async fn next(&mut self) -> io::Result<Received> {
         loop {
-            let (length, source) = self.udp.recv_from(&mut self.buffer).await?;
-            let trunk = match self.sources.admit(source.ip(), Instant::now()) {
-                Admitted::From(trunk) => trunk,
-                Admitted::Stranger => {
-                    self.metrics.sip_dropped(Dropped::Stranger);
-                    continue;
+            let received = select! {
+                datagram = self.udp.recv_from(&mut self.buffer) => {
+                    let (length, source) = datagram?;
+                    let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+                    let flow = Flow::datagrams(self.sender.clone(), source);
+                    self.gate.pass(flow, self.buffer.get(..length).unwrap_or_default())
                 }
-                Admitted::TooMuch => {
-                    self.metrics.sip_dropped(Dropped::Rate);
-                    continue;
-                }
+                event = self.streams.next() => match event {
+                    Event::Knock(stream, peer) => {
+                        self.knocked(stream, peer);
+                        None
+                    }
+                    Event::Arrival(Arrival { flow, message }) => self.gate.pass(flow, &message),
+                },
             };
-            let datagram = self.buffer.get(..length).unwrap_or_default();
-            match read(datagram) {
-                Some(content) => return Ok(Received { source, trunk, content }),
-                None => self.metrics.sip_dropped(Dropped::Malformed),
+            if let Some(received) = received {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// Serves who has connected, if it may call; else the connection is closed, and nothing of it was read.
+    fn knocked(&mut self, stream: TcpStream, peer: Peer) {
+        let why = match self.gate.sources.admit(peer.address.ip(), Instant::now()) {
+            Admitted::From(_) => match self.streams.admit(stream, peer) {
+                Ok(()) => return,
+                Err(TooMany) => Dropped::Rate,
+            },
+            Admitted::Stranger => Dropped::Stranger,
+            Admitted::TooMuch => Dropped::Rate,
+        };
+        self.gate.metrics.sip_dropped(why);
+    }
+
+    /// Sends what is still to be sent, and closes every connection.
+    pub async fn finish(self) {
+        self.streams.finish().await;
+    }
+}
+
+impl Gate {
+    fn pass(&mut self, flow: Flow, message: &[u8]) -> Option<Received> {
+        let admitted = self.sources.admit(flow.peer.address.ip(), Instant::now());
+        let passed = match admitted {
+            Admitted::From(trunk) => read(message).map(|content| (trunk, content)).ok_or(Dropped::Malformed),
+            // A stranger can't have connected: it was us who did, and it may answer.
+            Admitted::Stranger if flow.peer.transport.is_stream() => match read(message) {
+                Some(content @ Content::Message(SipMessage::Response(_))) => Ok((None, content)),
+                _ => Err(Dropped::Stranger),
+            },
+            Admitted::Stranger => Err(Dropped::Stranger),
+            Admitted::TooMuch => Err(Dropped::Rate),
+        };
+        match passed {
+            Ok((trunk, content)) => Some(Received { flow, trunk, content }),
+            Err(why) => {
+                self.metrics.sip_dropped(why);
+                None
             }
         }
     }
 }
 
-/// What a datagram says; `None` where there is nothing that could be answered.
-pub fn read(datagram: &[u8]) -> Option<Content> {
-    match repair(datagram) {
+/// The answer to a request whose headers are all that there is of it; `None` where they do not do.
+pub fn refusal(head: &[u8], status: u16, peer: Peer) -> Option<Vec<u8>> {
+    match wrong(head, Reply::status(status))? {
+        Content::Wrong(request, reply) => Some(uas::answer(request, reply, peer)?.to_bytes()),
+        Content::Message(_) => None,
+    }
+}
+
+/// What a message says; `None` where there is nothing that could be answered.
+pub fn read(message: &[u8]) -> Option<Content> {
+    match repair(message) {
         Ok(message) => match SipMessage::try_from(&*message) {
             Ok(SipMessage::Request(request)) if is_of_our_version(&message) => judged(request),
             Ok(SipMessage::Request(_)) => strange(&message),

@@ -2,24 +2,27 @@
 //!
 //! Of the stack (rsipstack 0.7.14) we use the parser, the transactions and their timers. Its dialogs are not used: they lose
 //! a target refresh and every request before the answer, and leave the INVITE of an early BYE for ever (see `dialog`
-//! and `leg`). Neither are its sockets: what they receive they queue without a bound (see `socket`).
+//! and `leg`). Neither are its sockets: what they receive they queue without a bound (see `socket`
+//! and `stream`).
 
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 
 use rsipstack::EndpointBuilder;
-use rsipstack::sip::{Method, Request, Response, SipMessage, Transport};
+use rsipstack::sip::{Method, Request, Response, SipMessage};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{TransactionEvent, TransactionEventSender};
 use rsipstack::transaction::{Transaction, TransactionReceiver};
 use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
-use tokio::net::UdpSocket;
+use rsipstack::transport::{SipConnection, TransportLayer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::flow::Flow;
 use super::message::{self, Reply, fresh_tag};
+use super::stream::Opener;
+use super::transport::{Peer, Transport};
 
 /// Transactions that are under way or remembered (for 32 s): beyond that, what would begin another is dropped, and its
 /// sender tries again. Each takes some 2 kB.
@@ -33,6 +36,7 @@ const TIMED_OUT: u16 = 408;
 pub struct Uas {
     endpoint: EndpointInnerRef,
     udp: UdpConnection,
+    opener: Opener,
 }
 
 /// What becomes of an INVITE after it was answered, or before.
@@ -48,14 +52,13 @@ pub enum Happening {
 
 impl Uas {
     /// With it comes what begins a transaction.
-    pub async fn new(socket: Arc<UdpSocket>) -> Result<(Self, TransactionReceiver), rsipstack::Error> {
-        let udp = UdpConnection::from_socket(socket, None, None).await?;
+    pub fn new(udp: UdpConnection, opener: Opener) -> io::Result<(Self, TransactionReceiver)> {
         let endpoint = EndpointBuilder::new()
             .with_user_agent(message::SERVER)
             .with_transport_layer(TransportLayer::new(CancellationToken::new()))
             .build();
-        let incoming = endpoint.incoming_transactions()?;
-        Ok((Self { endpoint: endpoint.inner, udp }, incoming))
+        let incoming = endpoint.incoming_transactions().map_err(io::Error::other)?;
+        Ok((Self { endpoint: endpoint.inner, udp, opener }, incoming))
     }
 
     /// Keeps the time of every transaction, for ever.
@@ -63,42 +66,49 @@ impl Uas {
         self.endpoint.process_timer().await;
     }
 
-    /// A message from `source`: it goes to its transaction, or begins one.
-    pub async fn receive(&self, message: SipMessage, source: SocketAddr) {
+    /// A message that came on `flow`: it goes to its transaction, or begins one.
+    pub async fn receive(&self, message: SipMessage, flow: &Flow) {
         if let SipMessage::Request(cancel) = &message
             && *cancel.method() == Method::Cancel
             && !self.knows(&message)
         {
             // The stack would answer without a tag.
-            return self.answer_once(cancel.clone(), Reply::status(481), source).await;
+            return self.answer_once(cancel.clone(), Reply::status(481), flow).await;
         }
         let begins = matches!(&message, SipMessage::Request(request)
             if !matches!(request.method(), Method::Ack | Method::Cancel));
         if begins && self.transactions() >= TRANSACTIONS && !self.knows(&message) {
             return;
         }
-        let Ok(message) = SipConnection::update_msg_received(message, source, Transport::Udp) else { return };
+        let Some(message) = stamped(message, flow.peer) else { return };
         // What the stack cannot place it drops.
-        let _ = self.endpoint.on_received_message(message, self.connection(), &address(source)).await;
+        let _ = self.endpoint.on_received_message(message, flow.of_the_stack(), &flow.address()).await;
     }
 
     /// Answers a request that begins no transaction, once for each copy of it.
-    pub async fn answer_once(&self, request: Request, reply: Reply, source: SocketAddr) {
-        let stamped = SipConnection::update_msg_received(request.into(), source, Transport::Udp);
-        let Ok(SipMessage::Request(request)) = stamped else { return };
-        let response = message::response(&request, reply, &fresh_tag());
+    pub async fn answer_once(&self, request: Request, reply: Reply, flow: &Flow) {
+        let Some(response) = answer(request, reply, flow.peer) else { return };
         // Its sender tries again.
-        let _ = self.connection().send(response.into(), None).await;
+        let _ = flow.of_the_stack().send(response.into(), None).await;
     }
 
-    /// Sends a request of ours, again until it is answered, and gives the final status.
-    pub async fn ask(&self, request: Request, to: SocketAddr) -> u16 {
+    /// A way to a peer. A connection is opened for it; over TLS we open none.
+    pub async fn way_to(&self, peer: Peer) -> io::Result<Flow> {
+        match peer.transport {
+            Transport::Udp => Ok(Flow::datagrams(self.udp.clone(), peer.address)),
+            Transport::Tcp => self.opener.open(peer.address).await,
+            Transport::Tls => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Sends a request of ours, over UDP again until it is answered, and gives the final status.
+    pub async fn ask(&self, request: Request, flow: &Flow) -> u16 {
         let Ok(key) = TransactionKey::from_request(&request, TransactionRole::Client) else {
             return TIMED_OUT;
         };
-        let connection = Some(self.connection());
+        let connection = Some(flow.of_the_stack());
         let mut transaction = Transaction::new_client(key, request, Arc::clone(&self.endpoint), connection);
-        transaction.destination = Some(address(to));
+        transaction.destination = Some(flow.address());
         if transaction.send().await.is_err() {
             return TIMED_OUT;
         }
@@ -110,10 +120,6 @@ impl Uas {
             }
         }
         TIMED_OUT
-    }
-
-    fn connection(&self) -> SipConnection {
-        SipConnection::Udp(self.udp.clone())
     }
 
     fn transactions(&self) -> usize {
@@ -130,8 +136,17 @@ impl Uas {
     }
 }
 
-fn address(socket: SocketAddr) -> SipAddr {
-    SipAddr { r#type: Some(Transport::Udp), addr: socket.into() }
+/// The answer to a request that begins no transaction.
+pub fn answer(request: Request, reply: Reply, peer: Peer) -> Option<Response> {
+    match stamped(request.into(), peer)? {
+        SipMessage::Request(request) => Some(message::response(&request, reply, &fresh_tag())),
+        SipMessage::Response(_) => None,
+    }
+}
+
+/// With the address in Via that it came from (RFC 3261, section 18.2.1).
+fn stamped(message: SipMessage, peer: Peer) -> Option<SipMessage> {
+    SipConnection::update_msg_received(message, peer.address, peer.transport.of_the_stack()).ok()
 }
 
 /// An INVITE that is being answered.

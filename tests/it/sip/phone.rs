@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
+use super::line::Line;
 use super::{QUIET, SOON};
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -13,9 +14,9 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                        m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
 
-/// One call of a phone on a socket of its own.
+/// One call of a phone on a line of its own.
 pub struct Phone {
-    socket: UdpSocket,
+    pub line: Line,
     router: SocketAddr,
     call_id: String,
     sequence: u32,
@@ -77,9 +78,13 @@ fn tag(value: &str) -> Option<String> {
 
 impl Phone {
     pub async fn new(router: SocketAddr) -> Self {
+        Self::on(Line::udp(router).await, router)
+    }
+
+    pub fn on(line: Line, router: SocketAddr) -> Self {
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         Self {
-            socket: UdpSocket::bind("127.0.0.1:0").await.unwrap(),
+            line,
             router,
             call_id: format!("call-{number}-{}@phone", std::process::id()),
             sequence: 0,
@@ -92,7 +97,7 @@ impl Phone {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.socket.local_addr().unwrap()
+        self.line.local()
     }
 
     pub fn call_id(&self) -> &str {
@@ -109,7 +114,7 @@ impl Phone {
     }
 
     pub async fn send_bytes(&self, bytes: &[u8]) {
-        self.socket.send_to(bytes, self.router).await.unwrap();
+        self.line.send(bytes, self.router).await;
     }
 
     /// A new request, as it would be sent. `more` are whole header lines.
@@ -119,12 +124,12 @@ impl Phone {
         if method == "INVITE" {
             self.invite = self.sequence;
         }
-        self.write(method, self.sequence, more, body)
+        self.write(method, self.sequence, self.tag.as_deref(), more, body)
     }
 
-    fn write(&self, method: &str, sequence: u32, more: &str, body: &str) -> String {
+    fn write(&self, method: &str, sequence: u32, tag: Option<&str>, more: &str, body: &str) -> String {
         let (address, call_id, branch) = (self.address(), &self.call_id, self.branch);
-        let to = self.tag.as_ref().map(|tag| format!(";tag={tag}")).unwrap_or_default();
+        let to = tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
         let uri = &self.target;
         let kind = if body.is_empty() || more.to_ascii_lowercase().contains("content-type:") {
             ""
@@ -135,15 +140,16 @@ impl Phone {
         let contact = if more.contains("Contact:") {
             String::new()
         } else {
-            format!("Contact: <sip:ada@{address}>\r\n")
+            format!("Contact: <sip:ada@{address}{}>\r\n", self.line.parameter())
         };
+        let transport = self.line.transport();
         let length = if more.contains("Content-Length") {
             String::new()
         } else {
             format!("Content-Length: {}\r\n", body.len())
         };
         format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{call_id}-{branch};rport\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{transport} {address};branch=z9hG4bK{call_id}-{branch};rport\r\n\
              From: \"Ada\" <sip:+15551230001@carrier.example>;tag=phone\r\nTo: <sip:+15557770001@router>{to}\r\n\
              Call-ID: {call_id}\r\nCSeq: {sequence} {method}\r\n{contact}{forwards}{more}{kind}{length}\r\n{body}"
         )
@@ -165,32 +171,20 @@ impl Phone {
     /// The ACK of a 200: a transaction of its own.
     pub async fn ack(&mut self, body: &str) {
         self.branch += 1;
-        let ack = self.write("ACK", self.invite, "", body);
+        let ack = self.write("ACK", self.invite, self.tag.as_deref(), "", body);
         self.send(&ack).await;
     }
 
     /// The ACK of a refusal, or a CANCEL: of the INVITE's transaction.
     pub async fn follow_up(&self, method: &str) {
-        let tag = if method == "CANCEL" { None } else { self.tag.clone() };
-        let like = Self {
-            socket: UdpSocket::bind("127.0.0.1:0").await.unwrap(),
-            tag,
-            call_id: self.call_id.clone(),
-            target: self.target.clone(),
-            ..*self
-        };
-        let text = like.write(method, self.invite, "", "");
-        let own = text.replace(&like.address().to_string(), &self.address().to_string());
-        self.send(&own).await;
+        let tag = if method == "CANCEL" { None } else { self.tag.as_deref() };
+        self.send(&self.write(method, self.invite, tag, "", "")).await;
     }
 
     /// Whatever comes next.
     pub async fn message(&mut self) -> Message {
-        let mut buffer = vec![0; 65_535];
-        let received = timeout(SOON, self.socket.recv_from(&mut buffer)).await.expect("a message in time");
-        let (length, from) = received.unwrap();
-        assert_eq!(from, self.router, "answers come from where the calls go");
-        let message = Message::read(&buffer[..length]);
+        let heard = timeout(SOON, self.line.hear(self.router)).await.expect("a message in time");
+        let message = Message::read(&heard.expect("the connection is open"));
         assert_eq!(message.one("call-id"), self.call_id);
         if message.start.starts_with("SIP/2.0") {
             assert_eq!(tag(message.one("from")).as_deref(), Some("phone"), "{message:?}");
@@ -225,7 +219,7 @@ impl Phone {
         }
         if method == "INVITE" && status == 200 {
             let contact = message.one("contact").trim_matches(['<', '>']).to_owned();
-            assert_eq!(contact, format!("sip:{}", self.router));
+            assert_eq!(contact, format!("sip:{}{}", self.router, self.line.parameter()));
             self.target = contact;
         }
         message
@@ -259,9 +253,15 @@ impl Phone {
 
     /// Nothing comes for a while.
     pub async fn hears_nothing(&self) {
-        let mut buffer = vec![0; 65_535];
-        let received = timeout(QUIET, self.socket.recv_from(&mut buffer)).await;
-        assert!(received.is_err(), "{}", String::from_utf8_lossy(&buffer[..received.unwrap().unwrap().0]));
+        if let Ok(heard) = timeout(QUIET, self.line.hear(self.router)).await {
+            panic!("{:?}", heard.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+
+    /// The router closes the connection, and says nothing more.
+    pub async fn is_cut_off(&self) {
+        let heard = timeout(SOON, self.line.hear(self.router)).await.expect("an end in time");
+        assert_eq!(heard.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()), None);
     }
 
     /// As far as ringing.

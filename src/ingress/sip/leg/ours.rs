@@ -1,25 +1,39 @@
-//! The requests that we send in a dialog: BYE and REFER.
+//! The requests that we send in a dialog: BYE, REFER and UPDATE.
 
 use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rsipstack::sip::Request;
+use rsipstack::sip::{Header, Request};
 use tokio::net::lookup_host;
+use tokio::select;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::ingress::sip::dialog::Hop;
+use crate::ingress::sip::dialog::{Address, Hop};
+use crate::ingress::sip::flow::Flow;
 use crate::ingress::sip::message::fresh_tag;
+use crate::ingress::sip::transport::{Peer, Transport};
 use crate::ingress::sip::uas::Uas;
 
 /// The longest wait for the address of a proxy or a phone that is known by its name.
 const LOOKUP: Duration = Duration::from_secs(2);
+/// Service Unavailable: what a request comes to that could not be sent (RFC 3261, section 8.1.3.1).
+const NOT_SENT: u16 = 503;
 
 pub(super) struct Ours {
-    uas: Uas,
-    local: SocketAddr,
+    way: Way,
     sent: JoinSet<Done>,
+}
+
+/// How the caller is reached.
+#[derive(Clone)]
+struct Way {
+    uas: Uas,
+    /// The way that the INVITE came.
+    flow: Flow,
+    local: SocketAddr,
 }
 
 /// A request of ours is over.
@@ -34,35 +48,29 @@ pub(super) enum Done {
 }
 
 impl Ours {
-    pub(super) fn new(uas: Uas, local: SocketAddr) -> Self {
-        Self { uas, local, sent: JoinSet::new() }
+    pub(super) fn new(uas: Uas, flow: Flow, local: SocketAddr) -> Self {
+        Self { way: Way { uas, flow, local }, sent: JoinSet::new() }
     }
 
     pub(super) fn contact(&self) -> String {
-        format!("<sip:{}>", self.local)
+        format!("<sip:{}{}>", self.way.local, self.way.flow.peer.transport.parameter())
     }
 
-    /// Of a transaction of our own.
-    pub(super) fn via(&self) -> String {
-        format!("SIP/2.0/UDP {};rport;branch=z9hG4bK{}{}", self.local, fresh_tag(), fresh_tag())
+    pub(super) fn bye(&mut self, bye: (Request, Hop)) {
+        self.send(bye, |_| Done::Bye);
     }
 
-    pub(super) fn bye(&mut self, (request, hop): (Request, Hop)) {
-        let uas = self.uas.clone();
-        self.sent.spawn(async move {
-            uas.ask(request, address(hop).await).await;
-            Done::Bye
-        });
+    pub(super) fn refer(&mut self, refer: (Request, Hop)) {
+        self.send(refer, Done::Refer);
     }
 
-    pub(super) fn refer(&mut self, (request, hop): (Request, Hop)) {
-        let uas = self.uas.clone();
-        self.sent.spawn(async move { Done::Refer(uas.ask(request, address(hop).await).await) });
+    pub(super) fn refresh(&mut self, refresh: (Request, Hop)) {
+        self.send(refresh, Done::Refresh);
     }
 
-    pub(super) fn refresh(&mut self, (request, hop): (Request, Hop)) {
-        let uas = self.uas.clone();
-        self.sent.spawn(async move { Done::Refresh(uas.ask(request, address(hop).await).await) });
+    fn send(&mut self, (request, hop): (Request, Hop), done: impl FnOnce(u16) -> Done + Send + 'static) {
+        let way = self.way.clone();
+        self.sent.spawn(async move { done(way.ask(request, hop).await) });
     }
 
     /// Waits for the next that is over; for ever when there is none. Cancel safe.
@@ -80,10 +88,44 @@ impl Ours {
     }
 }
 
-async fn address(hop: Hop) -> SocketAddr {
-    match hop {
-        Hop::Address(address) => address,
-        Hop::Named { host, port, otherwise } => {
+impl Way {
+    /// A connection that breaks may have taken the request with it, or not: then it goes on another, once.
+    async fn ask(&self, request: Request, hop: Hop) -> u16 {
+        match self.ask_once(request.clone(), hop.clone()).await {
+            Ok(status) => status,
+            Err(_) => self.ask_once(request, hop).await.unwrap_or(NOT_SENT),
+        }
+    }
+
+    async fn ask_once(&self, mut request: Request, hop: Hop) -> io::Result<u16> {
+        let flow = self.find(hop).await?;
+        let via = self.via(flow.peer.transport);
+        request.headers.push_front(Header::Via(via.into()));
+        select! {
+            status = self.uas.ask(request, &flow) => Ok(status),
+            () = flow.closed() => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The caller's own connection, while there is one: it may well be that no other gets there.
+    async fn find(&self, hop: Hop) -> io::Result<Flow> {
+        if self.flow.peer.transport.is_stream() && self.flow.is_open() {
+            return Ok(self.flow.clone());
+        }
+        self.uas.way_to(Peer { transport: hop.transport, address: address(hop.address).await }).await
+    }
+
+    /// Of a transaction of our own.
+    fn via(&self, transport: Transport) -> String {
+        let (name, branch) = (transport.name(), fresh_tag() + &fresh_tag());
+        format!("SIP/2.0/{name} {};rport;branch=z9hG4bK{branch}", self.local)
+    }
+}
+
+async fn address(address: Address) -> SocketAddr {
+    match address {
+        Address::Known(address) => address,
+        Address::Named { host, port, otherwise } => {
             let found = timeout(LOOKUP, lookup_host((host, port))).await;
             let of_our_kind = |address: &SocketAddr| address.is_ipv4() == otherwise.is_ipv4();
             found.ok().and_then(Result::ok).and_then(|mut all| all.find(of_our_kind)).unwrap_or(otherwise)
