@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialplane::media::g711::{self, Law};
+use dialplane::media::g722;
 use dialplane::media::opus::{Decoder, Encoder};
 use dialplane::media::{FRAME_SAMPLES, MODEL_RATE, PcmFrame};
 use dialplane::realtime::openai::OpenAi;
@@ -70,6 +71,26 @@ fn g711_decode(bencher: Bencher<'_, '_>) {
     let mut encoder = g711::Encoder::new(Law::Mu);
     let packets: Vec<_> = voice().iter().map(|frame| encoder.encode(frame)).collect();
     bencher.counter(ItemsCount::new(packets.len())).with_inputs(|| g711::Decoder::new(Law::Mu)).bench_refs(
+        |decoder| {
+            packets.iter().map(|packet| decoder.decode(packet).map_or(0, |pcm| pcm.len())).sum::<usize>()
+        },
+    );
+}
+
+#[divan::bench]
+fn g722_encode(bencher: Bencher<'_, '_>) {
+    let frames = voice();
+    bencher
+        .counter(ItemsCount::new(frames.len()))
+        .with_inputs(g722::Encoder::default)
+        .bench_refs(|encoder| frames.iter().map(|frame| encoder.encode(frame).len()).sum::<usize>());
+}
+
+#[divan::bench]
+fn g722_decode(bencher: Bencher<'_, '_>) {
+    let mut encoder = g722::Encoder::default();
+    let packets: Vec<_> = voice().iter().map(|frame| encoder.encode(frame)).collect();
+    bencher.counter(ItemsCount::new(packets.len())).with_inputs(g722::Decoder::default).bench_refs(
         |decoder| {
             packets.iter().map(|packet| decoder.decode(packet).map_or(0, |pcm| pcm.len())).sum::<usize>()
         },

@@ -46,7 +46,7 @@
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
 //! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
-//! | `media` | frames, codecs, framer, pacer, the caller as the model hears it, recordings, how late we are | - | opus, hound |
+//! | `media` | frames, codecs, outlet, framer, pacer, the caller as the model hears it, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |
 //! | `fleet` | circuit breakers, rates, tenants' and trunks' calls at once | tenant | |
 //! | `dialplan` | file, schedule, trunk, set, reload, resolve | document, http::sign, http::address, call, media, tenant, fleet | notify |

@@ -10,6 +10,7 @@ pub use self::read::TRUNK_KEYS;
 use crate::call::TrunkRules;
 use crate::fleet::calls::Caps;
 use crate::http::address::Network;
+use crate::media::codec::Codecs;
 
 /// One trunk. LiveKit's trunk ids change when a trunk is made anew, its name here stays.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct TrunkPlan {
     /// Of its calls at our own SIP port.
     pub caps: Caps,
     pub unanswered_transfer: UnansweredTransfer,
+    /// What its calls to our own SIP port may be in, and how they are offered what they leave to us.
+    pub codecs: Codecs,
     /// How what arrives on it is read.
     pub rules: TrunkRules,
 }
@@ -97,6 +100,7 @@ impl Trunks {
             called_from: CalledFrom::default(),
             caps: Caps::default(),
             unanswered_transfer: UnansweredTransfer::default(),
+            codecs: Codecs::default(),
             rules: TrunkRules::default(),
         };
         Self { all: trunks.iter().map(plan).map(Arc::new).collect(), by_id: HashMap::new() }

@@ -208,8 +208,13 @@ impl Port {
         let trunk_permit = sender.trunk.as_ref().map(|trunk| self.permit(trunk)).transpose()?;
         let peer = sender.flow.peer;
         let local = self.local(peer.address).await.map_err(|_| Reply::status(500))?;
-        let secure = peer.transport.is_secure();
-        let place = Place { address: local.ip(), secure, ports: &self.rtp, metrics: &self.site.metrics };
+        let place = Place {
+            address: local.ip(),
+            codecs: sender.trunk.as_ref().map(|trunk| trunk.codecs).unwrap_or_default(),
+            secure: peer.transport.is_secure(),
+            ports: &self.rtp,
+            metrics: &self.site.metrics,
+        };
         let media = Media::open(&invite.original.body, place).await.inspect_err(|_| {
             self.site.metrics.offer_turned_away("media");
         })?;

@@ -15,10 +15,12 @@ use super::opus::encode_recording;
 #[derive(Clone)]
 pub struct Clip {
     opus: Box<[Arc<[u8]>]>,
-    /// In G.711, each law made of the Opus when it is first needed.
-    pcmu: OnceLock<Box<[Arc<[u8]>]>>,
-    pcma: OnceLock<Box<[Arc<[u8]>]>>,
+    /// In the other codecs, each made of the Opus when it is first needed.
+    others: Others,
 }
+
+/// By their place in [`Codec::ALL`].
+type Others = [OnceLock<Box<[Arc<[u8]>]>>; Codec::ALL.len()];
 
 impl PartialEq for Clip {
     fn eq(&self, other: &Self) -> bool {
@@ -68,7 +70,7 @@ impl Clip {
     pub fn read(wav: &[u8]) -> Result<Self, ClipError> {
         let (mono, rate) = Self::samples(wav)?;
         let opus = encode_recording(&mono, rate).into();
-        Ok(Self { opus, pcmu: OnceLock::new(), pcma: OnceLock::new() })
+        Ok(Self { opus, others: Others::default() })
     }
 
     /// The samples of a WAV file that can be a clip, and how many a second has.
@@ -98,12 +100,12 @@ impl Clip {
     }
 
     pub fn frames(&self, codec: Codec) -> impl ExactSizeIterator<Item = &Arc<[u8]>> {
-        let frames: &[Arc<[u8]>] = match codec {
-            Codec::Opus => &self.opus,
-            Codec::Pcmu => self.pcmu.get_or_init(|| transcode(&self.opus, codec)),
-            Codec::Pcma => self.pcma.get_or_init(|| transcode(&self.opus, codec)),
+        let made = || self.others.get(codec as usize);
+        let frames = match codec {
+            Codec::Opus => None,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => made(),
         };
-        frames.iter()
+        frames.map_or(&self.opus, |frames| frames.get_or_init(|| transcode(&self.opus, codec))).iter()
     }
 
     pub fn length(&self) -> Duration {
@@ -163,11 +165,13 @@ mod tests {
     use super::samples::{SPEC, wav};
     use super::*;
     use crate::media::codec::Decoder;
+    use crate::media::outlet::Outlet;
 
     /// How often it crosses zero upwards, and its loudest sample.
     fn measure(clip: &Clip, codec: Codec) -> (usize, i16) {
-        let mut decoder = Decoder::new(codec);
-        let pcm: Vec<i16> = clip.frames(codec).flat_map(|frame| decoder.decode(frame)).collect();
+        let (mut outlet, mut decoder) = (Outlet::new(codec, codec), Decoder::new(codec));
+        let pcm: Vec<i16> =
+            clip.frames(codec).flat_map(|frame| decoder.decode(&outlet.payload(frame))).collect();
         assert_eq!(pcm.len(), clip.frames(codec).len() * 480);
         let loud = |sample: i16| if sample.abs() < 1_000 { 0 } else { sample.signum() };
         let signs: Vec<i16> = pcm.iter().map(|sample| loud(*sample)).filter(|sign| *sign != 0).collect();

@@ -1,15 +1,16 @@
 //! G.711 for one call: telephone speech at 8 kHz, a byte a sample, in either of its two laws.
 
-mod conceal;
-
 use std::sync::Arc;
 
+use super::conceal::Concealment;
 use super::resample::{Down, Up};
 use super::{FRAME_SAMPLES, Pcm, PcmFrame};
-use conceal::Concealment;
 
 /// Samples, and bytes, of one 20 ms frame.
 pub const FRAME_BYTES: usize = 160;
+
+/// Samples a second.
+const RATE: usize = 8_000;
 
 /// The longest packet that is decoded, 200 ms: no phone sends longer ones.
 const MAX_PACKET: usize = 10 * FRAME_BYTES;
@@ -122,7 +123,7 @@ pub struct Decoder {
 
 impl Decoder {
     pub fn new(law: Law) -> Self {
-        Self { law, concealment: Concealment::default(), up: Up::default() }
+        Self { law, concealment: Concealment::new(RATE), up: Up::default() }
     }
 
     /// The next packet of the stream, however long.

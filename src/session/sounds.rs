@@ -32,7 +32,7 @@ impl Sounds {
 
 /// The sounds of every codec.
 #[derive(Debug, Clone)]
-pub struct SoundsByCodec([Sounds; 3]);
+pub struct SoundsByCodec([Sounds; Codec::ALL.len()]);
 
 impl Default for SoundsByCodec {
     fn default() -> Self {
@@ -63,14 +63,15 @@ fn note(pitch: f32) -> impl Iterator<Item = PcmFrame> {
 mod tests {
     use super::*;
     use crate::media::codec::Decoder;
+    use crate::media::outlet::Outlet;
 
     #[test]
     fn the_comfort_sound_is_soft_and_short() {
         let sounds = SoundsByCodec::default();
         for codec in Codec::ALL {
-            let mut decoder = Decoder::new(codec);
-            let pcm: Vec<i16> =
-                sounds.of(codec).comfort.iter().flat_map(|frame| decoder.decode(frame)).collect();
+            let (mut outlet, mut decoder) = (Outlet::new(codec, codec), Decoder::new(codec));
+            let comfort = sounds.of(codec).comfort.iter();
+            let pcm: Vec<i16> = comfort.flat_map(|frame| decoder.decode(&outlet.payload(frame))).collect();
             assert_eq!(pcm.len(), 400 * 24, "400 ms");
             let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().expect("samples");
             assert!((300..2_000).contains(&peak), "{codec:?}: peak {peak}");

@@ -6,6 +6,7 @@ use super::{CalledFrom, TrunkPlan, Trunks, UnansweredTransfer};
 use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Table, Value, shown};
 use crate::http::address::Network;
+use crate::media::codec::Codecs;
 
 /// The keys of `[[trunk]]`:
 ///
@@ -16,6 +17,7 @@ use crate::http::address::Network;
 /// | `calls` | on our own SIP port, how many at once | no limit |
 /// | `calls_per_second` | on our own SIP port, how many a second | no limit |
 /// | `unanswered_transfer` | on our own SIP port, how a caller is handed on who still rings: `302`, or `refer` after an answer | `302` |
+/// | `codecs` | on our own SIP port, what its calls may be in, by preference: `pcmu`, `pcma`, `g722`, `opus` | all four |
 /// | `country` | reads national numbers | none: only international ones are read |
 /// | `area_code` | digits before local numbers | none: they keep their raw text |
 /// | `international_prefix` | digits before a calling code | the country's own, and `00` |
@@ -30,6 +32,7 @@ pub const TRUNK_KEYS: Keys = Keys::only(&[
     "calls",
     "calls_per_second",
     "unanswered_transfer",
+    "codecs",
     "country",
     "area_code",
     "international_prefix",
@@ -80,8 +83,10 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
     let called_from = table.get("called_from").and_then(|value| read_called_from(&value)).unwrap_or_default();
     let unanswered_transfer =
         table.get("unanswered_transfer").and_then(|value| read_transfer(&value)).unwrap_or_default();
+    let codecs = table.get("codecs").and_then(|value| read_codecs(&value)).unwrap_or_default();
     let (caps, rules) = (read_caps(table), read_rules(table));
-    Some(TrunkPlan { name: name?.into(), ids, addresses, called_from, unanswered_transfer, caps, rules })
+    let name = name?.into();
+    Some(TrunkPlan { name, ids, addresses, called_from, caps, unanswered_transfer, codecs, rules })
 }
 
 fn read_addresses(table: &Table<'_>, taken: &mut Taken<'_>) -> Vec<Network> {
@@ -114,6 +119,19 @@ fn read_transfer(value: &Value<'_>) -> Option<UnansweredTransfer> {
         "302" => UnansweredTransfer::Redirect,
         _ => UnansweredTransfer::Refer,
     })
+}
+
+fn read_codecs(value: &Value<'_>) -> Option<Codecs> {
+    const ACCEPTED: &str = "an array of pcmu, pcma, g722 and opus";
+    let items = value.items(ACCEPTED)?;
+    if items.is_empty() {
+        value.report_found("an empty array", ACCEPTED);
+    }
+    let codec = |item: &Value<'_>| {
+        let name = item.choice(["pcmu", "pcma", "g722", "opus"])?;
+        Codecs::ALL.iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    };
+    Codecs::new(&items.iter().filter_map(codec).collect::<Vec<_>>())
 }
 
 fn read_rules(table: &Table<'_>) -> TrunkRules {
@@ -180,6 +198,7 @@ mod tests {
     use crate::document;
     use crate::fleet::calls::Caps;
     use crate::fleet::rate::Rate;
+    use crate::media::codec::Codec;
 
     fn read(text: &str) -> (Trunks, Vec<String>) {
         let (trunks, found) = document::read(&Path::new("f.toml").into(), text, |document| {
@@ -209,7 +228,7 @@ mod tests {
     fn a_trunk_is_known_by_where_it_calls_from_and_the_narrowest_network_wins() {
         let (trunks, found) = read(
             "[[trunk]]\nname = 'wide'\naddresses = ['203.0.113.0/24', '2001:db8::/32']\n\
-             [[trunk]]\nname = 'narrow'\naddresses = ['203.0.113.7']\ncalled_from = 'to'\nunanswered_transfer = 'refer'\n\
+             [[trunk]]\nname = 'narrow'\naddresses = ['203.0.113.7']\ncalled_from = 'to'\nunanswered_transfer = 'refer'\ncodecs = ['opus', 'pcma']\n\
              [[trunk]]\nname = 'by-livekit'\nids = ['ST_1']\n",
         );
         assert_eq!(found, Vec::<String>::new());
@@ -223,8 +242,13 @@ mod tests {
             let trunk = trunks.at(address.parse().unwrap());
             assert_eq!(trunk.map(|trunk| &*trunk.name), name, "{address}");
         }
-        let narrow = trunks.named("narrow").map(|trunk| (trunk.called_from, trunk.unanswered_transfer));
-        assert_eq!(narrow, Some((CalledFrom::To, UnansweredTransfer::Refer)));
+        let narrow = trunks.named("narrow").unwrap();
+        assert_eq!(
+            (narrow.called_from, narrow.unanswered_transfer),
+            (CalledFrom::To, UnansweredTransfer::Refer)
+        );
+        assert_eq!(narrow.codecs.iter().collect::<Vec<_>>(), [Codec::Opus, Codec::Pcma]);
+        assert_eq!(trunks.named("wide").unwrap().codecs, Codecs::ALL);
     }
 
     #[test]
@@ -243,14 +267,16 @@ mod tests {
         let (_, found) = read(
             "[[trunk]]\nname = 'a'\naddresses = ['203.0.113.0/24']\n\
              [[trunk]]\nname = 'b'\naddresses = ['203.0.113.0/24', '203.0.113.9/24']\ncalled_from = 'from'\nunanswered_transfer = '301'\n\
-             [[trunk]]\nname = 'c'\n",
+             codecs = ['pcmu', 'g711']\n[[trunk]]\nname = 'c'\ncodecs = []\n",
         );
         for said in
             ["the same network again", "found \"203.0.113.9/24\"", "p-called-party-id", "302", "found no ids"]
         {
             assert!(found.iter().any(|line| line.contains(said)), "{said}: {found:?}");
         }
-        assert_eq!(found.len(), 5, "{found:?}");
+        let codecs = ["found \"g711\"; accepted: pcmu, pcma, g722, opus", "found an empty array"];
+        assert!(codecs.iter().all(|said| found.iter().any(|line| line.contains(said))), "{found:?}");
+        assert_eq!(found.len(), 7, "{found:?}");
     }
 
     #[test]

@@ -79,6 +79,7 @@ mod tests {
     use super::*;
     use crate::call::{Bare, Country, NumberingPlan};
     use crate::fleet::calls::Caps;
+    use crate::media::codec::Codecs;
 
     fn invite(uri: &str, more: &str) -> Request {
         let text = format!(
@@ -94,6 +95,7 @@ mod tests {
             NumberingPlan { country: Country::parse("US"), bare: Bare::National, ..NumberingPlan::default() };
         let rules = TrunkRules { numbers, ..TrunkRules::default() };
         Arc::new(TrunkPlan {
+            codecs: Codecs::default(),
             name: "acme".into(),
             ids: Vec::new(),
             addresses: Vec::new(),

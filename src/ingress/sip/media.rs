@@ -11,13 +11,11 @@ use super::rtp::{Heard, Session};
 use super::sdp::{Description, Local, Stream, Unacceptable};
 use super::srtp::{Key, Keys, Suite};
 use crate::ingress::leg::Frame;
-use crate::media::codec::Codec;
+use crate::media::codec::{Codec, Codecs};
 use crate::media::quality::Quality;
 use crate::telemetry::Metrics;
 
-/// What a caller is offered who offers nothing, and what the session then encodes in: every phone has it.
-const OFFERED: Codec = Codec::Pcmu;
-/// And how it is sealed, over TLS.
+/// How what we offer is sealed, over TLS.
 const OFFERED_SUITE: Suite = Suite::Aes128Sha1Tag80;
 
 /// The port that media is opened on.
@@ -25,6 +23,8 @@ const OFFERED_SUITE: Suite = Suite::Aes128Sha1Tag80;
 pub struct Place<'p> {
     /// What the caller reaches us by.
     pub address: IpAddr,
+    /// What the call may be in.
+    pub codecs: Codecs,
     /// The call's signalling goes over TLS: SRTP's keys may stand in it.
     pub secure: bool,
     pub ports: &'p Ports,
@@ -35,7 +35,7 @@ pub struct Place<'p> {
 #[derive(Debug)]
 pub struct Media {
     local: Local,
-    /// What the session encodes in.
+    /// What the session encodes for.
     codec: Codec,
     /// What we seal with, once the call is sealed.
     key: Option<Key>,
@@ -59,10 +59,10 @@ enum Stage {
 impl Media {
     /// Answers an INVITE's description, or, where it has none, makes an offer.
     pub async fn open(offer: &[u8], place: Place<'_>) -> Result<Self, Reply> {
-        let Place { address, secure, ports, metrics } = place;
+        let Place { address, codecs, secure, ports, metrics } = place;
         let offered = if offer.is_empty() { None } else { Some(parse(offer)?) };
         let session = rand::random::<u32>().into();
-        let mut local = Local { address, port: 0, session, version: 1, codec: None, secure };
+        let mut local = Local { address, port: 0, session, version: 1, codecs, codec: None, secure };
         // An offer that we cannot take needs no port.
         if let Some(offered) = &offered {
             offered.fits(&local).map_err(refused)?;
@@ -74,11 +74,12 @@ impl Media {
         local.port = port.number();
         let metrics = metrics.clone();
         let Some(offered) = offered else {
-            local.codec = Some(OFFERED);
+            // The session begins to encode before the caller has chosen.
+            let codec = codecs.first();
+            local.codec = Some(codec);
             let key = secure.then(|| Key::fresh(OFFERED_SUITE));
-            let described = local.offer(key.as_ref());
-            let stage = Stage::Offered(port);
-            return Ok(Self { local, codec: OFFERED, key, stage, metrics, described, started: false });
+            let (stage, described) = (Stage::Offered(port), local.offer(key.as_ref()));
+            return Ok(Self { local, codec, key, stage, metrics, described, started: false });
         };
         let answer = offered.answer(&local, Key::fresh).map_err(refused)?;
         let codec = answer.stream.codec;
@@ -89,7 +90,7 @@ impl Media {
         Ok(Self { local, codec, key, stage, metrics, described: answer.sdp, started: false })
     }
 
-    /// What frames are to be encoded in.
+    /// What frames are to be encoded for.
     pub const fn codec(&self) -> Codec {
         self.codec
     }

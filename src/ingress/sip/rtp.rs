@@ -29,6 +29,7 @@ use crate::call::Digit;
 use crate::ingress::leg::Frame;
 use crate::media::codec::Codec;
 use crate::media::hearing::Hearing;
+use crate::media::outlet::Outlet;
 use crate::media::quality::{Meter, Quality};
 use crate::media::{FRAME, Pcm};
 use crate::telemetry::Metrics;
@@ -60,8 +61,9 @@ pub struct Session {
     port: Port,
     stream: Stream,
     srtp: Option<Srtp>,
-    /// What the call's session encodes in: the stream's codec, or the other law of it.
+    /// What the call's session encodes for.
     encoded: Codec,
+    outlet: Outlet,
     since: Instant,
     /// Where the caller was heard.
     source: Option<SocketAddr>,
@@ -89,7 +91,7 @@ struct Sender {
 }
 
 impl Session {
-    /// Listens for a caller who agreed on `stream`, sealed with `keys`. What is to be sent is encoded in `encoded`.
+    /// Listens for a caller who agreed on `stream`, sealed with `keys`. What is to be sent is encoded for `encoded`.
     pub fn new(
         port: Port,
         stream: Stream,
@@ -101,6 +103,7 @@ impl Session {
         Self {
             port,
             encoded,
+            outlet: Outlet::new(encoded, stream.codec),
             stream,
             srtp: keys.map(Srtp::new),
             since: now,
@@ -131,10 +134,11 @@ impl Session {
             // The new place is to be seen anew too.
             (self.source, self.reports_to) = (None, None);
         }
-        if stream.codec != self.stream.codec
-            && let Some(hearing) = &mut self.hearing
-        {
-            hearing.change_codec(stream.codec);
+        if stream.codec != self.stream.codec {
+            self.outlet = Outlet::new(self.encoded, stream.codec);
+            if let Some(hearing) = &mut self.hearing {
+                hearing.change_codec(stream.codec);
+            }
         }
         (self.stream, self.alive) = (stream, now);
     }
@@ -160,12 +164,8 @@ impl Session {
     /// Sends 20 ms of the session's, unless the caller holds the call or nobody knows where it is.
     pub fn send(&mut self, frame: &Frame, now: Instant) {
         let Some(target) = self.source.or(self.stream.rtp).filter(|_| self.stream.sends) else { return };
-        let transcoded = match (self.encoded.law(), self.stream.codec.law()) {
-            (Some(from), Some(to)) if from != to => Some(from.transcode(frame, to)),
-            _ => None,
-        };
-        let payload = transcoded.as_deref().unwrap_or(frame);
-        let packet = self.sender.packet(payload, &self.stream, now);
+        let payload = self.outlet.payload(frame);
+        let packet = self.sender.packet(&payload, &self.stream, now);
         let datagram = match &mut self.srtp {
             Some(srtp) => srtp.outgoing.rtp(packet),
             None => packet,

@@ -1,7 +1,7 @@
 //! Session descriptions (RFC 8866) as offers and answers (RFC 3264): one stream of audio, all else refused.
 //!
-//! The session encodes in one codec from a call's first description to its end. G.711's two laws count as one here:
-//! a frame of the one becomes a frame of the other byte by byte.
+//! The session encodes for one codec from a call's first description to its end. Where caller and we agree on another
+//! later, what leaves is encoded anew, so the codec that the call has is taken if it is offered again.
 //!
 //! SRTP's keys stand in the descriptions (RFC 4568): they are taken and told only where nobody else reads those.
 
@@ -12,7 +12,7 @@ mod write;
 use std::net::{IpAddr, SocketAddr};
 
 use super::srtp::{Key, Keys, Suite};
-use crate::media::codec::Codec;
+use crate::media::codec::{Codec, Codecs};
 use crypto::Crypto;
 
 /// A longer description is none that a phone or a carrier sends.
@@ -42,7 +42,7 @@ pub enum Malformed {
 pub enum Unacceptable {
     #[error("no audio over RTP or SRTP")]
     NoAudio,
-    #[error("no codec that we speak, or not the one that the call began with")]
+    #[error("no codec that the call may be in")]
     NoCodec,
     #[error("an address of the other IP version")]
     Address,
@@ -63,7 +63,9 @@ pub struct Local {
     pub session: u64,
     /// Greater in every description of a call than in the one before.
     pub version: u64,
-    /// What the session encodes in; `None` while that is open.
+    /// What the call may be in.
+    pub codecs: Codecs,
+    /// What the session encodes for; `None` while that is open.
     pub codec: Option<Codec>,
     /// Descriptions come and go over TLS.
     pub secure: bool,
@@ -165,16 +167,20 @@ struct Agreed<'d> {
 }
 
 impl Local {
-    /// Offers audio to a caller who left that to us: in G.711, which every phone has, or in the call's codec. With a key, it is
-    /// sealed.
+    /// Offers audio to a caller who left that to us: the call's codec first, then the others. With a key, it is sealed.
     pub fn offer(&self, key: Option<&Key>) -> String {
         write::description(self, &[write::offered(self, key)])
     }
 
-    /// Whether the session's frames can be sent so.
-    fn speaks(&self, codec: Codec) -> bool {
-        let is_g711 = |codec| matches!(codec, Codec::Pcmu | Codec::Pcma);
-        self.codec.is_none_or(|own| own == codec || (is_g711(own) && is_g711(codec)))
+    /// How much work it is to send the session's frames so.
+    fn effort(&self, codec: Codec) -> u8 {
+        let is_g711 = |codec: Codec| codec.law().is_some();
+        match self.codec {
+            None => 0,
+            Some(own) if own == codec => 0,
+            Some(own) if is_g711(own) && is_g711(codec) => 1,
+            Some(_) => 2,
+        }
     }
 }
 
@@ -249,10 +255,11 @@ impl Section {
 
     fn stream(&self, local: &Local) -> Result<Stream, Unacceptable> {
         let formats = || self.formats.iter().filter_map(|format| self.format(format));
-        let audio = formats().find_map(|(payload_type, format)| match format {
-            Format::Audio(codec) if local.speaks(codec) => Some((payload_type, codec)),
+        let audio = formats().filter_map(|(payload_type, format)| match format {
+            Format::Audio(codec) if local.codecs.contains(codec) => Some((payload_type, codec)),
             Format::Audio(_) | Format::Keys { .. } => None,
         });
+        let audio = audio.min_by_key(|(_, codec)| local.effort(*codec));
         let (payload_type, codec) = audio.ok_or(Unacceptable::NoCodec)?;
         let keys = formats().filter_map(|(payload_type, format)| match format {
             Format::Keys { rate } => Some((payload_type, rate)),
@@ -282,6 +289,7 @@ impl Section {
             return match payload_type {
                 0 => Some((0, Format::Audio(Codec::Pcmu))),
                 8 => Some((8, Format::Audio(Codec::Pcma))),
+                9 => Some((9, Format::Audio(Codec::G722))),
                 _ => None,
             };
         };

@@ -69,6 +69,7 @@ impl World {
     fn in_opus(&mut self) {
         let opus = Stream { codec: Codec::Opus, payload_type: 111, ..self.session.stream };
         (self.session.stream, self.session.encoded) = (opus, Codec::Opus);
+        self.session.outlet = Outlet::new(Codec::Opus, Codec::Opus);
         self.session.hearing = Some(Hearing::new(self.now, Codec::Opus));
     }
 

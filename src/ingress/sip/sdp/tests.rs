@@ -9,6 +9,7 @@ const LOCAL: Local = Local {
     port: 20_000,
     session: 7,
     version: 1,
+    codecs: Codecs::ALL,
     codec: None,
     secure: false,
 };
@@ -57,15 +58,18 @@ fn a_phones_offer_is_answered_line_by_line() {
 
 #[test]
 fn the_first_codec_of_the_offer_that_we_and_the_call_speak_is_taken() {
-    let opus = "a=rtpmap:96 OPUS/48000/2\r\na=rtpmap:98 telephone-event/48000\r\na=rtpmap:97 telephone-event/8000\r\n";
+    let opus = "a=rtpmap:95 G722/8000\r\na=rtpmap:96 OPUS/48000/2\r\na=rtpmap:98 telephone-event/48000\r\na=rtpmap:97 telephone-event/8000\r\n";
     for (formats, call, expected) in [
         ("0 8", None, Ok((Codec::Pcmu, 0, None))),
         ("8 0", None, Ok((Codec::Pcma, 8, None))),
         ("18 3 8", None, Ok((Codec::Pcma, 8, None))),
+        ("9 0 97 98", None, Ok((Codec::G722, 9, Some(97)))),
+        ("95 0", None, Ok((Codec::G722, 95, None))),
         ("96 0 97 98", None, Ok((Codec::Opus, 96, Some(98)))),
         ("96 0 97 98", Some(Codec::Pcma), Ok((Codec::Pcmu, 0, Some(97)))),
         ("0 96 97", Some(Codec::Opus), Ok((Codec::Opus, 96, Some(97)))),
-        ("0 8", Some(Codec::Opus), Err(Unacceptable::NoCodec)),
+        ("0 8", Some(Codec::Opus), Ok((Codec::Pcmu, 0, None))),
+        ("0 9", Some(Codec::G722), Ok((Codec::G722, 9, None))),
         ("18 97", None, Err(Unacceptable::NoCodec)),
         ("300 *", None, Err(Unacceptable::NoCodec)),
     ] {
@@ -75,8 +79,24 @@ fn the_first_codec_of_the_offer_that_we_and_the_call_speak_is_taken() {
             answer.map(|answer| (answer.stream.codec, answer.stream.payload_type, answer.stream.keys));
         assert_eq!(found, expected, "{formats} in {call:?}");
     }
+    let wide = plain_answer(&parse("m=audio 4000 RTP/AVP 9\r\n"), &LOCAL).expect("it fits");
+    assert!(wide.sdp.contains("a=rtpmap:9 G722/8000\r\n"), "{}", wide.sdp);
     let narrow = plain_answer(&parse("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n"), &LOCAL);
     assert_eq!(narrow, Err(Unacceptable::NoCodec), "a name at another rate");
+}
+
+#[test]
+fn a_trunk_has_no_other_codecs_than_its_own() {
+    let codecs = Codecs::new(&[Codec::G722, Codec::Pcma, Codec::G722]).expect("it is not empty");
+    let local = Local { codecs, ..LOCAL };
+    let chosen = |formats: &str| {
+        let answer = plain_answer(&parse(&format!("m=audio 4000 RTP/AVP {formats}\r\n")), &local);
+        answer.map(|answer| answer.stream.codec)
+    };
+    assert_eq!(chosen("0 8 9"), Ok(Codec::Pcma), "the caller's order counts");
+    assert_eq!(chosen("0"), Err(Unacceptable::NoCodec));
+    let offer = Local { codec: Some(codecs.first()), ..local }.offer(None);
+    assert!(offer.contains("m=audio 20000 RTP/AVP 9 8 101\r\n"), "{offer}");
 }
 
 #[test]
@@ -155,15 +175,15 @@ fn addresses_are_of_our_ip_version_or_shown_by_the_callers_packets() {
 #[test]
 fn a_caller_who_offers_nothing_is_offered_what_the_call_is_encoded_in() {
     for (codec, line) in [
-        (None, "m=audio 20000 RTP/AVP 0 8 101"),
-        (Some(Codec::Pcma), "m=audio 20000 RTP/AVP 8 0 101"),
-        (Some(Codec::Opus), "m=audio 20000 RTP/AVP 111 101"),
+        (None, "m=audio 20000 RTP/AVP 0 8 9 111 101"),
+        (Some(Codec::Pcma), "m=audio 20000 RTP/AVP 8 0 9 111 101"),
+        (Some(Codec::Opus), "m=audio 20000 RTP/AVP 111 0 8 9 101"),
     ] {
         let local = Local { codec, ..LOCAL };
         let offer = local.offer(None);
         assert!(offer.contains(&format!("{line}\r\n")), "{offer}");
         // Another Dialplane answers it, and that answer is one to us.
-        let other = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 30_000, codec: None, ..LOCAL };
+        let other = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 30_000, ..LOCAL };
         let offer = Description::parse(offer.as_bytes()).expect("it is read");
         let answer = plain_answer(&offer, &other).expect("it fits");
         let accepted = Description::parse(answer.sdp.as_bytes()).expect("it is read").accept(&local, None);

@@ -34,14 +34,18 @@ pub(super) fn audio(section: &Section, stream: &Stream, local: &Local, ours: Opt
 
 /// What we offer of our own accord.
 pub(super) fn offered(local: &Local, key: Option<&Key>) -> String {
-    let codecs: &[(u8, Codec)] = match local.codec {
-        Some(Codec::Opus) => &[(OPUS, Codec::Opus)],
-        Some(Codec::Pcma) => &[(8, Codec::Pcma), (0, Codec::Pcmu)],
-        Some(Codec::Pcmu) | None => &[(0, Codec::Pcmu), (8, Codec::Pcma)],
+    let mut codecs: Vec<Codec> = local.codecs.iter().collect();
+    codecs.sort_by_key(|codec| local.effort(*codec));
+    let payload_type = |codec| match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus => OPUS,
     };
+    let codecs: Vec<_> = codecs.into_iter().map(|codec| (payload_type(codec), codec)).collect();
     let protocol = if key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
     let crypto = key.map(|key| Crypto::line(OFFERED, key)).unwrap_or_default();
-    media(protocol, local.port, codecs, Some(KEYS)) + "a=sendrecv\r\n" + &crypto
+    media(protocol, local.port, &codecs, Some(KEYS)) + "a=sendrecv\r\n" + &crypto
 }
 
 /// The section stands in its place, with port 0 (RFC 3264, section 6).

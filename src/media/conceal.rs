@@ -1,23 +1,22 @@
 //! What stands in place of lost speech: the last pitch period said again and again, softer each time (the idea of G.711,
 //! appendix I, without its delay).
 
-use super::FRAME_BYTES;
-
-/// What is remembered of the speech, in samples at 8 kHz: two of the longest periods.
-const MEMORY: usize = 2 * LONGEST;
-/// A pitch of 400 Hz to 66 Hz; of a higher one, several periods.
+/// Of speech, in samples at 8 kHz: a pitch of 400 Hz to 66 Hz; of a higher one, several periods.
 const SHORTEST: usize = 20;
 const LONGEST: usize = 120;
-/// What two periods are compared by.
-const COMPARED: usize = 120;
 /// It is as loud as the speech for 10 ms, and gone after 60 ms.
 const HOLDS: usize = 80;
 const FADES: usize = 400;
 /// Speech that goes on is blended in for 5 ms.
 const BLEND: usize = 40;
+/// 20 ms.
+const FRAME: usize = 160;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Concealment {
+    /// What 8 kHz times this is the speech's rate.
+    times: usize,
+    /// Two of the longest periods.
     memory: Vec<i16>,
     /// While speech is lost.
     lost: Option<Lost>,
@@ -25,63 +24,68 @@ pub(super) struct Concealment {
 
 #[derive(Debug)]
 struct Lost {
+    times: usize,
     period: Vec<i16>,
     /// Samples made up so far.
     made_up: usize,
 }
 
 impl Concealment {
+    /// Of speech at `rate`, a multiple of 8 kHz.
+    pub(super) const fn new(rate: usize) -> Self {
+        Self { times: rate / 8_000, memory: Vec::new(), lost: None }
+    }
+
     /// Speech that arrived; what it goes on from may have been made up.
     pub(super) fn heard(&mut self, samples: &mut [i16]) {
         if let Some(mut lost) = self.lost.take() {
-            for (sample, at) in samples.iter_mut().zip(1..BLEND) {
-                let share = at as f32 / BLEND as f32;
+            let blend = BLEND * self.times;
+            for (sample, at) in samples.iter_mut().zip(1..blend) {
+                let share = at as f32 / blend as f32;
                 let blended = f32::from(*sample).mul_add(share, f32::from(lost.next()) * (1.0 - share));
                 *sample = blended as i16;
             }
         }
-        self.remember(samples);
+        self.memory.extend(&*samples);
+        self.memory.drain(..self.memory.len().saturating_sub(2 * LONGEST * self.times));
     }
 
     /// 20 ms in place of what was lost.
-    pub(super) fn make_up(&mut self) -> [i16; FRAME_BYTES] {
-        let mut frame = [0; FRAME_BYTES];
-        if self.memory.len() < MEMORY {
-            return frame;
+    pub(super) fn make_up(&mut self) -> Vec<i16> {
+        let (times, memory) = (self.times, &self.memory);
+        let mut frame = vec![0; FRAME * times];
+        if memory.len() == 2 * LONGEST * times {
+            let begin = || Lost { times, period: period(memory, times), made_up: 0 };
+            let lost = self.lost.get_or_insert_with(begin);
+            frame.fill_with(|| lost.next());
         }
-        let memory = &self.memory;
-        let lost = self.lost.get_or_insert_with(|| Lost { period: period(memory), made_up: 0 });
-        frame.fill_with(|| lost.next());
         frame
-    }
-
-    fn remember(&mut self, samples: &[i16]) {
-        self.memory.extend(samples);
-        self.memory.drain(..self.memory.len().saturating_sub(MEMORY));
     }
 }
 
 impl Lost {
     fn next(&mut self) -> i16 {
         let sample = self.period.get(self.made_up % self.period.len().max(1)).copied().unwrap_or_default();
-        let faded = self.made_up.saturating_sub(HOLDS).min(FADES);
+        let (holds, fades) = (HOLDS * self.times, FADES * self.times);
+        let faded = self.made_up.saturating_sub(holds).min(fades);
         self.made_up += 1;
-        (f32::from(sample) * (1.0 - faded as f32 / FADES as f32)) as i16
+        (f32::from(sample) * (1.0 - faded as f32 / fades as f32)) as i16
     }
 }
 
 /// The end of the speech as often as it takes to say it again without a step: one pitch period or several.
-fn period(memory: &[i16]) -> Vec<i16> {
+fn period(memory: &[i16], times: usize) -> Vec<i16> {
     let end = memory.len();
+    let compared = LONGEST * times;
     let likeness = |lag: usize| {
-        let (now, before) = (memory.get(end - COMPARED..), memory.get(end - COMPARED - lag..end - lag));
+        let (now, before) = (memory.get(end - compared..), memory.get(end - compared - lag..end - lag));
         let pairs = || now.into_iter().flatten().zip(before.into_iter().flatten());
         let product: f32 = pairs().map(|(a, b)| f32::from(*a) * f32::from(*b)).sum();
         let power: f32 = pairs().map(|(_, b)| f32::from(*b).powi(2)).sum();
         product / power.sqrt().max(1.0)
     };
-    let mut best = (LONGEST, f32::MIN);
-    for lag in SHORTEST..=LONGEST {
+    let mut best = (LONGEST * times, f32::MIN);
+    for lag in SHORTEST * times..=LONGEST * times {
         let found = likeness(lag);
         if found > best.1 {
             best = (lag, found);
