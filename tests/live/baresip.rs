@@ -12,7 +12,7 @@ use crate::ear::{Heard, Sound, gaps, segments, total};
 use crate::port::{Plan, Port};
 use crate::rig::until_every;
 use crate::world::{ADA, CALLER, SOON, pitch};
-use phone::{Baresip, Line, UDP};
+use phone::{Baresip, Line, TCP, UDP};
 
 const RECEPTION: &str = "+15557770001";
 const BILLING: &str = "+15557770098";
@@ -72,7 +72,7 @@ async fn says(phone: &mut Baresip, port: &Port, times: usize) {
     assert!(hz.is_some_and(|hz| (hz - CALLER as f32).abs() < 10.0), "{hz:?}");
 }
 
-async fn whole_call(line: Line) {
+async fn whole_call(line: &Line) {
     let other = open(BILLING, OTHER_VOICE, "").await;
     let billing = format!("sip:{BILLING}@{};transport={}", other.sip, line.transport);
     let port = open(RECEPTION, VOICE, &format!("[transfers]\nbilling = '{billing}'\n")).await;
@@ -131,5 +131,11 @@ async fn whole_call(line: Line) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs baresip"]
 async fn baresip_calls_talks_presses_keys_holds_is_transferred_and_hangs_up() {
-    whole_call(UDP).await;
+    whole_call(&UDP).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs baresip"]
+async fn baresip_does_the_same_over_tcp() {
+    whole_call(&TCP).await;
 }
