@@ -4,6 +4,8 @@ use std::f64::consts::TAU;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dialplane::ingress::sip::rtp::wire::Rtp;
+use dialplane::ingress::sip::srtp::{Incoming, Key, LIFETIME, Outgoing, Suite};
 use dialplane::media::g711::{self, Law};
 use dialplane::media::g722;
 use dialplane::media::opus::{Decoder, Encoder};
@@ -95,6 +97,37 @@ fn g722_decode(bencher: Bencher<'_, '_>) {
             packets.iter().map(|packet| decoder.decode(packet).map_or(0, |pcm| pcm.len())).sum::<usize>()
         },
     );
+}
+
+/// Two seconds of G.711 as RTP.
+fn packets() -> Vec<Vec<u8>> {
+    let packet = |sequence| {
+        let payload = &[0xD5; 160];
+        Rtp { payload_type: 8, marker: false, sequence, timestamp: 0, ssrc: 7, payload }.write()
+    };
+    (0..100).map(packet).collect()
+}
+
+#[divan::bench(args = Suite::ALL)]
+fn srtp_seal(bencher: Bencher<'_, '_>, suite: Suite) {
+    let (packets, key) = (packets(), Key::fresh(suite));
+    bencher
+        .counter(ItemsCount::new(packets.len()))
+        .with_inputs(|| (Outgoing::new(&key), packets.clone()))
+        .bench_values(|(mut outgoing, packets)| {
+            packets.into_iter().map(|packet| outgoing.rtp(packet).len()).sum::<usize>()
+        });
+}
+
+#[divan::bench(args = Suite::ALL)]
+fn srtp_open(bencher: Bencher<'_, '_>, suite: Suite) {
+    let key = Key::fresh(suite);
+    let mut outgoing = Outgoing::new(&key);
+    let sealed: Vec<_> = packets().into_iter().map(|packet| outgoing.rtp(packet)).collect();
+    bencher
+        .counter(ItemsCount::new(sealed.len()))
+        .with_inputs(|| Incoming::new(&key, LIFETIME))
+        .bench_refs(|incoming| sealed.iter().filter(|datagram| incoming.rtp(datagram).is_ok()).count());
 }
 
 fn configured() -> OpenAi {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::message::Reply;
 use super::rtp::ports::{Port, Ports};
 use super::rtp::{Heard, Session};
-use super::sdp::{Description, Local, Stream, Unacceptable};
+use super::sdp::{Description, Local, Stream, Text, Unacceptable};
 use super::srtp::{Key, Keys, Suite};
 use crate::ingress::leg::Frame;
 use crate::media::codec::{Codec, Codecs};
@@ -42,7 +42,7 @@ pub struct Media {
     stage: Stage,
     metrics: Metrics,
     /// Our last description.
-    described: String,
+    described: Text,
     /// The call is answered.
     started: bool,
 }
@@ -97,7 +97,7 @@ impl Media {
 
     /// Our last description: what answers the INVITE.
     pub fn describe(&self) -> Vec<u8> {
-        self.described.clone().into_bytes()
+        self.described.reveal().clone().into_bytes()
     }
 
     /// Offers anew to a caller who asks for it.

@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::srtp::{Key, Keys, Suite};
 use crate::media::codec::{Codec, Codecs};
+use crate::pii::Redacted;
 use crypto::Crypto;
 
 /// A longer description is none that a phone or a carrier sends.
@@ -102,8 +103,11 @@ pub struct Answer {
     pub stream: Stream,
     /// Of SRTP.
     pub keys: Option<Keys>,
-    pub sdp: String,
+    pub sdp: Text,
 }
+
+/// A description as it goes out. Our key may stand in it.
+pub type Text = Redacted<String>;
 
 impl Description {
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
@@ -125,7 +129,7 @@ impl Description {
             })
             .collect();
         let keys = crypto.zip(ours).map(|(theirs, ours)| theirs.keys(ours.key));
-        Ok(Answer { stream, keys, sdp: write::description(local, &sections) })
+        Ok(Answer { stream, keys, sdp: write::description(local, &sections).into() })
     }
 
     /// Whether there is an answer to it.
@@ -168,8 +172,8 @@ struct Agreed<'d> {
 
 impl Local {
     /// Offers audio to a caller who left that to us: the call's codec first, then the others. With a key, it is sealed.
-    pub fn offer(&self, key: Option<&Key>) -> String {
-        write::description(self, &[write::offered(self, key)])
+    pub fn offer(&self, key: Option<&Key>) -> Text {
+        write::description(self, &[write::offered(self, key)]).into()
     }
 
     /// How much work it is to send the session's frames so.

@@ -287,4 +287,7 @@ async fn an_offer_of_ours_is_sealed_over_tls() {
     let key = our_key(&media);
     media.offer();
     assert_eq!(our_key(&media), key);
+    for key in [key, world.phone.key] {
+        assert!(!format!("{media:?}").contains(&key.reveal().to_string()), "{media:?}");
+    }
 }

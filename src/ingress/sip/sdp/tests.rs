@@ -49,7 +49,7 @@ fn a_phones_offer_is_answered_line_by_line() {
         }
     );
     assert_eq!(
-        answer.sdp,
+        answer.sdp.reveal(),
         "v=0\r\no=- 7 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
          m=audio 20000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
          a=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
@@ -80,7 +80,7 @@ fn the_first_codec_of_the_offer_that_we_and_the_call_speak_is_taken() {
         assert_eq!(found, expected, "{formats} in {call:?}");
     }
     let wide = plain_answer(&parse("m=audio 4000 RTP/AVP 9\r\n"), &LOCAL).expect("it fits");
-    assert!(wide.sdp.contains("a=rtpmap:9 G722/8000\r\n"), "{}", wide.sdp);
+    assert!(wide.sdp.reveal().contains("a=rtpmap:9 G722/8000\r\n"), "{}", wide.sdp.reveal());
     let narrow = plain_answer(&parse("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n"), &LOCAL);
     assert_eq!(narrow, Err(Unacceptable::NoCodec), "a name at another rate");
 }
@@ -96,7 +96,7 @@ fn a_trunk_has_no_other_codecs_than_its_own() {
     assert_eq!(chosen("0 8 9"), Ok(Codec::Pcma), "the caller's order counts");
     assert_eq!(chosen("0"), Err(Unacceptable::NoCodec));
     let offer = Local { codec: Some(codecs.first()), ..local }.offer(None);
-    assert!(offer.contains("m=audio 20000 RTP/AVP 9 8 101\r\n"), "{offer}");
+    assert!(offer.reveal().contains("m=audio 20000 RTP/AVP 9 8 101\r\n"), "{}", offer.reveal());
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_held_call_is_answered_from_the_other_side_and_nothing_is_sent() {
     ] {
         let answer =
             plain_answer(&parse(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}")), &LOCAL).expect("it fits");
-        assert!(answer.sdp.ends_with(answered), "{lines}: {}", answer.sdp);
+        assert!(answer.sdp.reveal().ends_with(answered), "{lines}: {}", answer.sdp.reveal());
         assert_eq!((answer.stream.sends, answer.stream.receives), (sends, receives), "{lines}");
     }
     let of_session = Description::parse(b"v=0\nc=IN IP4 203.0.113.9\na=sendonly\nm=audio 4000 RTP/AVP 0\n");
@@ -124,7 +124,7 @@ fn everything_but_one_audio_stream_is_refused_in_its_place() {
         "m=video 5000 RTP/AVP 31 32\r\nm=audio 0 RTP/AVP 0\r\n{t38}m=audio 4000 RTP/AVP 8\r\nm=audio 6000 RTP/AVP 0\r\n"
     ));
     let answer = plain_answer(&offer, &LOCAL).expect("it fits");
-    let sections: Vec<&str> = answer.sdp.lines().filter(|line| line.starts_with("m=")).collect();
+    let sections: Vec<&str> = answer.sdp.reveal().lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(
         sections,
         [
@@ -169,7 +169,7 @@ fn addresses_are_of_our_ip_version_or_shown_by_the_callers_packets() {
     }
     let offer = parse("m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n");
     let answer = plain_answer(&offer, &six).expect("it fits");
-    assert!(answer.sdp.contains("c=IN IP6 ::1\r\n"), "{}", answer.sdp);
+    assert!(answer.sdp.reveal().contains("c=IN IP6 ::1\r\n"), "{}", answer.sdp.reveal());
 }
 
 #[test]
@@ -180,13 +180,14 @@ fn a_caller_who_offers_nothing_is_offered_what_the_call_is_encoded_in() {
         (Some(Codec::Opus), "m=audio 20000 RTP/AVP 111 0 8 9 101"),
     ] {
         let local = Local { codec, ..LOCAL };
-        let offer = local.offer(None);
+        let offer = local.offer(None).reveal().clone();
         assert!(offer.contains(&format!("{line}\r\n")), "{offer}");
         // Another Dialplane answers it, and that answer is one to us.
         let other = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 30_000, ..LOCAL };
         let offer = Description::parse(offer.as_bytes()).expect("it is read");
         let answer = plain_answer(&offer, &other).expect("it fits");
-        let accepted = Description::parse(answer.sdp.as_bytes()).expect("it is read").accept(&local, None);
+        let accepted =
+            Description::parse(answer.sdp.reveal().as_bytes()).expect("it is read").accept(&local, None);
         let (stream, _) = accepted.expect("it fits");
         assert_eq!((stream.codec, stream.payload_type), (answer.stream.codec, answer.stream.payload_type));
         assert_eq!((stream.rtp, stream.keys), (at("127.0.0.1:30000"), Some(101)));
@@ -241,7 +242,7 @@ proptest! {
         };
         let local = Local { secure, ..LOCAL };
         if let Ok(answer) = offer.answer(&local, Key::fresh) {
-            let read = Description::parse(answer.sdp.as_bytes()).expect("ours is read");
+            let read = Description::parse(answer.sdp.reveal().as_bytes()).expect("ours is read");
             prop_assert_eq!(read.sections.len(), offer.sections.len());
             let taken: Vec<_> = read.sections.iter().filter(|section| section.port != 0).collect();
             prop_assert_eq!(taken.len(), 1);
