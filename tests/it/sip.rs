@@ -9,6 +9,7 @@ mod refused;
 mod reliable;
 mod ringing;
 mod streams;
+mod torture;
 mod transfer;
 
 use std::net::SocketAddr;

@@ -273,6 +273,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_contact_says_of_headers_is_not_repeated() {
+        for contact in ["<sip:ada@192.0.2.4?Route=c>", "sip:ada@192.0.2.4?Route=%3Csip:c%3E"] {
+            let mut dialog = dialog(&format!("Contact: {contact}\r\n"));
+            let (bye, _) = dialog.request(Method::Bye, "<sip:us>", Vec::new());
+            assert_eq!(bye.uri.to_string(), "sip:ada@192.0.2.4", "{contact}");
+        }
+    }
+
+    #[test]
     fn a_number_is_its_own_switchs_to_route() {
         let number = Destination::parse("tel:+15557770099").unwrap();
         for (contact, expected) in [

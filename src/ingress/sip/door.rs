@@ -53,15 +53,27 @@ fn unmet(request: &Request) -> Option<Reply> {
     (!lacking.is_empty()).then(|| Reply::status(420).with("Unsupported", lacking.join(", ")))
 }
 
-/// A call that went through too many hops goes round and round; a body that is no SDP describes no session.
+/// A call that went through too many hops goes round and round; a body that is no SDP
+/// describes no session; and who takes no SDP cannot be answered.
 fn refused_at_sight(invite: &Request) -> Option<Reply> {
     if values(invite, "max-forwards").any(|hops| hops.parse() == Ok(0)) {
         return Some(Reply::status(483));
     }
+    let mut accepted = values(invite, "accept").flat_map(|value| value.split(',')).map(main_of).peekable();
+    let takes_sdp = |kind: &str| {
+        ["application/sdp", "application/*", "*/*"].iter().any(|ours| kind.eq_ignore_ascii_case(ours))
+    };
+    if accepted.peek().is_some() && !accepted.any(takes_sdp) {
+        return Some(Reply::status(406).with("Accept", "application/sdp"));
+    }
     let kind = values(invite, "content-type").next().unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let is_sdp = invite.body.is_empty() || kind.eq_ignore_ascii_case("application/sdp");
+    let is_sdp = invite.body.is_empty() || main_of(kind).eq_ignore_ascii_case("application/sdp");
     (!is_sdp).then(|| Reply::status(415).with("Accept", "application/sdp"))
+}
+
+/// A media type without its parameters.
+fn main_of(kind: &str) -> &str {
+    kind.split(';').next().unwrap_or_default().trim()
 }
 
 /// As an INVITE would be answered (RFC 3261, section 11.2): a carrier asks whether calls may come.
@@ -110,6 +122,10 @@ mod tests {
             ("INVITE", "Require: timer\r\n", 100),
             ("INVITE", "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi", 415),
             ("INVITE", "c: Application/SDP;x=y\r\nContent-Length: 2\r\n\r\nv=", 100),
+            ("INVITE", "Accept: text/plain\r\n", 406),
+            ("INVITE", "Accept:\r\n", 406),
+            ("INVITE", "Accept: text/plain\r\nAccept: x/y, Application/SDP;level=1\r\n", 100),
+            ("INVITE", "Accept: */*\r\n", 100),
             ("BYE", "", 481),
             ("UPDATE", "", 481),
             ("OPTIONS", "Max-Forwards: 0\r\n", 200),

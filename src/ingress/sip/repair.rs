@@ -1,7 +1,8 @@
 //! What arrives, in a datagram or out of a stream, made fit for the SIP stack's parser.
 //!
 //! The parser (0.7.14) loses every header behind one that is not UTF-8, and the body of a message that does not say
-//! how long it is. Both are to be had in the field.
+//! how long it is: both are to be had in the field. It finds no tag behind a blank (`tag = 1`), and takes the version for a
+//! word of capitals.
 
 use std::borrow::Cow;
 
@@ -17,8 +18,8 @@ pub enum Unfit {
     Endless,
     /// [`LONGEST`] is exceeded; by the headers alone, where there are none.
     TooLong { head: Option<Vec<u8>> },
-    /// The body is shorter than its Content-Length says.
-    CutShort { head: Vec<u8> },
+    /// Content-Length says more than the body has, or nothing that could be understood.
+    WrongLength { head: Vec<u8> },
 }
 
 /// The message in `datagram`; what is in order is not copied.
@@ -32,14 +33,15 @@ pub fn repair(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Unfit> {
         let head = (head.len() <= LONGEST).then(|| with_length(head, 0));
         return Err(Unfit::TooLong { head });
     }
-    let length = content_length(head);
-    if length.is_some_and(|length| length > body.len()) {
-        return Err(Unfit::CutShort { head: with_length(head, 0) });
-    }
-    if std::str::from_utf8(head).is_ok() && (length.is_some() || body.is_empty()) {
+    let head = legible(head);
+    let length = match content_length(&head) {
+        Ok(length) if length.is_none_or(|length| length <= body.len()) => length,
+        Ok(_) | Err(Unclear) => return Err(Unfit::WrongLength { head: with_body_of(0, &head) }),
+    };
+    if matches!(head, Cow::Borrowed(_)) && (length.is_some() || body.is_empty()) {
         return Ok(Cow::Borrowed(datagram));
     }
-    let mut message = with_length(head, length.unwrap_or(body.len()));
+    let mut message = with_body_of(length.unwrap_or(body.len()), &head);
     message.extend(body);
     Ok(Cow::Owned(message))
 }
@@ -52,23 +54,84 @@ fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The headers with this length of the body, to the empty line.
 pub(super) fn with_length(head: &[u8], length: usize) -> Vec<u8> {
-    let head = readable(head);
+    with_body_of(length, &legible(head))
+}
+
+fn with_body_of(length: usize, head: &str) -> Vec<u8> {
     let kept: Vec<&str> = head.split("\r\n").filter(|line| !is_content_length(line)).collect();
     format!("{}\r\nContent-Length: {length}\r\n\r\n", kept.join("\r\n")).into_bytes()
 }
 
-/// Text that is not UTF-8 is Latin-1, where names are written so.
-fn readable(head: &[u8]) -> String {
-    match std::str::from_utf8(head) {
-        Ok(text) => text.to_owned(),
-        Err(_) => head.iter().copied().map(char::from).collect(),
+/// The headers as the parser can read them; borrowed where it can anyway.
+fn legible(head: &[u8]) -> Cow<'_, str> {
+    let head = match std::str::from_utf8(head) {
+        Ok(text) => Cow::Borrowed(text),
+        // Latin-1, where names are written so.
+        Err(_) => Cow::Owned(head.iter().copied().map(char::from).collect()),
+    };
+    let (first, _) = head.split_once("\r\n").unwrap_or((&head, ""));
+    let is_low = first.to_ascii_uppercase().ends_with(VERSION) && !first.ends_with(VERSION);
+    let is_folded = FOLDS.iter().any(|fold| head.contains(fold));
+    if !is_low && !is_folded && !head.split("\r\n").any(is_loose) {
+        return head;
     }
+    let mut whole = FOLDS.iter().fold(head.clone().into_owned(), |head, fold| head.replace(fold, " "));
+    if is_low {
+        let at = first.len() - VERSION.len();
+        whole.replace_range(at..first.len(), VERSION);
+    }
+    let lines: Vec<String> = whole.split("\r\n").map(tightened).collect();
+    lines.join("\r\n").into()
 }
 
-fn content_length(head: &[u8]) -> Option<usize> {
-    let head = readable(head);
-    let lines = head.split("\r\n").filter(|line| is_content_length(line));
-    lines.filter_map(|line| line.split_once(':')?.1.trim().parse().ok()).last()
+/// At the end of a request's first line.
+const VERSION: &str = " SIP/2.0";
+/// Where a header goes on in the next line.
+const FOLDS: [&str; 2] = ["\r\n ", "\r\n\t"];
+/// The headers whose parameters the parser looks into.
+const LOOKED_INTO: [&str; 8] = ["from", "f", "to", "t", "via", "v", "contact", "m"];
+
+fn is_loose(line: &str) -> bool {
+    tightened(line) != line
+}
+
+/// A header without the blanks around what separates its parameters.
+fn tightened(line: &str) -> String {
+    let name = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !LOOKED_INTO.contains(&name.as_str()) || !line.contains(' ') && !line.contains('\t') {
+        return line.to_owned();
+    }
+    let separates: &[char] = if name.starts_with('v') { &[';', '=', '/'] } else { &[';', '='] };
+    let (mut tight, mut quoted, mut escaped) = (String::with_capacity(line.len()), false, false);
+    for letter in line.chars() {
+        if quoted || !separates.contains(&letter) {
+            let follows = !quoted && tight.ends_with(separates);
+            if follows && matches!(letter, ' ' | '\t') {
+                continue;
+            }
+        } else {
+            tight.truncate(tight.trim_end_matches([' ', '\t']).len());
+        }
+        quoted ^= letter == '"' && !escaped;
+        escaped = quoted && letter == '\\' && !escaped;
+        tight.push(letter);
+    }
+    tight
+}
+
+/// It says nothing, or two things.
+struct Unclear;
+
+fn content_length(head: &str) -> Result<Option<usize>, Unclear> {
+    let mut said = None;
+    for line in head.split("\r\n").filter(|line| is_content_length(line)) {
+        let length = line.split_once(':').and_then(|(_, value)| value.trim().parse().ok()).ok_or(Unclear)?;
+        if said.is_some_and(|other| other != length) {
+            return Err(Unclear);
+        }
+        said = Some(length);
+    }
+    Ok(said)
 }
 
 pub(super) fn is_content_length(line: &str) -> bool {
@@ -109,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn blanks_folds_and_small_letters_cost_nothing() {
+        let loose = "INVITE sip:a@b sip/2.0\r\nVia: SIP / 2.0\r\n / UDP c ; branch = z9hG4bK1\r\n\
+                     f: \"A = \\\" ; B\" <sip:a@b>\r\n\t; tag =\r\n 7\r\nSubject: a ; b\r\nl:\r\n 4\r\n\r\nv=0\r\n";
+        let request = parsed(loose.as_bytes());
+        assert_eq!(request.from_header().unwrap().value(), "\"A = \\\" ; B\" <sip:a@b>;tag=7");
+        assert_eq!(request.via_header().unwrap().value(), "SIP/2.0/UDP c;branch=z9hG4bK1");
+        assert!(request.headers.iter().any(|header| header.value() == "a ; b"), "nobody's but its own");
+        assert_eq!(request.body, b"v=0\r");
+    }
+
+    #[test]
     fn what_is_no_message_says_why() {
         let long = message("", &"x".repeat(LONGEST));
         let short = message("Content-Length: 9\r\n", "v=0\r\n");
@@ -117,13 +191,15 @@ mod tests {
             (b"\r\n\r\n", "Empty", false),
             (b"INVITE sip:a@b SIP/2.0\r\nVia: x", "Endless", false),
             (&long, "TooLong", true),
-            (&short, "CutShort", true),
+            (&short, "WrongLength", true),
+            (&message("Content-Length: -5\r\n", "v=0\r\n"), "WrongLength", true),
+            (&message("Content-Length: 3\r\nl: 4\r\n", "v=0\r\n"), "WrongLength", true),
         ] {
             let unfit = repair(datagram).unwrap_err();
             assert!(format!("{unfit:?}").starts_with(name), "{unfit:?}");
             let head = match unfit {
                 Unfit::TooLong { head } => head,
-                Unfit::CutShort { head } => Some(head),
+                Unfit::WrongLength { head } => Some(head),
                 Unfit::Empty | Unfit::Endless => None,
             };
             assert_eq!(head.is_some(), answerable, "{name}");

@@ -5,14 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rsipstack::sip::{HeadersExt, Method, Request, SipMessage};
+use rsipstack::sip::{HeadersExt, Method, Request, Scheme, SipMessage, Uri};
 use rsipstack::transport::udp::UdpConnection;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::select;
 use tokio::time::Instant;
 
 use super::flow::Flow;
-use super::message::{self, Reply, call_id, cseq, from_tag};
+use super::message::{self, Reply, call_id, cseq, from_tag, values};
 use super::repair::{Unfit, repair};
 use super::sources::{Admitted, Sources};
 use super::stream::{Arrival, Event, Streams, TooMany};
@@ -148,26 +148,54 @@ pub fn read(message: &[u8]) -> Option<Content> {
             Err(_) => strange(&message),
         },
         Err(Unfit::TooLong { head }) => wrong(&head?, Reply::status(513)),
-        Err(Unfit::CutShort { head }) => wrong(&head, Reply::status(400)),
+        Err(Unfit::WrongLength { head }) => wrong(&head, Reply::status(400)),
         Err(Unfit::Empty | Unfit::Endless) => None,
     }
 }
 
-/// A request whose headers are enough to be answered by goes on; one that lacks what RFC 3261, section 8.1.1, wants is
-/// answered with 400.
+/// A request whose headers are enough to be answered by goes on; one that lacks what RFC 3261, section 8.1.1, wants, or has
+/// it twice, is answered with 400.
 fn judged(request: Request) -> Option<Content> {
     request.top_via_header().ok()?;
     let method = request.cseq_header().ok().and_then(|cseq| cseq.method().ok());
-    let complete = request.to_header().is_ok_and(|to| to.tag().is_ok())
+    let once = |name: &&str| values(&request, name).count() == 1;
+    let ends = |name: &&str| values(&request, name).all(quotations_end);
+    let complete = ["from", "to", "call-id", "cseq"].iter().all(once)
+        && ["from", "to"].iter().all(ends)
+        && request.to_header().is_ok_and(|to| to.tag().is_ok())
         && from_tag(&request).is_some()
         && call_id(&request).is_some()
         && cseq(&request).is_some()
         && method == Some(*request.method());
     match (complete, request.method()) {
-        (true, _) => Some(Content::Message(request.into())),
         (false, Method::Ack) => None,
         (false, _) => Some(Content::Wrong(request, Reply::status(400))),
+        (true, Method::Ack) => Some(Content::Message(request.into())),
+        (true, _) if !takes_calls(&request.uri) => Some(Content::Wrong(request, Reply::status(416))),
+        (true, _) => Some(Content::Message(request.into())),
     }
+}
+
+/// Whether an address is of a kind that we can be called by.
+fn takes_calls(uri: &Uri) -> bool {
+    match &uri.scheme {
+        Some(Scheme::Sip | Scheme::Sips) => true,
+        Some(Scheme::Other(scheme)) => scheme.eq_ignore_ascii_case("tel"),
+        None => false,
+    }
+}
+
+/// Whether a header says where its quotations end.
+fn quotations_end(value: &str) -> bool {
+    let (mut quoted, mut letters) = (false, value.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if quoted => _ = letters.next(),
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 /// The parser takes any version for 2.0.
@@ -230,6 +258,12 @@ mod tests {
             (message("OPTIONS sip:c@d SIP/2.0", HEADERS), Some(400)),
             (message(invite, &HEADERS.replace(";tag=1", "")), Some(400)),
             (message(invite, &format!("{HEADERS}Content-Length: 50\r\n")), Some(400)),
+            (message(invite, &format!("{HEADERS}Call-ID: 8\r\n")), Some(400)),
+            (message(invite, &HEADERS.replace("<sip:c@d>", "\"C <sip:c@d>")), Some(400)),
+            (message(invite, &HEADERS.replace("<sip:c@d>", "\"C \\\" \" <sip:c@d>")), Some(0)),
+            (message("INVITE tel:+15557770001 SIP/2.0", HEADERS), Some(0)),
+            (message("INVITE isbn:2983792873 SIP/2.0", HEADERS), Some(416)),
+            (message("ACK isbn:2983792873 SIP/2.0", &HEADERS.replace("INVITE", "ACK")), Some(0)),
             (message("FOO sip:c@d SIP/2.0", &foo), Some(501)),
             (message("INVITE sip:c@d SIP/7.0", HEADERS), Some(505)),
             (message("INVITE sip: SIP/2.0", HEADERS), Some(400)),
