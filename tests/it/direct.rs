@@ -116,11 +116,11 @@ impl World {
 
 /// Where a tone is: from its first 20 ms to its last, and how much of that it is not there, at once and in all.
 #[derive(Debug, PartialEq)]
-struct Tone {
-    from: Duration,
-    length: Duration,
-    longest_hole: Duration,
-    missing: f64,
+pub struct Tone {
+    pub from: Duration,
+    pub length: Duration,
+    pub longest_hole: Duration,
+    pub missing: f64,
 }
 
 /// How loud the tone is in a piece, as a share of all that is in it, if there is anything.
@@ -134,7 +134,7 @@ fn is_tone(piece: &[i16], hz: f32) -> bool {
     power > 100.0 * piece.len() as f64 && of_tone > 0.5 * power
 }
 
-fn find(heard: &Recording, hz: f32) -> Option<Tone> {
+pub fn find(heard: &Recording, hz: f32) -> Option<Tone> {
     let pieces: Vec<bool> = heard.samples.chunks(80).map(|piece| is_tone(piece, hz)).collect();
     let (first, last) = (pieces.iter().position(|is| *is)?, pieces.iter().rposition(|is| *is)?);
     let within = &pieces[first..=last];

@@ -8,6 +8,8 @@ mod cli;
 mod demo;
 mod direct;
 mod hearing;
+#[allow(clippy::print_stdout, reason = "figures of what was measured")]
+mod hostile;
 mod kit;
 #[path = "../shared/leak.rs"]
 mod leak;
@@ -16,6 +18,9 @@ mod lookup;
 mod network;
 mod numbers;
 mod pii;
+#[path = "../shared/process.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "shared with the live tests")]
+mod process;
 mod realtime;
 mod reload;
 mod schemas;

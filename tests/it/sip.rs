@@ -4,7 +4,7 @@
 mod answered;
 mod changes;
 mod line;
-mod phone;
+pub mod phone;
 mod refused;
 mod reliable;
 mod ringing;
@@ -87,6 +87,11 @@ impl World {
             other => panic!("{other:?} instead of the facts"),
         }
         session
+    }
+
+    /// The next call, whenever it comes.
+    pub async fn incoming(&mut self) -> Incoming {
+        self.calls.recv().await.expect("the port runs")
     }
 
     /// Nobody has called.

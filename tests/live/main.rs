@@ -35,6 +35,8 @@ mod network;
 mod pace;
 mod phone;
 mod port;
+#[path = "../shared/process.rs"]
+mod process;
 mod providers;
 mod relay;
 mod renewal;

@@ -1,25 +1,23 @@
-//! `dialplane run` as a process of its own, watched from outside.
+//! `dialplane run` in the rig.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::leak::Secrets;
+use crate::process::Process;
 use crate::rig::{Rig, until, until_every};
 
 /// Names another binary than the one that was built with these tests.
 const BINARY: &str = "DIALPLANE_BIN";
 
-/// From the start of the process to its registration at livekit-server.
-const READY: Duration = Duration::from_secs(20);
+/// Longer than a dialplan takes to be read again.
+const READ: Duration = Duration::from_secs(20);
 
 /// How a router is to run.
 #[derive(Debug, Clone, Default)]
@@ -34,10 +32,22 @@ pub struct Settings {
 
 /// A running router. [`Router::stop`] ends it as an operator would and looks for leaks; dropping it kills it.
 pub struct Router {
-    child: Child,
-    dir: PathBuf,
-    http: SocketAddr,
+    process: Process,
     secrets: Secrets,
+}
+
+impl Deref for Router {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Router {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
 }
 
 impl Router {
@@ -48,81 +58,24 @@ impl Router {
 
     /// Starts the router and waits until it is ready for calls.
     pub async fn start(rig: &Rig, settings: &Settings) -> Self {
-        let chosen = settings.variables.get("DIALPLANE_HTTP").map(|http| http.parse().unwrap());
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let http: SocketAddr = chosen.unwrap_or_else(free);
-        // A port may be given twice in the life of a rig.
         static ROUTERS: AtomicU32 = AtomicU32::new(0);
         let number = ROUTERS.fetch_add(1, Ordering::Relaxed);
-        let dir = rig.dir.join(format!("router-{number}-{}", http.port()));
+        let dir = rig.dir.join(format!("router-{number}-{}", std::process::id()));
         let dialplans = dir.join("dialplans");
         fs::create_dir_all(&dialplans).unwrap();
         for (name, bytes) in &settings.dialplans {
             fs::write(dialplans.join(name), bytes).unwrap();
         }
-        let log = File::create(dir.join("log")).unwrap();
+        let mut variables = BTreeMap::from([
+            ("LIVEKIT_URL".to_owned(), rig.livekit_url.clone()),
+            ("LIVEKIT_API_KEY".to_owned(), rig.api_key.clone()),
+            ("LIVEKIT_API_SECRET".to_owned(), rig.api_secret.clone()),
+            ("DIALPLANE_DIALPLANS".to_owned(), dialplans.to_str().unwrap().to_owned()),
+        ]);
+        variables.extend(settings.variables.clone());
         let binary = std::env::var(BINARY).unwrap_or(env!("CARGO_BIN_EXE_dialplane").to_owned());
-        let child = Command::new(binary)
-            .arg("run")
-            .env_clear()
-            .envs(
-                std::env::vars().filter(|(name, _)| matches!(name.as_str(), "PATH" | "RUST_LOG" | "TMPDIR")),
-            )
-            .env("LIVEKIT_URL", &rig.livekit_url)
-            .env("LIVEKIT_API_KEY", &rig.api_key)
-            .env("LIVEKIT_API_SECRET", &rig.api_secret)
-            .env("DIALPLANE_HTTP", http.to_string())
-            .env("DIALPLANE_RECORDS", dir.join("records.jsonl"))
-            .env("DIALPLANE_DIALPLANS", dialplans)
-            .envs(&settings.variables)
-            .current_dir(&dir)
-            .stdin(Stdio::null())
-            .stderr(log.try_clone().unwrap())
-            .stdout(log)
-            .spawn()
-            .expect("the router's binary is there");
-        let mut router = Self { child, dir, http, secrets: settings.secrets.clone() };
-        until_every(Duration::from_millis(20), "the router is ready", READY, async || {
-            let ended = router.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the router ended: {ended:?}\n{}", router.log());
-            router.get("/readyz").await.filter(|(status, _)| *status == 200)
-        })
-        .await;
-        router
-    }
-
-    pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.dir.join("log")).unwrap()).into_owned()
-    }
-
-    /// Status and body of a GET; `None` while nobody listens.
-    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let exchange = async {
-            let mut stream = TcpStream::connect(self.http).await.ok()?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http);
-            stream.write_all(request.as_bytes()).await.ok()?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.ok()?;
-            let (head, body) = answer.split_once("\r\n\r\n")?;
-            Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-        };
-        tokio::time::timeout(Duration::from_secs(2), exchange).await.ok()?
-    }
-
-    pub async fn metrics(&self) -> String {
-        self.get("/metrics").await.expect("the router serves metrics").1
-    }
-
-    /// The sum of a metric over its labels; zero where it has not appeared yet.
-    pub async fn metric(&self, name: &str) -> f64 {
-        sum(&self.metrics().await, name)
-    }
-
-    /// The call records so far, in the order they were written. Every line is one.
-    pub fn records(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.records_file()).unwrap_or_default();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).expect("a record is one JSON line")).collect()
+        let process = Process::start(Path::new(&binary), dir, &variables).await;
+        Self { process, secrets: settings.secrets.clone() }
     }
 
     /// Waits for exactly that many records.
@@ -132,23 +85,6 @@ impl Router {
         let records = until(&what, Duration::from_secs(10), found).await;
         assert_eq!(records.len(), count, "one record per call");
         records
-    }
-
-    /// Processor time used so far.
-    pub fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        // The name in brackets may hold spaces; the fields after it are counted from 3 (proc(5)).
-        let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
-        let ticks: u64 = fields[14 - 3].parse::<u64>().unwrap() + fields[15 - 3].parse::<u64>().unwrap();
-        // 100 a second on every Linux that Rust runs on.
-        Duration::from_millis(ticks * 10)
-    }
-
-    /// Resident memory in KiB.
-    pub fn memory(&self) -> u64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Open files and sockets, but for the connections to these ports of loopback.
@@ -164,55 +100,21 @@ impl Router {
             })
             .collect();
         // One may be closed between the listing and the look at it.
-        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let open = fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
         let what = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         what.filter(|link| !left_out.contains(&*link.to_string_lossy())).count()
-    }
-
-    fn proc(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the router runs")
-    }
-
-    /// The process's id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Asks the router to end, as an operator does.
-    pub fn terminate(&self) {
-        self.signal("TERM");
-    }
-
-    /// Sends a signal by its name.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()));
-    }
-
-    /// Kills the process on the spot (SIGKILL).
-    pub fn kill(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).expect("the router ran");
     }
 
     /// Puts another version of a dialplan file in place, and waits until it is read.
     pub async fn reload(&self, name: &str, text: &str) {
         const RELOADS: &str = "dialplane_dialplan_reloads_total";
         let before = self.metric(RELOADS).await;
-        let (new, file) = (self.dir.join(name), self.dir.join("dialplans").join(name));
+        let (new, file) = (self.dir().join(name), self.dir().join("dialplans").join(name));
         fs::write(&new, text).and_then(|()| fs::rename(new, file)).unwrap();
-        until_every(Duration::from_millis(20), "the dialplan is read again", READY, async || {
+        until_every(Duration::from_millis(20), "the dialplan is read again", READ, async || {
             (self.metric(RELOADS).await > before).then_some(())
         })
         .await;
-    }
-
-    pub fn records_file(&self) -> PathBuf {
-        self.dir.join("records.jsonl")
-    }
-
-    /// Waits until the process has ended.
-    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
-        until("the router has ended", within, || self.child.try_wait().unwrap()).await
     }
 
     /// Ends the router and returns its records.
@@ -238,37 +140,5 @@ impl Router {
             assert!(leaks.is_empty(), "the {place} gives away:\n{}", leaks.join("\n"));
         }
         assert!(!log.contains("panicked at"), "a panic:\n{log}");
-    }
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ended = self.child.kill().and_then(|()| self.child.wait());
-        }
-        if std::thread::panicking() {
-            println!("--- the router's log\n{}", self.log());
-        }
-    }
-}
-
-/// Sums the samples of one metric in the text format.
-fn sum(metrics: &str, name: &str) -> f64 {
-    let samples = metrics.lines().filter_map(|line| line.strip_prefix(name));
-    let samples = samples.filter(|rest| rest.starts_with(['{', ' ']));
-    samples.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_metric_is_summed_over_its_labels_and_not_over_its_namesakes() {
-        let text =
-            "# HELP calls Calls.\ncalls{a=\"b c\"} 2\ncalls{a=\"d\"} 1\ncalls_total 9\nslots 4\n# EOF\n";
-        assert_eq!(sum(text, "calls"), 3.0);
-        assert_eq!(sum(text, "slots"), 4.0);
-        assert_eq!(sum(text, "absent"), 0.0);
     }
 }
