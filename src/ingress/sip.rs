@@ -68,6 +68,10 @@ use crate::telemetry::Metrics;
 /// After the socket failed to receive.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Refused requests whose transactions are kept, for the ACK of an INVITE say. Beyond that, each copy of a request is
+/// answered by itself (RFC 3261, section 8.2.7), so that a flood fills no memory.
+const REFUSED: usize = 1_000;
+
 /// What the port and its legs share.
 pub struct Site {
     pub settings: SipSettings,
@@ -175,25 +179,29 @@ impl Port {
 
     async fn begun(&mut self, transaction: Transaction, sender: &Sender) {
         match judge(&transaction.original, &self.site.slots, Instant::now()) {
-            Judged::Answer(reply) => self.refuse(transaction, reply, sender),
+            Judged::Answer(reply) => self.refuse(transaction, reply, sender).await,
             Judged::Within(tag) => {
                 if let Err((transaction, reply)) = self.calls.pass(&tag, Box::new(transaction)) {
-                    self.refuse(*transaction, reply, sender);
+                    self.refuse(*transaction, reply, sender).await;
                 }
             }
             Judged::Call if self.calls.has_merged(&transaction.original) => {
-                self.refuse(transaction, Reply::status(482), sender);
+                self.refuse(transaction, Reply::status(482), sender).await;
             }
             Judged::Call => match self.open_call(&transaction, sender).await {
                 Ok(opened) => self.start(transaction, sender, opened).await,
-                Err(reply) => self.refuse(transaction, reply, sender),
+                Err(reply) => self.refuse(transaction, reply, sender).await,
             },
         }
     }
 
-    fn refuse(&mut self, transaction: Transaction, reply: Reply, sender: &Sender) {
+    async fn refuse(&mut self, transaction: Transaction, reply: Reply, sender: &Sender) {
         self.refusals.note(&transaction.original, reply.status, sender.trunk.as_ref(), sender.at);
-        self.refused.spawn(uas::refuse(transaction, reply));
+        if self.refused.len() < REFUSED {
+            self.refused.spawn(uas::refuse(transaction, reply));
+        } else {
+            self.uas.answer_once(transaction.original.clone(), reply, &sender.flow).await;
+        }
     }
 
     /// Whatever a call needs before anybody hears of it, or why it is refused.

@@ -2,6 +2,7 @@
 
 mod attack;
 mod datagrams;
+mod flood;
 mod messages;
 mod mutation;
 mod steady;

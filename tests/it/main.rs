@@ -7,6 +7,8 @@ mod churn;
 mod cli;
 mod demo;
 mod direct;
+#[path = "../shared/heard.rs"]
+mod heard;
 mod hearing;
 #[allow(clippy::print_stdout, reason = "figures of what was measured")]
 mod hostile;

@@ -8,9 +8,8 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::SOON;
-use super::messages::{self, Ids, METHODS};
+use super::messages::{self, Ids, METHODS, audio, established, header};
 use super::mutation::Mutator;
-use super::steady::{established, header};
 
 /// Addresses that it sends from: one alone may not send so much.
 const HANDS: u8 = 8;
@@ -279,11 +278,4 @@ fn answer(request: &str) -> String {
     let line = |name: &&str| format!("{name}: {}\r\n", header(request, name).unwrap_or_default());
     let headers: String = copied.iter().map(line).collect();
     format!("SIP/2.0 200 OK\r\n{headers}Content-Length: 0\r\n\r\n")
-}
-
-/// Where a description wants audio to go.
-fn audio(message: &str) -> Option<SocketAddr> {
-    let line = |prefix: &str| message.lines().find_map(|line| line.strip_prefix(prefix));
-    let port = line("m=audio ")?.split(' ').next()?.parse().ok()?;
-    Some(SocketAddr::new(line("c=IN IP4 ")?.trim().parse().ok()?, port))
 }

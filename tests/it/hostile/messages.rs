@@ -126,3 +126,35 @@ pub fn packet(kind: usize, sequence: u16) -> Vec<u8> {
         _ => [header(0xA2, 0), vec![1; 8], vec![0x55; 157], vec![0, 0, 3]].concat(),
     }
 }
+
+/// The dialog of an INVITE's 200.
+pub fn established(message: &str) -> Option<Ids> {
+    let sequence = header(message, "CSeq")?.strip_suffix(" INVITE")?.trim().parse().ok()?;
+    message.strip_prefix("SIP/2.0 200 ")?;
+    Some(Ids {
+        call_id: header(message, "Call-ID")?.to_owned(),
+        from_tag: parameter(header(message, "From")?, "tag")?,
+        to_tag: Some(parameter(header(message, "To")?, "tag")?),
+        branch: parameter(header(message, "Via")?, "branch")?,
+        sequence,
+    })
+}
+
+pub fn header<'m>(message: &'m str, name: &str) -> Option<&'m str> {
+    message.lines().find_map(|line| {
+        let (known, value) = line.split_once(':')?;
+        known.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+fn parameter(value: &str, name: &str) -> Option<String> {
+    let of = |part: &str| part.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
+    value.split(';').find_map(of)
+}
+
+/// Where a description wants audio to go.
+pub fn audio(message: &str) -> Option<SocketAddr> {
+    let line = |prefix: &str| message.lines().find_map(|line| line.strip_prefix(prefix));
+    let port = line("m=audio ")?.split(' ').next()?.parse().ok()?;
+    Some(SocketAddr::new(line("c=IN IP4 ")?.trim().parse().ok()?, port))
+}

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::messages::Ids;
+use super::messages::{Ids, established};
 use super::{SOON, World};
-use crate::direct::find;
+use crate::heard::find;
 
 pub const CALLER: &str = "+15551230001";
 /// What the caller says, in Hz.
@@ -109,29 +109,4 @@ async fn pass_on(socket: UdpSocket, router: SocketAddr, told: watch::Sender<Opti
             let _sent = socket.send_to(message, target).await;
         }
     }
-}
-
-/// The dialog of an INVITE's 200.
-pub fn established(message: &str) -> Option<Ids> {
-    let sequence = header(message, "CSeq")?.strip_suffix(" INVITE")?.trim().parse().ok()?;
-    message.strip_prefix("SIP/2.0 200 ")?;
-    Some(Ids {
-        call_id: header(message, "Call-ID")?.to_owned(),
-        from_tag: parameter(header(message, "From")?, "tag")?,
-        to_tag: Some(parameter(header(message, "To")?, "tag")?),
-        branch: parameter(header(message, "Via")?, "branch")?,
-        sequence,
-    })
-}
-
-pub fn header<'m>(message: &'m str, name: &str) -> Option<&'m str> {
-    message.lines().find_map(|line| {
-        let (known, value) = line.split_once(':')?;
-        known.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
-}
-
-fn parameter(value: &str, name: &str) -> Option<String> {
-    let of = |part: &str| part.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
-    value.split(';').find_map(of)
 }
