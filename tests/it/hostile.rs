@@ -3,6 +3,7 @@
 mod attack;
 mod datagrams;
 mod flood;
+mod fuzzed;
 mod messages;
 mod mutation;
 mod steady;

@@ -69,6 +69,9 @@ impl Dialog {
             let routed = RecordRoute::parse_header_list(header.value()).map_err(|_| Incomplete)?;
             routes.extend(routed.into_iter().map(|route| route.uri));
         }
+        if !routes.iter().all(is_sip) {
+            return Err(Incomplete);
+        }
         let to = invite.to_header().map_err(|_| Incomplete)?;
         let from = invite.from_header().map_err(|_| Incomplete)?;
         Ok(Self {
@@ -156,8 +159,10 @@ impl Dialog {
     }
 }
 
+/// Whether a request can name it: the parser takes hosts with spaces in them, too.
 fn is_sip(uri: &Uri) -> bool {
-    matches!(uri.scheme, Some(Scheme::Sip | Scheme::Sips))
+    let is_one_word = !uri.to_string().contains(|c: char| c.is_whitespace() || c.is_control());
+    is_one_word && matches!(uri.scheme, Some(Scheme::Sip | Scheme::Sips))
 }
 
 fn is_loose(uri: &Uri) -> bool {
@@ -357,7 +362,9 @@ mod tests {
             "Contact: <sip:\r\n",
             "Contact: nobody\r\n",
             "Contact: <tel:+15551230001>\r\n",
+            "Contact: <sip:ada@192. .2.9>\r\n",
             "Contact: <sip:ada@b>\r\nRecord-Route: <sip:\r\n",
+            "Contact: <sip:ada@b>\r\nRecord-Route: <sip:a b;lr>\r\n",
         ] {
             let begun = Dialog::begun_by(&invite(more), "ours".into(), peer(Transport::Udp, SOURCE));
             assert_eq!(begun.err(), Some(Incomplete), "{more}");

@@ -129,7 +129,8 @@ impl Reports {
         heard.highest = heard.highest.max(sequence);
         let difference = transit.wrapping_sub(heard.transit).cast_signed().unsigned_abs();
         heard.transit = transit;
-        heard.jitter = heard.jitter.wrapping_add(difference).wrapping_sub((heard.jitter + 8) >> 4);
+        let faded = heard.jitter - (heard.jitter.saturating_add(8) >> 4);
+        heard.jitter = faded.saturating_add(difference);
     }
 
     pub fn told(&mut self, told: &Told, now: Instant) {
@@ -251,6 +252,17 @@ mod tests {
         // A receiver's report: a word of ours, then the block.
         assert_eq!(word(&datagram[4..], 5), told.sent.map(|(_, middle)| middle));
         assert_eq!(word(&datagram[4..], 6), Some(65_536 * 3 / 2));
+    }
+
+    #[test]
+    fn jitter_beyond_measure_is_as_much_as_can_be_told() {
+        let mut reports = Reports::default();
+        for n in 0..200 {
+            let rtp = Rtp { timestamp: u32::from(n % 2) << 31, ..rtp(n) };
+            reports.received(&rtp, 65_536 + u64::from(n), 8_000, Duration::ZERO);
+        }
+        let told = read(&reports.write(OURS, 0, Timestamp::UNIX_EPOCH, Instant::now()), 99);
+        assert_eq!(told.lost, Some((0, u32::MAX >> 4)));
     }
 
     #[test]
