@@ -282,8 +282,8 @@ async fn open_port(
     metrics: &Metrics,
     calls: &mpsc::Sender<Incoming>,
 ) -> Result<Port, StartError> {
-    if !trunks.have_addresses() {
-        tracing::warn!("no [[trunk]] has addresses: only this machine may call the SIP port");
+    if !trunks.call_directly() {
+        tracing::warn!("no [[trunk]] has addresses or digest: only this machine may call the SIP port");
     }
     let address = settings.listen;
     let site = Site {

@@ -83,14 +83,19 @@ const FILE_KEYS: Keys = Keys::only(&[
 ]);
 
 /// The `[[trunk]]` tables alone of the file at `path`, or else at `DIALPLANE_CONFIG`, or none: who only asks where
-/// calls go needs no keys. With them comes what is wrong with them, and with `when_model_down`.
-pub fn read_trunks(path: Option<&Path>, surroundings: &dyn Surroundings) -> (Trunks, Vec<Diagnostic>) {
+/// calls go needs no keys, and gives other `secrets` than the file's `surroundings` have. With them comes what is wrong with
+/// them, and with `when_model_down`.
+pub fn read_trunks(
+    path: Option<&Path>,
+    surroundings: &dyn Surroundings,
+    secrets: &dyn Surroundings,
+) -> (Trunks, Vec<Diagnostic>) {
     let Some(path) = file_path(path, surroundings) else { return Default::default() };
     match surroundings.read(&path) {
         Ok(text) => document::read(&path.into(), &text, |document| {
             let root = document.root(FILE_KEYS);
             let _checked = read_when_model_down(&root, surroundings);
-            Trunks::read(&root.tables("trunk", TRUNK_KEYS))
+            Trunks::read(&root.tables("trunk", TRUNK_KEYS), secrets)
         }),
         Err(error) => (Trunks::default(), vec![unreadable(&path, &error)]),
     }
@@ -167,7 +172,7 @@ impl Settings {
         let root = document.root(FILE_KEYS);
         let sip = sip::read(&root, variables);
         let projects = sections::read_projects(&root, variables, surroundings, sip.is_on);
-        let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS));
+        let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS), surroundings);
         let providers = sections::read_providers(&root, variables, surroundings);
         let call_config = call_config::read(&root, variables, surroundings);
         let tenants_reach = call_config::read_addresses(&root);

@@ -4,7 +4,7 @@ pub mod logs;
 mod metrics;
 mod readiness;
 
-pub use metrics::{Direction, Dropped, JournalWrite, Metrics, Reload, Rescued};
+pub use metrics::{Authenticated, Direction, Dropped, JournalWrite, Metrics, Reload, Rescued};
 pub use readiness::{Readiness, Ready};
 
 use std::fmt::Display;

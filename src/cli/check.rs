@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::folder::{folder, load};
 use super::wire;
 use crate::config::read_trunks;
-use crate::document::{Diagnostic, Process};
+use crate::document::{Diagnostic, Placeholders, Process};
 
 /// Print every error and warning of a folder of dialplans.
 ///
@@ -30,7 +30,7 @@ pub(super) struct Check {
 
 pub(super) fn check(args: &Check, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let folder = folder(args.dir.as_deref());
-    let (trunks, mut found) = read_trunks(args.config.as_deref(), &Process);
+    let (trunks, mut found) = read_trunks(args.config.as_deref(), &Process, &Placeholders);
     let (set, loaded) = load(&folder, trunks, now);
     let (tenants, patterns) = (loaded.dialplan.tenants(), loaded.dialplan.patterns());
     let mut of_folder = loaded.diagnostics;

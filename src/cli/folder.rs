@@ -25,7 +25,7 @@ pub(super) fn load(folder: &Path, trunks: Trunks, now: Timestamp) -> (Set, Loade
 
 /// The trunks of a settings file without errors; its errors go to stderr.
 pub(super) fn good_trunks(config: Option<&Path>) -> anyhow::Result<Trunks> {
-    let (trunks, found) = read_trunks(config, &Process);
+    let (trunks, found) = read_trunks(config, &Process, &Placeholders);
     let good = !complain(&found);
     ensure!(good, "the settings have errors");
     Ok(trunks)

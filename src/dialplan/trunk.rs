@@ -11,6 +11,7 @@ use crate::call::TrunkRules;
 use crate::fleet::calls::Caps;
 use crate::http::address::Network;
 use crate::media::codec::Codecs;
+use crate::pii::Redacted;
 
 /// One trunk. LiveKit's trunk ids change when a trunk is made anew, its name here stays.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,8 @@ pub struct TrunkPlan {
     pub ids: Vec<String>,
     /// Where it calls our own SIP port from.
     pub addresses: Vec<Network>,
+    /// What it has to know at our own SIP port; without addresses it may call from anywhere.
+    pub credentials: Option<Credentials>,
     pub called_from: CalledFrom,
     /// Of its calls at our own SIP port.
     pub caps: Caps,
@@ -28,6 +31,13 @@ pub struct TrunkPlan {
     pub codecs: Codecs,
     /// How what arrives on it is read.
     pub rules: TrunkRules,
+}
+
+/// Of digest authentication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub username: Redacted<String>,
+    pub password: Redacted<String>,
 }
 
 /// Where a call to our own SIP port names the called number.
@@ -48,6 +58,13 @@ pub enum UnansweredTransfer {
     Redirect,
     /// The call is answered, and handed on with REFER.
     Refer,
+}
+
+impl TrunkPlan {
+    /// Whether its credentials alone say who it is.
+    pub const fn calls_from_anywhere(&self) -> bool {
+        self.addresses.is_empty() && self.credentials.is_some()
+    }
 }
 
 /// Every trunk.
@@ -86,17 +103,32 @@ impl Trunks {
     }
 
     /// Whether any trunk calls our own SIP port.
-    pub fn have_addresses(&self) -> bool {
-        self.all.iter().any(|trunk| !trunk.addresses.is_empty())
+    pub fn call_directly(&self) -> bool {
+        self.all.iter().any(|trunk| !trunk.addresses.is_empty() || trunk.calls_from_anywhere())
     }
 
-    /// Trunks by name and by the one network that each calls from.
+    /// Whether any of them calls from anywhere.
+    pub fn call_from_anywhere(&self) -> bool {
+        self.all.iter().any(|trunk| trunk.calls_from_anywhere())
+    }
+
+    /// The trunk that calls from anywhere and says that it is this user.
+    pub fn of_username(&self, username: &str) -> Option<&Arc<TrunkPlan>> {
+        self.all
+            .iter()
+            .filter(|trunk| trunk.calls_from_anywhere())
+            .find(|trunk| trunk.credentials.as_ref().is_some_and(|known| known.username.reveal() == username))
+    }
+
+    /// Trunks by name and by the one network that each calls from, or `anywhere`, with its name as username and password.
     #[cfg(test)]
     pub fn calling_from(trunks: &[(&str, &str)]) -> Self {
         let plan = |(name, network): &(&str, &str)| TrunkPlan {
             name: (*name).into(),
             ids: Vec::new(),
-            addresses: vec![Network::parse(network).unwrap()],
+            addresses: Network::parse(network).into_iter().collect(),
+            credentials: (*network == "anywhere")
+                .then(|| Credentials { username: (*name).into(), password: (*name).into() }),
             called_from: CalledFrom::default(),
             caps: Caps::default(),
             unanswered_transfer: UnansweredTransfer::default(),

@@ -7,8 +7,11 @@
 //!                                                                             └── media: sdp, rtp, srtp
 //! ```
 
+pub mod allowance;
+pub mod authentication;
 mod calls;
 pub mod dialog;
+pub mod digest;
 pub mod door;
 pub mod facts;
 pub mod flow;
@@ -27,6 +30,7 @@ pub mod stream;
 pub mod timer;
 pub mod transport;
 pub mod uas;
+mod vouch;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +40,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use rsipstack::sip::SipMessage;
 use rsipstack::transaction::{Transaction, TransactionReceiver};
 use rsipstack::transport::udp::UdpConnection;
 use tokio::net::{TcpListener, UdpSocket};
@@ -45,6 +50,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use self::authentication::{Authentication, Verdict};
 use self::calls::Calls;
 use self::dialog::Dialog;
 use self::door::{Judged, judge};
@@ -55,7 +61,7 @@ use self::refusals::Refusals;
 use self::rtp::ports::Ports;
 use self::settings::SipSettings;
 use self::socket::{Content, Received, Socket};
-use self::sources::Sources;
+use self::sources::{Source, Sources};
 use self::stream::Streams;
 use self::uas::Uas;
 use crate::admission::{Permit, Permits, Slots};
@@ -63,7 +69,7 @@ use crate::call::CallId;
 use crate::dialplan::trunk::{TrunkPlan, Trunks};
 use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Dropped, Metrics};
 
 /// After the socket failed to receive.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -89,6 +95,7 @@ pub struct Port {
     rtp: Ports,
     /// The trunks', by their names.
     permits: Permits<Arc<str>>,
+    authentication: Authentication,
     socket: Socket,
     uas: Uas,
     incoming: TransactionReceiver,
@@ -117,8 +124,10 @@ impl Port {
         let socket = Socket::new(Arc::clone(&udp), sender, streams, sources, site.metrics.clone());
         let (calls, refused) = (Calls::default(), JoinSet::new());
         let rtp = Ports::new(site.settings.listen.ip(), &site.settings.rtp_ports);
+        let authentication =
+            Authentication::new(Arc::clone(&site.trunks), Instant::now()).map_err(io::Error::other)?;
         let (permits, refusals) = (Permits::strict(), Refusals::new(site.metrics.clone()));
-        Ok(Self { site, udp, rtp, permits, socket, uas, incoming, calls, refused, refusals })
+        Ok(Self { site, udp, rtp, permits, authentication, socket, uas, incoming, calls, refused, refusals })
     }
 
     /// Where it listens.
@@ -162,15 +171,31 @@ impl Port {
         }
     }
 
-    async fn handle(&mut self, Received { flow, trunk, content }: Received) {
-        let sender = Sender { flow, trunk, at: Instant::now() };
-        match content {
-            Content::Message(message) => self.uas.receive(message, &sender.flow).await,
-            Content::Wrong(request, reply) => {
-                self.refusals.note(&request, reply.status, sender.trunk.as_ref(), sender.at);
-                self.uas.answer_once(request, reply, &sender.flow).await;
+    async fn handle(&mut self, Received { flow, from, length, content }: Received) {
+        let at = Instant::now();
+        let trunk = match content {
+            Content::Message(SipMessage::Request(request)) => {
+                match self.vouch(&request, &from, flow.peer.address.ip(), at) {
+                    Verdict::Take(trunk, _) => {
+                        self.uas.receive(request.into(), &flow).await;
+                        trunk
+                    }
+                    Verdict::Challenge(reply, _) => {
+                        return self.challenge(request, reply, &flow, length, at).await;
+                    }
+                    Verdict::Silence => return,
+                }
             }
-        }
+            Content::Message(response) => return self.uas.receive(response, &flow).await,
+            Content::Wrong(..) if from == Source::Anyone => {
+                return self.site.metrics.sip_dropped(Dropped::Stranger);
+            }
+            Content::Wrong(request, reply) => {
+                self.refusals.note(&request, reply.status, from.trunk(), at);
+                return self.uas.answer_once(request, reply, &flow).await;
+            }
+        };
+        let sender = Sender { flow, trunk, at };
         // Whatever transaction it began is here already.
         while let Ok(transaction) = self.incoming.try_recv() {
             self.begun(transaction, &sender).await;

@@ -13,8 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use labels::{Authenticated, Direction, Dropped, JournalWrite, Reload, Rescued};
 use labels::{Config, Ended, Limit, Outcome, Project, RateLimit, Reason, Status, Write};
-pub use labels::{Direction, Dropped, JournalWrite, Reload, Rescued};
 use media::Media;
 
 /// The router's metrics. Clones share them.
@@ -32,6 +32,7 @@ struct Inner {
     sip_dropped: Family<Reason, Counter>,
     srtp_refused: Family<Reason, Counter>,
     sip_refused: Family<Status, Counter>,
+    sip_authentications: Family<Outcome, Counter>,
     ended: Family<Ended, Counter>,
     rescued: Family<Outcome, Counter>,
     webhooks: Family<Outcome, Counter>,
@@ -85,6 +86,7 @@ impl Metrics {
             sip_dropped: Family::default(),
             srtp_refused: Family::default(),
             sip_refused: Family::default(),
+            sip_authentications: Family::default(),
             ended: Family::default(),
             rescued: Family::default(),
             webhooks: Family::default(),
@@ -149,6 +151,11 @@ impl Metrics {
     /// An INVITE at our SIP port was answered so before there was a call. The status is one of ours, and they are few.
     pub fn sip_refused(&self, status: u16) {
         self.0.sip_refused.get_or_create(&Status { status }).inc();
+    }
+
+    /// A request at our SIP port had to say whose it is.
+    pub fn sip_authenticated(&self, outcome: Authenticated) {
+        self.0.sip_authentications.get_or_create(&Outcome { outcome: outcome.name() }).inc();
     }
 
     /// A caller was found without an agent.
@@ -325,6 +332,8 @@ impl Inner {
             self.srtp_refused.clone(),
         );
         r.register("sip_refused", "INVITEs refused before there was a call", self.sip_refused.clone());
+        let help = "Requests at our SIP port that had to have credentials";
+        r.register("sip_authentications", help, self.sip_authentications.clone());
         r.register("calls_ended", "Calls by how they ended", self.ended.clone());
         let help = "Callers found without an agent, by what was done about it";
         r.register("rescues", help, self.rescued.clone());

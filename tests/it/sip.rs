@@ -11,6 +11,7 @@ mod ringing;
 mod streams;
 mod torture;
 mod transfer;
+mod trusted;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -158,8 +159,9 @@ impl Session {
 /// `[[trunk]]` tables, read.
 pub fn trunks(text: &str) -> Trunks {
     let path = Path::new("trunks.toml");
+    let secrets = Given::variables([("PASSWORD", "open sesame"), ("OTHER", "shibboleth")]);
     let given = Given { files: [(path.to_owned(), text.to_owned())].into(), ..Given::default() };
-    let (trunks, found) = read_trunks(Some(path), &given);
+    let (trunks, found) = read_trunks(Some(path), &given, &secrets);
     assert!(found.is_empty(), "{found:?}");
     trunks
 }

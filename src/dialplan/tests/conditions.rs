@@ -105,7 +105,7 @@ fn a_trunk_goes_by_its_name_or_its_id_where_the_settings_know_it() {
     let settings = "[[trunk]]\nname = 'acme-sip'\nids = ['ST_1', 'ST_2']\n";
     let (trunks, _) = crate::document::read(&Path::new("dialplane.toml").into(), settings, |document| {
         let root = document.root(crate::document::Keys::only(&["trunk"]));
-        trunk::Trunks::read(&root.tables("trunk", trunk::TRUNK_KEYS))
+        trunk::Trunks::read(&root.tables("trunk", trunk::TRUNK_KEYS), &secrets())
     });
     let route = |id: &str, trunk: &str, called: &str| {
         format!("[[route]]\nid = '{id}'\ntrunk = '{trunk}'\ncalled = '{called}'\n")

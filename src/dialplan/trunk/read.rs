@@ -1,18 +1,24 @@
+mod digest;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use self::digest::read_credentials;
 use super::super::limits::read_caps;
 use super::{CalledFrom, TrunkPlan, Trunks, UnansweredTransfer};
 use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
-use crate::document::{Keys, Table, Value, shown};
+use crate::document::{Keys, Surroundings, Table, Value, shown};
 use crate::http::address::Network;
 use crate::media::codec::Codecs;
+use crate::pii::Redacted;
 
 /// The keys of `[[trunk]]`:
 ///
 /// | key | what | default |
 /// |---|---|---|
 /// | `addresses` | networks and addresses it calls our own SIP port from | none: it only comes by LiveKit |
+/// | `digest` | `username` and `password` that it has to know at our own SIP port | none |
+/// | `from` | `anywhere`, where `digest` alone says who it is | none: `addresses` say it |
 /// | `called_from` | on our own SIP port, where the called number stands: `request-uri`, `to` or `p-called-party-id` | `request-uri` |
 /// | `calls` | on our own SIP port, how many at once | no limit |
 /// | `calls_per_second` | on our own SIP port, how many a second | no limit |
@@ -28,6 +34,8 @@ pub const TRUNK_KEYS: Keys = Keys::only(&[
     "name",
     "ids",
     "addresses",
+    "digest",
+    "from",
     "called_from",
     "calls",
     "calls_per_second",
@@ -42,11 +50,15 @@ pub const TRUNK_KEYS: Keys = Keys::only(&[
 ]);
 
 impl Trunks {
-    /// Reads `[[trunk]]` tables opened with [`TRUNK_KEYS`]. A trunk with an error is noted and left out.
-    pub fn read(tables: &[Table<'_>]) -> Self {
+    /// Reads `[[trunk]]` tables opened with [`TRUNK_KEYS`]; `surroundings` have the passwords. A trunk with an error is noted
+    /// and left out.
+    pub fn read(tables: &[Table<'_>], surroundings: &dyn Surroundings) -> Self {
         let mut taken = Taken::default();
-        let all: Vec<_> =
-            tables.iter().filter_map(|table| read_trunk(table, &mut taken)).map(Arc::new).collect();
+        let all: Vec<_> = tables
+            .iter()
+            .filter_map(|table| read_trunk(table, surroundings, &mut taken))
+            .map(Arc::new)
+            .collect();
         let by_id = all.iter().flat_map(|trunk| trunk.ids.iter().map(|id| (id.clone(), Arc::clone(trunk))));
         Self { by_id: by_id.collect(), all }
     }
@@ -58,11 +70,17 @@ struct Taken<'d> {
     names: HashSet<&'d str>,
     ids: HashSet<&'d str>,
     networks: Vec<Network>,
+    /// Of those that call from anywhere.
+    usernames: HashSet<Redacted<String>>,
 }
 
-fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan> {
+fn read_trunk<'d>(
+    table: &Table<'d>,
+    surroundings: &dyn Surroundings,
+    taken: &mut Taken<'d>,
+) -> Option<TrunkPlan> {
     const NAME: &str = "a name";
-    const IDS: &str = "an array of trunk ids such as ST_abc, or addresses";
+    const IDS: &str = "an array of trunk ids such as ST_abc, or addresses, or digest";
     let name = table.require("name", NAME).and_then(|value| {
         let name = filled(&value, NAME)?;
         if !taken.names.insert(name) {
@@ -71,8 +89,10 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
         Some(name)
     });
     let addresses = read_addresses(table, taken);
+    let credentials = read_credentials(table, surroundings, taken);
     let mut ids = Vec::new();
-    let written = if table.get("addresses").is_some() { table.get("ids") } else { table.require("ids", IDS) };
+    let calls_directly = ["addresses", "digest", "from"].iter().any(|key| table.get(key).is_some());
+    let written = if calls_directly { table.get("ids") } else { table.require("ids", IDS) };
     for value in written.and_then(|value| value.items(IDS)).unwrap_or_default() {
         let Some(id) = filled(&value, "a trunk id such as ST_abc") else { continue };
         if !taken.ids.insert(id) {
@@ -85,8 +105,17 @@ fn read_trunk<'d>(table: &Table<'d>, taken: &mut Taken<'d>) -> Option<TrunkPlan>
         table.get("unanswered_transfer").and_then(|value| read_transfer(&value)).unwrap_or_default();
     let codecs = table.get("codecs").and_then(|value| read_codecs(&value)).unwrap_or_default();
     let (caps, rules) = (read_caps(table), read_rules(table));
-    let name = name?.into();
-    Some(TrunkPlan { name, ids, addresses, called_from, caps, unanswered_transfer, codecs, rules })
+    Some(TrunkPlan {
+        name: name?.into(),
+        ids,
+        addresses,
+        credentials: credentials?,
+        called_from,
+        unanswered_transfer,
+        codecs,
+        caps,
+        rules,
+    })
 }
 
 fn read_addresses(table: &Table<'_>, taken: &mut Taken<'_>) -> Vec<Network> {
@@ -195,14 +224,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::document;
+    use crate::document::{self, Given};
     use crate::fleet::calls::Caps;
     use crate::fleet::rate::Rate;
     use crate::media::codec::Codec;
 
-    fn read(text: &str) -> (Trunks, Vec<String>) {
+    pub(super) fn read(text: &str) -> (Trunks, Vec<String>) {
         let (trunks, found) = document::read(&Path::new("f.toml").into(), text, |document| {
-            Trunks::read(&document.root(Keys::only(&["trunk"])).tables("trunk", TRUNK_KEYS))
+            let tables = document.root(Keys::only(&["trunk"])).tables("trunk", TRUNK_KEYS);
+            Trunks::read(&tables, &Given::variables([("PASSWORD", "secret")]))
         });
         (trunks, found.iter().map(ToString::to_string).collect())
     }
@@ -232,7 +262,7 @@ mod tests {
              [[trunk]]\nname = 'by-livekit'\nids = ['ST_1']\n",
         );
         assert_eq!(found, Vec::<String>::new());
-        assert!(trunks.have_addresses());
+        assert!(trunks.call_directly() && !trunks.call_from_anywhere());
         for (address, name) in [
             ("203.0.113.7", Some("narrow")),
             ("203.0.113.8", Some("wide")),

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use rsipstack::sip::Request;
 use rsipstack::transaction::Transaction;
@@ -6,7 +7,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{Id, JoinSet};
 
 use super::dialog::Dialog;
-use super::message::{Reply, call_id, cseq, from_tag};
+use super::message::{Reply, call_id, cseq, from_tag, to_tag};
 
 /// Requests of one caller that its leg has not dealt with yet.
 const REQUESTS: usize = 8;
@@ -64,6 +65,12 @@ impl Calls {
             TrySendError::Full(request) => (request, Reply::later(1)),
             TrySendError::Closed(request) => (request, Reply::status(481)),
         })
+    }
+
+    /// Whether the request is of a call that came from this address.
+    pub(super) fn is_of_one_from(&self, address: IpAddr, request: &Request) -> bool {
+        let up = to_tag(request).and_then(|tag| self.legs.get(&tag));
+        up.is_some_and(|up| up.dialog.owns(request) && up.dialog.peer().address.ip() == address)
     }
 
     /// Whether a copy of this INVITE has become a call.

@@ -92,6 +92,11 @@ impl Dialog {
         &self.local_tag
     }
 
+    /// Whom its INVITE came from.
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
     /// Whether `request`, which has our tag, is of this dialog.
     pub fn owns(&self, request: &Request) -> bool {
         call_id(request) == Some(&self.call_id) && from_tag(request).as_ref() == Some(&self.remote_tag)

@@ -99,6 +99,7 @@ mod tests {
             name: "acme".into(),
             ids: Vec::new(),
             addresses: Vec::new(),
+            credentials: None,
             called_from,
             caps: Caps::default(),
             unanswered_transfer: UnansweredTransfer::Refer,

@@ -2,7 +2,7 @@
 //! waits in the system's buffers, which are bounded.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rsipstack::sip::{HeadersExt, Method, Request, Scheme, SipMessage, Uri};
@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use super::flow::Flow;
 use super::message::{self, Reply, call_id, cseq, from_tag, values};
 use super::repair::{Unfit, repair};
-use super::sources::{Admitted, Sources};
+use super::sources::{Admitted, Source, Sources};
+use super::stream::places::{Most, OF_STRANGERS, OF_TRUNKS};
 use super::stream::{Arrival, Event, Streams, TooMany};
 use super::transport::Peer;
 use super::uas;
-use crate::dialplan::trunk::TrunkPlan;
 use crate::telemetry::{Dropped, Metrics};
 
 /// The longest that a datagram can be.
@@ -42,7 +42,9 @@ struct Gate {
 /// A message of someone who may call.
 pub struct Received {
     pub flow: Flow,
-    pub trunk: Option<Arc<TrunkPlan>>,
+    pub from: Source,
+    /// Of the message, in bytes.
+    pub length: usize,
     pub content: Content,
 }
 
@@ -62,6 +64,16 @@ impl Socket {
     ) -> Self {
         let gate = Gate { sources, metrics };
         Self { udp, sender, streams, gate, buffer: vec![0; DATAGRAM] }
+    }
+
+    /// Whoever sends from there is no stranger.
+    pub fn prove(&mut self, address: IpAddr, now: Instant) {
+        self.gate.sources.prove(address, now);
+    }
+
+    /// Whether whoever sends from there is no stranger.
+    pub fn has_proved(&self, address: IpAddr, now: Instant) -> bool {
+        self.gate.sources.has_proved(address, now)
     }
 
     /// The next message. Cancel safe.
@@ -91,10 +103,12 @@ impl Socket {
     /// Serves who has connected, if it may call; else the connection is closed, and nothing of it was read.
     fn knocked(&mut self, stream: TcpStream, peer: Peer) {
         let why = match self.gate.sources.admit(peer.address.ip(), Instant::now()) {
-            Admitted::From(_) => match self.streams.admit(stream, peer) {
-                Ok(()) => return,
-                Err(TooMany) => Dropped::Rate,
-            },
+            Admitted::From(from) => {
+                match self.streams.admit(stream, peer, self.gate.connections(&from, peer)) {
+                    Ok(()) => return,
+                    Err(TooMany) => Dropped::Rate,
+                }
+            }
             Admitted::Stranger => Dropped::Stranger,
             Admitted::TooMuch => Dropped::Rate,
         };
@@ -108,20 +122,27 @@ impl Socket {
 }
 
 impl Gate {
+    /// How many connections there may be for another of theirs to be taken.
+    fn connections(&self, from: &Source, peer: Peer) -> Most {
+        let is_stranger =
+            *from == Source::Anyone && !self.sources.has_proved(peer.address.ip(), Instant::now());
+        if is_stranger { OF_STRANGERS } else { OF_TRUNKS }
+    }
+
     fn pass(&mut self, flow: Flow, message: &[u8]) -> Option<Received> {
         let admitted = self.sources.admit(flow.peer.address.ip(), Instant::now());
         let passed = match admitted {
-            Admitted::From(trunk) => read(message).map(|content| (trunk, content)).ok_or(Dropped::Malformed),
-            // A stranger can't have connected: it was us who did, and it may answer.
+            Admitted::From(from) => read(message).map(|content| (from, content)).ok_or(Dropped::Malformed),
+            // It was us who connected, or who asked: it may answer.
             Admitted::Stranger if flow.peer.transport.is_stream() => match read(message) {
-                Some(content @ Content::Message(SipMessage::Response(_))) => Ok((None, content)),
+                Some(content @ Content::Message(SipMessage::Response(_))) => Ok((Source::Anyone, content)),
                 _ => Err(Dropped::Stranger),
             },
             Admitted::Stranger => Err(Dropped::Stranger),
             Admitted::TooMuch => Err(Dropped::Rate),
         };
         match passed {
-            Ok((trunk, content)) => Some(Received { flow, trunk, content }),
+            Ok((from, content)) => Some(Received { flow, from, length: message.len(), content }),
             Err(why) => {
                 self.metrics.sip_dropped(why);
                 None

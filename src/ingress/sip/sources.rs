@@ -7,65 +7,106 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::{Allowance, COUNTED, Pace, sender};
 use crate::dialplan::trunk::{TrunkPlan, Trunks};
 
-/// Messages a second from one address, and how many may come at once: a carrier's busiest hour, and no flood.
-const RATE: u32 = 2_000;
-const BURST: u32 = 4_000;
-const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / RATE as u64);
-
-/// Addresses that are counted at once. More are strangers in a network that is allowed whole.
-const COUNTED: usize = 10_000;
+/// Messages from one address of a trunk: a carrier's busiest hour, and no flood.
+const OF_A_TRUNK: Pace = Pace::per_second(2_000, 4_000);
+/// From one stranger: an INVITE, its ACK, and the INVITE with credentials, a few times.
+const OF_A_STRANGER: Pace = Pace::per_second(5, 20);
+/// From all strangers together.
+const OF_STRANGERS: Pace = Pace::per_second(200, 400);
+/// How long an address is no stranger any more after its last good credentials, or the last request of its call.
+const PROVED: Duration = Duration::from_secs(60 * 60);
 
 /// The trunks by where they call from. While none of them says so, only this machine may call.
 #[derive(Debug)]
 pub struct Sources {
     trunks: Arc<Trunks>,
-    /// When each address will have used up what it sent, were it to send at the rate alone.
-    spent: HashMap<IpAddr, Instant>,
+    known: Allowance,
+    strangers: Allowance,
+    all_strangers: Option<Instant>,
+    /// Until when each address counts as one of a trunk that may call from anywhere.
+    proved: HashMap<IpAddr, Instant>,
 }
 
-/// What becomes of a datagram.
+/// Whom a message comes from, as far as its address tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// This machine itself, while no trunk calls us.
+    Here,
+    Trunk(Arc<TrunkPlan>),
+    /// Anybody: a trunk's, if the credentials are right.
+    Anyone,
+}
+
+/// What becomes of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admitted {
-    /// On this trunk, or on none from this machine itself.
-    From(Option<Arc<TrunkPlan>>),
+    From(Source),
     /// Not a word to a stranger.
     Stranger,
     /// More than may come from there.
     TooMuch,
 }
 
+impl Source {
+    /// The trunk that has this address.
+    pub const fn trunk(&self) -> Option<&Arc<TrunkPlan>> {
+        match self {
+            Self::Trunk(trunk) => Some(trunk),
+            Self::Here | Self::Anyone => None,
+        }
+    }
+}
+
 impl Sources {
     pub fn new(trunks: Arc<Trunks>) -> Self {
-        Self { trunks, spent: HashMap::new() }
+        Self {
+            trunks,
+            known: Allowance::new(OF_A_TRUNK),
+            strangers: Allowance::new(OF_A_STRANGER),
+            all_strangers: None,
+            proved: HashMap::new(),
+        }
     }
 
     pub fn admit(&mut self, address: IpAddr, now: Instant) -> Admitted {
         let address = address.to_canonical();
-        let trunk = self.trunks.at(address).cloned();
-        let may_call = trunk.is_some() || (!self.trunks.have_addresses() && address.is_loopback());
-        if !may_call {
-            return Admitted::Stranger;
+        let source = match self.trunks.at(address) {
+            Some(trunk) => Source::Trunk(Arc::clone(trunk)),
+            None if self.trunks.call_from_anywhere() => Source::Anyone,
+            None if !self.trunks.call_directly() && address.is_loopback() => Source::Here,
+            None => return Admitted::Stranger,
+        };
+        if source == Source::Anyone && !self.has_proved(address, now) {
+            return if self.has_room_for_stranger(address, now) {
+                Admitted::From(source)
+            } else {
+                Admitted::Stranger
+            };
         }
-        if self.is_within_rate(address, now) { Admitted::From(trunk) } else { Admitted::TooMuch }
+        if self.known.spend(address, now) { Admitted::From(source) } else { Admitted::TooMuch }
     }
 
-    /// The generic cell rate algorithm (ITU-T I.371).
-    fn is_within_rate(&mut self, address: IpAddr, now: Instant) -> bool {
-        if self.spent.len() >= COUNTED && !self.spent.contains_key(&address) {
-            self.spent.retain(|_, until| *until > now);
-            if self.spent.len() >= COUNTED {
-                return false;
-            }
+    /// A request from there had the right credentials, or was of a call that had them.
+    pub fn prove(&mut self, address: IpAddr, now: Instant) {
+        let address = sender(address);
+        if self.proved.len() >= COUNTED && !self.proved.contains_key(&address) {
+            self.proved.retain(|_, until| *until > now);
         }
-        let until = self.spent.entry(address).or_insert(now);
-        let next = (*until).max(now) + INTERVAL;
-        let fits = next <= now + INTERVAL * BURST;
-        if fits {
-            *until = next;
+        if self.proved.len() < COUNTED || self.proved.contains_key(&address) {
+            self.proved.insert(address, now + PROVED);
         }
-        fits
+    }
+
+    /// Whether it is no stranger.
+    pub fn has_proved(&self, address: IpAddr, now: Instant) -> bool {
+        self.proved.get(&sender(address)).is_some_and(|until| *until > now)
+    }
+
+    fn has_room_for_stranger(&mut self, address: IpAddr, now: Instant) -> bool {
+        self.strangers.spend(address, now) && OF_STRANGERS.spend(self.all_strangers.get_or_insert(now), now)
     }
 }
 
@@ -79,49 +120,88 @@ mod tests {
         Sources::new(Arc::new(Trunks::calling_from(trunks)))
     }
 
+    fn from_anywhere() -> Sources {
+        sources(&[("acme", "203.0.113.0/24"), ("pbx", "anywhere")])
+    }
+
     #[test]
     fn a_source_is_a_trunk_or_a_stranger_and_without_trunks_this_machine_may_call() {
         let now = Instant::now();
         let trunk = &[("acme", "203.0.113.0/24")][..];
+        let anywhere = &[("acme", "203.0.113.0/24"), ("pbx", "anywhere")][..];
         for (trunks, address, expected) in [
-            (trunk, "203.0.113.9", Some(Some("acme"))),
-            (trunk, "::ffff:203.0.113.9", Some(Some("acme"))),
-            (trunk, "198.51.100.1", None),
-            (trunk, "127.0.0.1", None),
-            (&[], "127.0.0.1", Some(None)),
-            (&[], "::1", Some(None)),
-            (&[], "192.168.1.7", None),
+            (trunk, "203.0.113.9", "acme"),
+            (trunk, "::ffff:203.0.113.9", "acme"),
+            (trunk, "198.51.100.1", "stranger"),
+            (trunk, "127.0.0.1", "stranger"),
+            (&[], "127.0.0.1", "here"),
+            (&[], "::1", "here"),
+            (&[], "192.168.1.7", "stranger"),
+            (anywhere, "203.0.113.9", "acme"),
+            (anywhere, "198.51.100.1", "anyone"),
+            (anywhere, "127.0.0.1", "anyone"),
         ] {
             let admitted = sources(trunks).admit(address.parse().unwrap(), now);
             let found = match &admitted {
-                Admitted::From(trunk) => Some(trunk.as_ref().map(|trunk| &*trunk.name)),
-                Admitted::Stranger | Admitted::TooMuch => None,
+                Admitted::From(Source::Trunk(trunk)) => &*trunk.name,
+                Admitted::From(Source::Here) => "here",
+                Admitted::From(Source::Anyone) => "anyone",
+                Admitted::Stranger => "stranger",
+                Admitted::TooMuch => "too much",
             };
             assert_eq!(found, expected, "{address} with {trunks:?}");
         }
     }
 
+    fn taken(sources: &mut Sources, address: IpAddr, now: Instant) -> usize {
+        (0..10_000).filter(|_| matches!(sources.admit(address, now), Admitted::From(_))).count()
+    }
+
     #[test]
     fn a_burst_is_bounded_and_the_rate_after_it_too() {
-        let mut sources = sources(&[]);
-        let (address, start) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Instant::now());
-        let taken = |sources: &mut Sources, now| {
-            (0..2 * BURST).filter(|_| sources.admit(address, now) == Admitted::From(None)).count()
-        };
-        assert_eq!(taken(&mut sources, start), BURST as usize);
-        assert_eq!(taken(&mut sources, start + Duration::from_secs(1)), RATE as usize);
-        assert_eq!(taken(&mut sources, start + Duration::from_secs(60)), BURST as usize);
+        let (mut sources, start) = (sources(&[]), Instant::now());
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!(taken(&mut sources, here, start), 4_000);
+        assert_eq!(taken(&mut sources, here, start + Duration::from_secs(1)), 2_000);
+        assert_eq!(taken(&mut sources, here, start + Duration::from_secs(60)), 4_000);
+    }
+
+    #[test]
+    fn strangers_are_heard_a_little_each_and_a_little_together() {
+        let (mut sources, now) = (from_anywhere(), Instant::now());
+        let stranger = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0A00_0000 + n));
+        assert_eq!(taken(&mut sources, stranger(0), now), 20);
+        assert_eq!(taken(&mut sources, stranger(0), now + Duration::from_secs(1)), 5);
+        let later = now + Duration::from_secs(10);
+        let crowd: usize = (1..200).map(|n| taken(&mut sources, stranger(n), later)).sum();
+        assert_eq!(crowd, 400);
+        let trunk = "203.0.113.9".parse().unwrap();
+        assert_eq!(taken(&mut sources, trunk, later), 4_000, "a trunk is not in their way");
+    }
+
+    #[test]
+    fn who_has_proved_who_it_is_is_no_stranger_for_a_while() {
+        let (mut sources, now) = (from_anywhere(), Instant::now());
+        let address = "198.51.100.1".parse().unwrap();
+        sources.prove(address, now);
+        assert_eq!(taken(&mut sources, address, now), 4_000);
+        assert_eq!(taken(&mut sources, address, now + PROVED), 20);
     }
 
     #[test]
     fn a_network_of_strangers_fills_no_memory() {
-        let mut sources = sources(&[("all", "0.0.0.0/0")]);
+        let mut open = from_anywhere();
+        let mut all = sources(&[("all", "0.0.0.0/0")]);
         let now = Instant::now();
         for n in 0..20_000 {
-            sources.admit(IpAddr::V4(Ipv4Addr::from_bits(n)), now);
+            let address = IpAddr::V4(Ipv4Addr::from_bits(n));
+            open.admit(address, now);
+            open.prove(address, now);
+            all.admit(address, now);
         }
-        assert_eq!(sources.spent.len(), COUNTED);
+        assert_eq!((all.known.counted(), open.strangers.counted()), (COUNTED, COUNTED));
+        assert_eq!(open.proved.len(), COUNTED);
         let later = now + Duration::from_secs(1);
-        assert!(matches!(sources.admit(IpAddr::V4(Ipv4Addr::from_bits(50_000)), later), Admitted::From(_)));
+        assert!(matches!(all.admit(IpAddr::V4(Ipv4Addr::from_bits(50_000)), later), Admitted::From(_)));
     }
 }

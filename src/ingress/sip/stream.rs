@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
-use self::places::{Place, Places};
+use self::places::{Most, Place, Places};
 use super::flow::Flow;
 use super::transport::{Peer, Transport};
 
@@ -121,8 +121,8 @@ impl Streams {
     }
 
     /// Serves somebody who has connected and may; `Err` when there are as many as may be.
-    pub fn admit(&mut self, stream: TcpStream, peer: Peer) -> Result<(), TooMany> {
-        let place = self.places.take(peer.address.ip()).ok_or(TooMany)?;
+    pub fn admit(&mut self, stream: TcpStream, peer: Peer, most: Most) -> Result<(), TooMany> {
+        let place = self.places.take(peer.address.ip(), most).ok_or(TooMany)?;
         self.serve(stream, peer, Some(place), None);
         Ok(())
     }

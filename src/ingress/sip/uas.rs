@@ -70,14 +70,16 @@ impl Uas {
     pub async fn receive(&self, message: SipMessage, flow: &Flow) {
         if let SipMessage::Request(cancel) = &message
             && *cancel.method() == Method::Cancel
-            && !self.knows(&message)
+            && !self.knows(cancel)
         {
             // The stack would answer without a tag.
             return self.answer_once(cancel.clone(), Reply::status(481), flow).await;
         }
-        let begins = matches!(&message, SipMessage::Request(request)
-            if !matches!(request.method(), Method::Ack | Method::Cancel));
-        if begins && self.transactions() >= TRANSACTIONS && !self.knows(&message) {
+        if let SipMessage::Request(request) = &message
+            && !matches!(request.method(), Method::Ack | Method::Cancel)
+            && self.transactions() >= TRANSACTIONS
+            && !self.knows(request)
+        {
             return;
         }
         let Some(message) = stamped(message, flow.peer) else { return };
@@ -87,9 +89,18 @@ impl Uas {
 
     /// Answers a request that begins no transaction, once for each copy of it.
     pub async fn answer_once(&self, request: Request, reply: Reply, flow: &Flow) {
-        let Some(response) = answer(request, reply, flow.peer) else { return };
+        self.answer_within(usize::MAX, request, reply, flow).await;
+    }
+
+    /// As [`Self::answer_once`], if the answer has no more bytes than this. Gives whether it has.
+    pub async fn answer_within(&self, longest: usize, request: Request, reply: Reply, flow: &Flow) -> bool {
+        let response = answer(request, reply, flow.peer);
+        let Some(response) = response.filter(|response| response.to_bytes().len() <= longest) else {
+            return false;
+        };
         // Its sender tries again.
         let _ = flow.of_the_stack().send(response.into(), None).await;
+        true
     }
 
     /// A way to a peer. A connection is opened for it; over TLS we open none.
@@ -127,8 +138,7 @@ impl Uas {
     }
 
     /// Whether it is of a transaction that is there, or was a moment ago.
-    fn knows(&self, message: &SipMessage) -> bool {
-        let SipMessage::Request(request) = message else { return false };
+    pub fn knows(&self, request: &Request) -> bool {
         TransactionKey::from_request(request, TransactionRole::Server).is_ok_and(|key| {
             self.endpoint.transactions.get(&key).is_some()
                 || self.endpoint.finished_transactions.get(&key).is_some()

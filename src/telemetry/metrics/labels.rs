@@ -43,6 +43,22 @@ pub enum Dropped {
     Malformed,
 }
 
+/// What came of asking who calls our SIP port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Authenticated {
+    Accepted,
+    /// There were no credentials yet.
+    Challenged,
+    /// The nonce was too old, or none of ours.
+    Stale,
+    /// The nonce had been used as many times before.
+    Replayed,
+    /// No such user, another password, or another request's answer.
+    Wrong,
+    /// Too many wrong answers had come from there: no answer.
+    Silenced,
+}
+
 /// Which way media goes, as we see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -118,6 +134,19 @@ impl Dropped {
             Self::Stranger => "stranger",
             Self::Rate => "rate",
             Self::Malformed => "malformed",
+        }
+    }
+}
+
+impl Authenticated {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Challenged => "challenged",
+            Self::Stale => "stale",
+            Self::Replayed => "replayed",
+            Self::Wrong => "wrong",
+            Self::Silenced => "silenced",
         }
     }
 }

@@ -81,6 +81,11 @@ impl Phone {
         Self::on(Line::udp(router).await, router)
     }
 
+    /// At one of this machine's own addresses.
+    pub async fn at(address: &str, router: SocketAddr) -> Self {
+        Self::on(Line::Udp(UdpSocket::bind((address, 0)).await.unwrap()), router)
+    }
+
     pub fn on(line: Line, router: SocketAddr) -> Self {
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -262,6 +267,12 @@ impl Phone {
     pub async fn is_cut_off(&self) {
         let heard = timeout(SOON, self.line.hear(self.router)).await.expect("an end in time");
         assert_eq!(heard.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()), None);
+    }
+
+    /// The status of the next response, if one comes.
+    pub async fn quiet_status(&mut self) -> Option<u16> {
+        let heard = timeout(QUIET, self.line.hear(self.router)).await.ok()?;
+        Some(Message::read(&heard?).status())
     }
 
     /// As far as ringing.

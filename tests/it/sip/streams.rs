@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dialplane::ingress::leg::LegCommand;
-use dialplane::ingress::sip::stream::places::EACH;
+use dialplane::ingress::sip::stream::places::OF_TRUNKS;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -214,7 +214,7 @@ async fn a_stranger_is_closed_before_anything_is_read() {
 async fn one_address_has_no_more_connections_than_may_be_and_others_have_theirs() {
     let world = World::new().await;
     let mut held = Vec::new();
-    for _ in 0..EACH {
+    for _ in 0..OF_TRUNKS.each {
         held.push(connect("127.0.0.3:0", world.address).await);
     }
     let mut one_more = connect("127.0.0.3:0", world.address).await;

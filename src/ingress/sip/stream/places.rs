@@ -4,9 +4,17 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// In all, and from one address: a carrier has a few, and a hundred phones behind one address have one each.
-pub const IN_ALL: usize = 2_000;
-pub const EACH: usize = 200;
+/// The most that there may be for another to be taken: in all, and from its address.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    pub in_all: usize,
+    pub each: usize,
+}
+
+/// A carrier has a few, and a hundred phones behind one address have one each.
+pub const OF_TRUNKS: Most = Most { in_all: 2_000, each: 200 };
+/// Those who have not said yet who they are leave most of the places to those who have.
+pub const OF_STRANGERS: Most = Most { in_all: 500, each: 20 };
 
 /// The connections that are taken, by address. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -26,10 +34,10 @@ pub struct Place {
 }
 
 impl Places {
-    pub fn take(&self, address: IpAddr) -> Option<Place> {
+    pub fn take(&self, address: IpAddr, most: Most) -> Option<Place> {
         self.with(|taken| {
             let each = taken.each.get(&address).copied().unwrap_or_default();
-            if taken.in_all >= IN_ALL || each >= EACH {
+            if taken.in_all >= most.in_all || each >= most.each {
                 return None;
             }
             taken.in_all += 1;
@@ -65,18 +73,30 @@ mod tests {
 
     fn take(places: &Places, source: u32, number: usize) -> Vec<Place> {
         let address = IpAddr::V4(Ipv4Addr::from_bits(source));
-        (0..number).map_while(|_| places.take(address)).collect()
+        (0..number).map_while(|_| places.take(address, OF_TRUNKS)).collect()
     }
 
     #[test]
     fn one_address_and_all_together_have_a_bound_and_a_place_is_given_back() {
         let places = Places::default();
-        let mut held: Vec<Vec<Place>> = (1..=10).map(|source| take(&places, source, EACH + 1)).collect();
-        assert!(held.iter().all(|of_one| of_one.len() == EACH));
-        assert_eq!(take(&places, 11, 1).len(), 0, "{IN_ALL} are taken");
-        held[0].truncate(EACH - 2);
+        let mut held: Vec<Vec<Place>> =
+            (1..=10).map(|source| take(&places, source, OF_TRUNKS.each + 1)).collect();
+        assert!(held.iter().all(|of_one| of_one.len() == OF_TRUNKS.each));
+        assert_eq!(take(&places, 11, 1).len(), 0, "all are taken");
+        held[0].truncate(OF_TRUNKS.each - 2);
         assert_eq!(take(&places, 11, 9).len(), 2);
         drop(held);
         assert_eq!(places.with(|taken| (taken.in_all, taken.each.len())), (0, 0));
+    }
+
+    #[test]
+    fn strangers_leave_places_to_others() {
+        let places = Places::default();
+        let stranger = |source: u32| places.take(IpAddr::V4(Ipv4Addr::from_bits(source)), OF_STRANGERS);
+        let of_one: Vec<Place> = (0..=OF_STRANGERS.each).map_while(|_| stranger(1)).collect();
+        assert_eq!(of_one.len(), OF_STRANGERS.each);
+        let all: Vec<Place> = (2..1_000).map_while(stranger).collect();
+        assert_eq!(of_one.len() + all.len(), OF_STRANGERS.in_all);
+        assert_eq!(take(&places, 2_000, 9).len(), 9);
     }
 }

@@ -1,0 +1,114 @@
+//! How much may come from each address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Addresses that are counted at once.
+pub const COUNTED: usize = 10_000;
+
+/// So many at once, and then one in every interval: the generic cell rate algorithm (ITU-T I.371).
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    pub interval: Duration,
+    pub burst: u32,
+}
+
+/// A pace for each address. Those of IPv6 count by their network of 64 bits, as that is what one sender has.
+#[derive(Debug)]
+pub struct Allowance {
+    pace: Pace,
+    /// When each address will have used up what it sent, were it to send at the pace alone.
+    spent: HashMap<IpAddr, Instant>,
+}
+
+impl Pace {
+    pub const fn per_second(rate: u32, burst: u32) -> Self {
+        Self { interval: Duration::from_nanos(1_000_000_000 / rate as u64), burst }
+    }
+
+    /// One more, if it may come now.
+    pub fn spend(self, until: &mut Instant, now: Instant) -> bool {
+        let fits = self.has_room(*until, now);
+        if fits {
+            *until = (*until).max(now) + self.interval;
+        }
+        fits
+    }
+
+    fn has_room(self, until: Instant, now: Instant) -> bool {
+        until.max(now) + self.interval <= now + self.interval * self.burst
+    }
+}
+
+impl Allowance {
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, spent: HashMap::new() }
+    }
+
+    /// One more from this address, if it may come now. Of more addresses than are counted none may.
+    pub fn spend(&mut self, address: IpAddr, now: Instant) -> bool {
+        let sender = sender(address);
+        if self.spent.len() >= COUNTED && !self.spent.contains_key(&sender) {
+            self.spent.retain(|_, until| *until > now);
+            if self.spent.len() >= COUNTED {
+                return false;
+            }
+        }
+        self.pace.spend(self.spent.entry(sender).or_insert(now), now)
+    }
+
+    /// Whether one more could come now from this address.
+    pub fn has_room(&self, address: IpAddr, now: Instant) -> bool {
+        self.spent.get(&sender(address)).is_none_or(|until| self.pace.has_room(*until, now))
+    }
+
+    #[cfg(test)]
+    pub fn counted(&self) -> usize {
+        self.spent.len()
+    }
+}
+
+/// Who sends from there, as far as can be told.
+pub fn sender(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_bounded_and_so_is_what_follows_it() {
+        let (start, address) = (Instant::now(), "203.0.113.5".parse().unwrap());
+        let mut allowance = Allowance::new(Pace { interval: Duration::from_secs(30), burst: 3 });
+        for (second, expected) in
+            [(0, true), (0, true), (0, true), (0, false), (29, false), (30, true), (31, false), (120, true)]
+        {
+            let now = start + Duration::from_secs(second);
+            assert_eq!(allowance.has_room(address, now), expected, "{second}");
+            assert_eq!(allowance.spend(address, now), expected, "{second}");
+        }
+        assert!(allowance.has_room("203.0.113.6".parse().unwrap(), start));
+    }
+
+    #[test]
+    fn one_sender_has_a_whole_network_of_ipv6() {
+        let now = Instant::now();
+        let mut allowance = Allowance::new(Pace { interval: Duration::from_secs(1), burst: 1 });
+        for (address, expected) in [
+            ("2001:db8::1", true),
+            ("2001:db8::ffff:2", false),
+            ("2001:db8:0:1::1", true),
+            ("::ffff:203.0.113.5", true),
+            ("203.0.113.5", false),
+        ] {
+            assert_eq!(allowance.spend(address.parse().unwrap(), now), expected, "{address}");
+        }
+    }
+}
