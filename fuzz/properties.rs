@@ -13,7 +13,7 @@ use dialplane::ingress::sip::repair::repair;
 use dialplane::ingress::sip::rtp::reception::Reception;
 use dialplane::ingress::sip::rtp::report::{self, Reports};
 use dialplane::ingress::sip::rtp::wire::{Rtp, is_rtcp};
-use dialplane::ingress::sip::sdp::{Answer, Description, Local, Rtcp, Stream};
+use dialplane::ingress::sip::sdp::{Answer, Description, KeyEvents, Local, Rtcp, Stream};
 use dialplane::ingress::sip::socket::{Content, read};
 use dialplane::ingress::sip::srtp::{Incoming, Key, Suite};
 use dialplane::ingress::sip::transport::{Peer, Transport};
@@ -54,7 +54,8 @@ pub fn media(call: &[u8]) {
     let Some((kind, mut rest)) = call.split_first() else { return };
     let (codec, payload_type) = if kind % 2 == 0 { (Codec::Pcma, 8) } else { (Codec::Opus, 111) };
     let (rtp, rtcp) = (None, Rtcp::Together);
-    let stream = Stream { codec, payload_type, keys: Some(101), rtp, rtcp, sends: true, receives: true };
+    let keys = Some(KeyEvents { payload_type: 101, rate: codec.clock_rate() });
+    let stream = Stream { codec, payload_type, keys, rtp, rtcp, sends: true, receives: true };
     let start = Instant::now();
     let (mut now, mut hearing) = (start, Hearing::new(start, codec));
     let mut sealed = Incoming::new(&Key::fresh(Suite::Aes128Sha1Tag80), u64::MAX);

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use destination::Destination;
-pub use digit::Digit;
+pub use digit::{Digit, Digits};
 pub use ending::{Ending, Fault, Side};
 pub use identity::{TrunkRules, Withheld};
 pub use number::{Bare, Country, E164, Number, NumberingPlan, WrongLength};

@@ -9,7 +9,7 @@
 //! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
 //! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, [`attention`] whether it hears the caller, with [`history`] and
 //! [`earshot`] for what the next one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and
-//! what was heard, [`shelter`] whether the greeting may be interrupted, [`keypad`] what the caller keys in, [`limits`] how long a call may go on, [`handover`] a transfer that the
+//! what was heard, [`shelter`] whether the greeting may be interrupted, [`keypad`] what the caller keys in, [`keying`] what the model does, [`limits`] how long a call may go on, [`handover`] a transfer that the
 //! model asks for, [`goodbye`] the last words, [`farewell`] the
 //! one ending. [`run`] is the shell that feeds it and carries out what it asks.
 
@@ -24,6 +24,7 @@ pub mod goodbye;
 pub mod handover;
 pub mod health;
 pub mod history;
+pub mod keying;
 pub mod keypad;
 pub mod limits;
 pub mod machine;

@@ -183,7 +183,7 @@ impl CallConfig {
             (GreetingMode::Say, None) => Greeting::FromPrompt,
         };
         let tools = match agent.tools {
-            Choice::Unsaid => ToolName::ALL.to_vec(),
+            Choice::Unsaid => ToolName::DEFAULT.to_vec(),
             Choice::Nothing => Vec::new(),
             Choice::This(tools) => tools,
         };

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::call::Destination;
+use crate::call::{Destination, Digits};
 use crate::pii::Redacted;
 use crate::realtime::Tool;
 use crate::tenant::{CallConfig, ToolName, Transfers};
@@ -16,6 +16,7 @@ pub struct Tools {
     hang_up: bool,
     /// Empty: there is no `transfer_call`.
     transfers: Transfers,
+    send_dtmf: bool,
 }
 
 /// What a tool call asks for.
@@ -26,6 +27,8 @@ pub enum ToolAction {
         farewell: Option<Redacted<String>>,
     },
     Transfer(Destination),
+    /// Press keys for whoever is on the line.
+    SendDtmf(Digits),
 }
 
 /// Why a tool call is nothing, for the model.
@@ -37,6 +40,8 @@ pub enum Rejected {
     Arguments,
     #[error("farewell: found something else; accepted: text of at most {MAX_FAREWELL} bytes")]
     Farewell,
+    #[error("digits: found something else; accepted: {}", Digits::ACCEPTED)]
+    Digits,
     #[error("destination: found something else; accepted: one of {}", listed(.names))]
     Destination { names: Vec<String> },
 }
@@ -51,7 +56,7 @@ impl Tools {
         let has = |tool| config.tools.contains(&tool);
         let transfers =
             if has(ToolName::TransferCall) { config.transfers.clone() } else { Transfers::default() };
-        Self { hang_up: has(ToolName::HangUp), transfers }
+        Self { hang_up: has(ToolName::HangUp), transfers, send_dtmf: has(ToolName::SendDtmf) }
     }
 
     /// As the model is told of them.
@@ -83,8 +88,26 @@ impl Tools {
                 &[],
             ),
         };
+        let send_dtmf = || {
+            Tool {
+            name: ToolName::SendDtmf.name(),
+            description: "Presses keys of the telephone, so that whoever is on the line hears their tones: for a menu \
+                          that asks for them, or an extension. What you have still to say waits until they are sent."
+                .to_owned(),
+            parameters: object(
+                &json!({
+                    "digits": {
+                        "type": "string",
+                        "description": "The keys in their order: 0 to 9, *, #, A to D; at most 32.",
+                    },
+                }),
+                &["digits"],
+            ),
+        }
+        };
         let hang_up = self.hang_up.then(hang_up);
-        hang_up.into_iter().chain((!self.transfers.is_empty()).then(transfer)).collect()
+        let transfer = (!self.transfers.is_empty()).then(transfer);
+        hang_up.into_iter().chain(transfer).chain(self.send_dtmf.then(send_dtmf)).collect()
     }
 
     /// Reads a call of the model.
@@ -92,6 +115,7 @@ impl Tools {
         let offered = |tool: &ToolName| match tool {
             ToolName::HangUp => self.hang_up,
             ToolName::TransferCall => !self.transfers.is_empty(),
+            ToolName::SendDtmf => self.send_dtmf,
         };
         let Some(tool) = ToolName::from_name(name).filter(offered) else {
             let offered = ToolName::ALL.into_iter().filter(offered);
@@ -106,6 +130,10 @@ impl Tools {
                 to.cloned()
                     .map(ToolAction::Transfer)
                     .ok_or_else(|| Rejected::Destination { names: self.names() })
+            }
+            ToolName::SendDtmf => {
+                let digits = arguments.get("digits").and_then(Value::as_str).and_then(Digits::parse);
+                digits.map(ToolAction::SendDtmf).ok_or(Rejected::Digits)
             }
         }
     }

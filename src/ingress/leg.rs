@@ -3,13 +3,14 @@
 //! A second ingress is a second producer of the same thing; nothing above knows which one it talks to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::admission::{Permit, Slot};
-use crate::call::{Call, CallId, Destination, Digit, Fault, Refusal};
+use crate::call::{Call, CallId, Destination, Digit, Digits, Fault, Refusal};
 use crate::media::Pcm;
 use crate::media::codec::Codec;
 use crate::media::quality::Quality;
@@ -28,6 +29,8 @@ pub struct Incoming {
     pub offered_at: Timestamp,
     /// What the leg's frames are encoded in, from the first to the last.
     pub codec: Codec,
+    /// How long the way to the caller holds a frame back: what of our speech a caller who breaks in has not heard.
+    pub held_back: Duration,
     pub leg: Leg,
     /// Both are held until the call's record is written.
     pub slot: Slot,
@@ -54,6 +57,9 @@ pub enum LegCommand {
     /// Hand the caller of an answered call on, or of one that [`Call::redirects`]. [`LegEvent::Transferred`] or [`LegEvent::NotTransferred`] follows,
     /// unless the caller hangs up.
     Transfer(Destination),
+    /// Press these keys for the caller of an answered call; what is sent as audio meanwhile is not heard.
+    /// [`LegEvent::KeysSent`] or [`LegEvent::KeysNotSent`] follows, unless the caller hangs up.
+    Press(Digits),
     /// The session is over and knows how: report it, leave and free everything. The last command.
     Leave { failed: Option<Fault> },
 }
@@ -82,6 +88,10 @@ pub enum LegEvent {
     Transferred,
     /// The caller could not be handed on and is still here.
     NotTransferred,
+    /// All keys are pressed.
+    KeysSent,
+    /// The keys could not be pressed, or not all of them.
+    KeysNotSent,
     /// How the media went: once, just before `Ended`, of a call that had any.
     Quality(Quality),
     /// The caller is gone, or we are: nothing follows.

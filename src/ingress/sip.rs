@@ -78,6 +78,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// answered by itself (RFC 3261, section 8.2.7), so that a flood fills no memory.
 const REFUSED: usize = 1_000;
 
+/// What a phone's jitter buffer holds of the frames we sent. No bridge stands between.
+const HELD_BACK: Duration = Duration::from_millis(40);
+
 /// What the port and its legs share.
 pub struct Site {
     pub settings: SipSettings,
@@ -297,7 +300,16 @@ impl Port {
             })
         });
         let leg = Leg { commands: command_sender, events: event_receiver };
-        let incoming = Incoming { id, offered: sender.at, offered_at, codec, leg, slot, trunk_permit };
+        let incoming = Incoming {
+            id,
+            offered: sender.at,
+            offered_at,
+            codec,
+            held_back: HELD_BACK,
+            leg,
+            slot,
+            trunk_permit,
+        };
         if self.site.calls.try_send(incoming).is_err() {
             tracing::error!(call = %id, "call taken by a router that has ended");
         }

@@ -15,12 +15,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use audio::{RATE, Recording, Say};
+pub use audio::{Press, RATE, Recording, Say};
 
 use super::TimedOut;
 use super::codec::Codec;
 use super::journal::Journal;
-use audio::{Mouth, Packet};
+use audio::{KeyPacket, Mouth, Packet};
 use line::{Line, Order};
 use message::Dialog;
 
@@ -74,6 +74,8 @@ pub struct Dial {
     pub headers: Vec<(String, String)>,
     /// How late a packet may be against its timestamp before the phone has run dry and plays it when it comes.
     pub jitter_buffer: Duration,
+    /// Whether it can press keys and be pressed some.
+    pub keys: bool,
     /// Whoever passes audio on between the two sides, as a bad network does.
     pub audio_via: Option<SocketAddr>,
 }
@@ -87,6 +89,7 @@ impl Dial {
             law: Law::default(),
             headers: Vec::new(),
             jitter_buffer: JITTER_BUFFER,
+            keys: true,
             audio_via: None,
         }
     }
@@ -131,6 +134,7 @@ pub struct Call {
     orders: mpsc::Sender<Order>,
     stage: watch::Receiver<Stage>,
     heard: Arc<Journal<Packet>>,
+    pressed: Arc<Journal<KeyPacket>>,
     jitter_buffer: Duration,
     /// Where the phone takes audio.
     audio: SocketAddr,
@@ -144,7 +148,7 @@ impl Call {
         let signalling = UdpSocket::bind((from, 0)).await?;
         let audio_socket = UdpSocket::bind((from, 0)).await?;
         let audio = audio_socket.local_addr()?;
-        let heard = Arc::new(Journal::new());
+        let (heard, pressed) = (Arc::new(Journal::new()), Arc::new(Journal::new()));
         let (orders, taken) = mpsc::channel(ORDERS);
         let (told, stage) = watch::channel(Stage::default());
         let line = Line {
@@ -155,6 +159,7 @@ impl Call {
             law: dial.law,
             mouth: Mouth::new(dial.law),
             heard: Arc::clone(&heard),
+            pressed: Arc::clone(&pressed),
             kept: 0,
             orders: taken,
             stage: told,
@@ -162,7 +167,7 @@ impl Call {
         };
         #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
         let phone = AbortOnDropHandle::new(tokio::spawn(line.run()));
-        Ok(Self { orders, stage, heard, jitter_buffer: dial.jitter_buffer, audio, _phone: phone })
+        Ok(Self { orders, stage, heard, pressed, jitter_buffer: dial.jitter_buffer, audio, _phone: phone })
     }
 
     pub fn stage(&self) -> Stage {
@@ -212,6 +217,15 @@ impl Call {
     ) -> Result<Recording, TimedOut> {
         let find = |packets: &[Packet]| Some(audio::recording(packets, self.jitter_buffer)).filter(&is_right);
         self.heard.wait_for(find, within).await
+    }
+
+    /// Waits until the other side has pressed so many keys, to the end of the last.
+    pub async fn keys(&self, count: usize, within: Duration) -> Result<Vec<Press>, TimedOut> {
+        let find = |packets: &[KeyPacket]| {
+            let presses = audio::presses(packets);
+            (presses.len() >= count && presses.last().is_some_and(|last| last.ends >= 3)).then_some(presses)
+        };
+        self.pressed.wait_for(find, within).await
     }
 
     async fn wait_for(&mut self, within: Duration, found: impl Fn(Stage) -> bool) -> Result<Stage, TimedOut> {

@@ -28,9 +28,6 @@ use crate::realtime::{ItemId, ModelCommand, ResponseId, ResponseOutcome};
 /// G.711.
 const QUEUE_LIMIT: usize = 12_000;
 
-/// What the bridge still holds of the frames we sent: its mixer and the carrier's jitter buffer.
-const BRIDGE: Duration = Duration::from_millis(100);
-
 /// After our last frame, until the caller has heard it: the bridge and the carrier hold some of it back.
 pub const TAIL: Duration = Duration::from_millis(300);
 
@@ -41,6 +38,8 @@ const CUT_LIMIT: usize = 16;
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub struct Floor {
     sounds: Sounds,
+    /// What the way to the caller still holds of the frames we sent.
+    held_back: Duration,
     /// The model session that speaks and is told what was heard.
     speaker: SessionNo,
     spoken: bool,
@@ -53,6 +52,8 @@ pub struct Floor {
     away: bool,
     /// The leg does not keep up: as above.
     stalled: bool,
+    /// Keys are being pressed: speech waits, and silence leaves.
+    pressing: bool,
     playing: Option<Playing>,
     /// The model has begun to answer, or to greet.
     begun: bool,
@@ -84,9 +85,10 @@ pub struct Floor {
 }
 
 impl Floor {
-    pub fn new(sounds: Sounds) -> Self {
+    pub fn new(sounds: Sounds, held_back: Duration) -> Self {
         Self {
             sounds,
+            held_back,
             speaker: SessionNo::default(),
             spoken: false,
             queue: VecDeque::new(),
@@ -94,6 +96,7 @@ impl Floor {
             open: false,
             away: false,
             stalled: false,
+            pressing: false,
             playing: None,
             begun: false,
             cut: VecDeque::new(),
@@ -148,7 +151,7 @@ impl Floor {
     /// Nobody speaks, and nobody waits for speech, on a line that is there.
     pub fn is_quiet(&self) -> bool {
         let is_silent = self.queue.is_empty() && self.payer.is_none() && !self.caller_speaks;
-        is_silent && self.owed.is_none() && !self.away
+        is_silent && self.owed.is_none() && !self.away && !self.pressing
     }
 
     /// Whether anything is to be heard, or is being made.
@@ -236,6 +239,9 @@ impl Floor {
 
     /// The frames that are due: speech where there is any and the caller hears it, else silence.
     pub fn on_time(&mut self, now: Instant, timings: &Timings) -> Vec<Action> {
+        if self.pressing {
+            self.sounded = Some(now);
+        }
         self.comfort_if_owed(now, timings);
         let due = self.pacer.as_mut().map_or(0, |pacer| pacer.due(now));
         let due = if self.away || self.stalled { 0 } else { due };
@@ -271,7 +277,7 @@ impl Floor {
     }
 
     fn next_frame(&mut self, now: Instant) -> Frame {
-        if !self.open {
+        if !self.open || self.pressing {
             return Arc::clone(&self.sounds.silence);
         }
         loop {

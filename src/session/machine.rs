@@ -4,6 +4,7 @@
 mod acting;
 mod admitting;
 mod interrupting;
+mod keying;
 mod leaving;
 mod listening;
 mod model;
@@ -26,6 +27,7 @@ use super::floor::Floor;
 use super::goodbye::Goodbye;
 use super::handover::Handover;
 use super::history::History;
+use super::keying::Keying;
 use super::keypad::Keypad;
 use super::limits::Limits;
 use super::permit::{Next, Permit};
@@ -50,6 +52,8 @@ pub struct Context {
     pub servers: Arc<[Server]>,
     pub timings: Timings,
     pub sounds: Sounds,
+    /// What the way to the caller holds back of what was sent.
+    pub held_back: Duration,
     /// What is done where no model serves, if the tenant does not say.
     pub when_model_down: Option<RouteAction>,
     /// Where in the 20 ms this call's frames leave, so that calls don't all wake at once.
@@ -75,6 +79,7 @@ pub struct Machine {
     keypad: Keypad,
     limits: Limits,
     tools: Tools,
+    keying: Option<Keying>,
     handover: Option<Handover>,
     goodbye: Option<Goodbye>,
     farewell: Farewell,
@@ -96,7 +101,7 @@ impl Machine {
             setup: Setup::new(now, &context.timings),
             errand: None,
             failover: Failover::default(),
-            floor: Floor::new(context.sounds.clone()),
+            floor: Floor::new(context.sounds.clone(), context.held_back),
             history: History::default(),
             ear: Ear::default(),
             earshot: Earshot::default(),
@@ -105,6 +110,7 @@ impl Machine {
             keypad: Keypad::default(),
             limits: Limits::default(),
             tools: Tools::default(),
+            keying: None,
             handover: None,
             goodbye: None,
             farewell: Farewell::default(),
@@ -124,6 +130,9 @@ impl Machine {
         self.record.digits += u32::from(matches!(event, Event::Leg(LegEvent::Digit(_))));
         if self.farewell.has_begun() {
             return self.handle_leaving(&event, now);
+        }
+        if let Event::Leg(LegEvent::KeysSent | LegEvent::KeysNotSent) = event {
+            return self.keyed(matches!(event, Event::Leg(LegEvent::KeysSent)), now);
         }
         if self.goodbye.is_some() {
             return self.handle_goodbye(event, now);
@@ -156,11 +165,13 @@ impl Machine {
             let late = self.farewell.deadline().is_some_and(|deadline| now >= deadline);
             return if late { self.finish(now) } else { Vec::new() };
         }
+        let keyed = self.keying_on_time(now);
         if self.goodbye.is_some() {
             return self.on_time_in_goodbye(now);
         }
         let step = self.setup.on_time(now);
-        let mut actions = self.take(step, now);
+        let mut actions = keyed;
+        actions.extend(self.take(step, now));
         if self.farewell.has_begun() {
             return actions;
         }
@@ -240,6 +251,7 @@ impl Machine {
                 Vec::new()
             }
             LegEvent::Digit(key) => self.pressed(key, now),
+            LegEvent::KeysSent | LegEvent::KeysNotSent => Vec::new(),
             LegEvent::Transferred => self.transferred(true, now),
             LegEvent::NotTransferred => self.transferred(false, now),
             LegEvent::Ended(LegEnd::Yielded) => {

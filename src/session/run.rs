@@ -73,11 +73,11 @@ pub struct LetGo {
 
 /// Runs one call to its end and writes its record, whatever happens.
 pub async fn run(incoming: Incoming, shared: Arc<Shared>, let_go: LetGo) {
-    let Incoming { id, offered, offered_at, codec, leg, slot, trunk_permit } = incoming;
+    let Incoming { id, offered, offered_at, codec, held_back, leg, slot, trunk_permit } = incoming;
     let span = call_span(&id);
     let counted = shared.metrics.call_offered();
     let (known, mut permit) = (OnceLock::new(), None);
-    let context = context(&shared, codec);
+    let context = context(&shared, codec, held_back);
     let machine = Machine::new(id, offered_at, offered, context);
     let call =
         Shell::new(&shared, &known, &mut permit, machine, leg, codec).run(let_go).instrument(span.clone());
@@ -134,12 +134,13 @@ fn panicked(known: CallRecord) -> CallRecord {
     record
 }
 
-fn context(shared: &Shared, codec: Codec) -> Context {
+fn context(shared: &Shared, codec: Codec, held_back: Duration) -> Context {
     Context {
         dialplan: Arc::clone(&shared.dialplan.borrow()),
         servers: Arc::clone(&shared.servers),
         timings: shared.timings,
         sounds: shared.sounds.of(codec).clone(),
+        held_back,
         when_model_down: shared.when_model_down.clone(),
         phase: Duration::from_micros(rand::random_range(0..20_000)),
     }

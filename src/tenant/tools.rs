@@ -3,24 +3,29 @@ use std::sync::Arc;
 
 use crate::call::Destination;
 
-/// A tool that every agent has unless it is told otherwise.
+/// What an agent may do to its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolName {
     HangUp,
     /// Only where there are [`Transfers`].
     TransferCall,
+    /// Only where an agent's `tools` names it.
+    SendDtmf,
 }
 
 impl ToolName {
-    pub const ALL: [Self; 2] = [Self::HangUp, Self::TransferCall];
+    pub const ALL: [Self; 3] = [Self::HangUp, Self::TransferCall, Self::SendDtmf];
+    /// Those of an agent that is told nothing else.
+    pub const DEFAULT: [Self; 2] = [Self::HangUp, Self::TransferCall];
     /// What an agent's `tools` accepts, for error texts.
-    pub const ACCEPTED: &str = "an array of hang_up and transfer_call";
+    pub const ACCEPTED: &str = "an array of hang_up, transfer_call and send_dtmf";
 
     /// The name in configurations, and for the model.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HangUp => "hang_up",
             Self::TransferCall => "transfer_call",
+            Self::SendDtmf => "send_dtmf",
         }
     }
 

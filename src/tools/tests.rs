@@ -20,7 +20,7 @@ fn tools(named: Choice<Vec<ToolName>>, transfers: Transfers) -> Tools {
 }
 
 fn all() -> Tools {
-    tools(Choice::Unsaid, transfers())
+    tools(Choice::This(ToolName::ALL.to_vec()), transfers())
 }
 
 #[test]
@@ -30,21 +30,25 @@ fn an_agent_is_offered_what_it_may_use_and_no_transfer_to_nowhere() {
         (Choice::Unsaid, Transfers::default(), vec!["hang_up"]),
         (Choice::This(vec![ToolName::HangUp]), transfers(), vec!["hang_up"]),
         (Choice::This(vec![ToolName::TransferCall]), transfers(), vec!["transfer_call"]),
+        (Choice::This(vec![ToolName::SendDtmf]), transfers(), vec!["send_dtmf"]),
+        (Choice::This(ToolName::ALL.to_vec()), transfers(), vec!["hang_up", "transfer_call", "send_dtmf"]),
         (Choice::This(vec![]), transfers(), vec![]),
         (Choice::Nothing, transfers(), vec![]),
     ] {
         let tools = tools(named, transfers);
         let names: Vec<_> = tools.offered().iter().map(|tool| tool.name).collect();
         assert_eq!(names, offered);
-        for name in ["hang_up", "transfer_call"].into_iter().filter(|name| !offered.contains(name)) {
-            let refused = tools.read(name, r#"{"destination": "billing"}"#);
+        for name in
+            ["hang_up", "transfer_call", "send_dtmf"].into_iter().filter(|name| !offered.contains(name))
+        {
+            let refused = tools.read(name, r#"{"destination": "billing", "digits": "1"}"#);
             assert!(
                 matches!(refused, Err(Rejected::Tool { .. })),
                 "{name} is not offered, so it does nothing"
             );
         }
     }
-    let [_, transfer] = all().offered().try_into().unwrap();
+    let [_, transfer, _] = all().offered().try_into().unwrap();
     assert_eq!(transfer.parameters["properties"]["destination"]["enum"], json!(["billing", "sales"]));
 }
 
@@ -56,6 +60,7 @@ fn a_tool_call_is_an_action_or_says_what_is_accepted() {
         "farewell: found something else; accepted: text of at most 1024 bytes",
         "destination: found something else; accepted: one of billing, sales",
     );
+    let digits = "digits: found something else; accepted: 1 to 32 of 0 to 9, *, #, A to D";
     let arguments = "arguments: found something else; accepted: a JSON object of at most 8192 bytes";
     let long = format!(r#"{{"farewell": "{}"}}"#, "x".repeat(MAX_FAREWELL + 1));
     let longer = format!("{{}}{}", " ".repeat(MAX_ARGUMENTS));
@@ -76,7 +81,11 @@ fn a_tool_call_is_an_action_or_says_what_is_accepted() {
         ("transfer_call", r#"{"destination": "tel:+15557770098"}"#, rejected(destination)),
         ("transfer_call", r#"{"destination": 7}"#, rejected(destination)),
         ("transfer_call", "{}", rejected(destination)),
-        ("dial", "{}", rejected("there is no such tool; accepted: hang_up, transfer_call")),
+        ("send_dtmf", r##"{"digits": "12#"}"##, Ok(ToolAction::SendDtmf(Digits::parse("12#").unwrap()))),
+        ("send_dtmf", r#"{"digits": 12}"#, rejected(digits)),
+        ("send_dtmf", r#"{"digits": "ext. 12"}"#, rejected(digits)),
+        ("send_dtmf", "{}", rejected(digits)),
+        ("dial", "{}", rejected("there is no such tool; accepted: hang_up, transfer_call, send_dtmf")),
     ] {
         let read = all().read(name, written).map_err(|rejected| rejected.to_string());
         assert_eq!(read, expected, "{name} {written:.60}");
@@ -87,18 +96,20 @@ fn a_tool_call_is_an_action_or_says_what_is_accepted() {
 
 proptest! {
     #[test]
-    fn nobody_is_handed_on_to_where_nobody_granted(name in "hang_up|transfer_call|[a-z_]{0,12}", arguments in ".{0,64}") {
+    fn nobody_is_handed_on_to_where_nobody_granted(name in "hang_up|transfer_call|send_dtmf|[a-z_]{0,12}", arguments in ".{0,64}") {
         match all().read(&name, &arguments) {
             Ok(ToolAction::Transfer(to)) => prop_assert!(to == billing() || to.as_uri() == "sip:sales@pbx.acme.example"),
             Ok(ToolAction::HangUp { .. }) => prop_assert_eq!(name, "hang_up"),
+            Ok(ToolAction::SendDtmf(_)) => prop_assert_eq!(name, "send_dtmf"),
             Err(rejected) => prop_assert!(!rejected.to_string().is_empty()),
         }
     }
 
     #[test]
     fn a_rejection_never_quotes_what_the_model_wrote(secret in "[0-9]{9}") {
-        for arguments in [format!(r#"{{"destination": "{secret}"}}"#), secret.clone()] {
-            let rejected = all().read("transfer_call", &arguments).unwrap_err();
+        let arguments = [format!(r#"{{"destination": "{secret}", "digits": "+{secret}"}}"#), secret.clone()];
+        for (name, arguments) in ["transfer_call", "send_dtmf"].iter().flat_map(|name| arguments.iter().map(move |of| (name, of))) {
+            let rejected = all().read(name, arguments).unwrap_err();
             prop_assert!(!rejected.to_string().contains(&secret));
         }
     }

@@ -52,6 +52,14 @@ pub struct Packet {
     pub samples: Vec<i16>,
 }
 
+/// A packet of a key of the other side's: when its key began, by the other side's clock, which key, and whether it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    began: u32,
+    code: u8,
+    over: bool,
+}
+
 /// What was heard, as a phone would have played it.
 #[derive(Debug, Clone)]
 pub struct Timeline {
@@ -80,6 +88,7 @@ pub struct Delivery {
 #[derive(Default)]
 struct Shared {
     packets: Mutex<Vec<Packet>>,
+    keys: Mutex<Vec<Key>>,
     /// When each part of a plan began to leave.
     said: Mutex<Vec<(Instant, Say)>>,
     target: Mutex<Option<SocketAddr>>,
@@ -139,6 +148,13 @@ impl Endpoint {
         lock(&self.shared.packets).clone()
     }
 
+    /// Keys that the other side has pressed and let go, in their order and by their codes.
+    pub fn keys(&self) -> Vec<u8> {
+        let keys = lock(&self.shared.keys);
+        let presses = keys.chunk_by(|a, b| (a.began, a.code) == (b.began, b.code));
+        presses.filter(|press| press.iter().any(|key| key.over)).map(|press| press[0].code).collect()
+    }
+
     pub fn timeline(&self) -> Option<Timeline> {
         timeline(&lock(&self.shared.packets))
     }
@@ -170,6 +186,8 @@ fn receive(socket: &UdpSocket, shared: &Shared) {
             if packets.len() < MOST_PACKETS {
                 packets.push(packet);
             }
+        } else if let Some(key) = parse_key(&buffer[..length]) {
+            lock(&shared.keys).push(key);
         }
     }
 }
@@ -190,6 +208,17 @@ fn parse(bytes: &[u8], arrived: Instant) -> Option<Packet> {
         timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
         source: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
         samples: payload.iter().map(|byte| law.decode(*byte)).collect(),
+    })
+}
+
+/// Reads a packet of a key (RFC 4733).
+fn parse_key(bytes: &[u8]) -> Option<Key> {
+    let (header, payload) = bytes.split_first_chunk::<12>()?;
+    let [code @ 0..16, volume, _, _] = *payload else { return None };
+    (header[0] == 0x80 && header[1] & 0x7F == TELEPHONE_EVENT).then_some(Key {
+        began: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+        code,
+        over: volume & 0x80 != 0,
     })
 }
 

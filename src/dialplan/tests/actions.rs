@@ -156,7 +156,7 @@ fn what_a_route_cannot_do_is_told() {
         ),
         (
             "agent = 'one'\n[agent.one]\ntools = ['hangup']".into(),
-            "7:10: tools: found \"hangup\", did you mean hang_up?; accepted: hang_up, transfer_call".into(),
+            "7:10: tools: found \"hangup\", did you mean hang_up?; accepted: hang_up, transfer_call, send_dtmf".into(),
         ),
         ("[limits]\nwhen_full = {}".into(), "6:13: when_full: found 0 of its keys; accepted: one of".into()),
     ] {

@@ -174,6 +174,7 @@ impl Leg {
             let frames = hearing.on_time(now);
             self.hear(frames);
         }
+        self.press_next(now);
         self.input(Input::Timeout);
     }
 
@@ -284,6 +285,7 @@ impl Leg {
             Action::AskHeaders { caller } => self.ask_headers(caller),
             Action::EndCall { caller } => self.end_call(caller),
             Action::Transfer { caller, to } => self.transfer(caller, to),
+            Action::Press { caller, digits } => self.press(caller, &digits),
             Action::RemoveParticipant { caller } => self.remove_participant(caller),
             Action::DeleteRoom => self.delete_room(),
             Action::Leave { failed } => {

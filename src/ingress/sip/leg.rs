@@ -242,6 +242,7 @@ impl Leg {
             }
             Heard::Audio(_) => {}
             Heard::Digit(digit) => self.emit(LegEvent::Digit(digit)),
+            Heard::Pressed(all) => self.keys_pressed(all),
             Heard::Nothing => self.input(Input::Silent).await,
         }
     }
@@ -282,6 +283,11 @@ impl Leg {
                 self.ours.bye(bye);
             }
             Action::Refer(to) => self.refer(&to),
+            Action::Press(digits) => {
+                if !self.media.press(&digits) {
+                    self.keys_pressed(false);
+                }
+            }
             Action::Refresh(timer) => {
                 let update = self.ask(Method::Update, timer.refresh());
                 self.ours.refresh(update);
@@ -360,6 +366,10 @@ impl Leg {
         ];
         let refer = self.ask(Method::Refer, more);
         self.ours.refer(refer);
+    }
+
+    fn keys_pressed(&mut self, all: bool) {
+        self.emit(if all { LegEvent::KeysSent } else { LegEvent::KeysNotSent });
     }
 
     fn emit(&mut self, event: LegEvent) {

@@ -10,6 +10,7 @@ use super::rtp::ports::{Port, Ports};
 use super::rtp::{Heard, Session};
 use super::sdp::{Description, Local, Stream, Text, Unacceptable};
 use super::srtp::{Key, Keys, Suite};
+use crate::call::Digits;
 use crate::ingress::leg::Frame;
 use crate::media::codec::{Codec, Codecs};
 use crate::media::quality::Quality;
@@ -151,6 +152,14 @@ impl Media {
     pub fn send(&mut self, frame: &Frame) {
         if let Stage::Agreed(session) = &mut self.stage {
             session.send(frame, Instant::now());
+        }
+    }
+
+    /// Presses these keys, if the caller can be told of any; [`Heard::Pressed`] follows then.
+    pub fn press(&mut self, digits: &Digits) -> bool {
+        match &mut self.stage {
+            Stage::Agreed(session) => session.press(digits, Instant::now()),
+            Stage::Offered(_) | Stage::Over(_) => false,
         }
     }
 

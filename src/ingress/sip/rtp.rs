@@ -5,9 +5,11 @@
 //! the announced address itself is heard later; packets from anywhere else are nobody's. Where the stream is sealed, no packet
 //! shows anything that the caller's key does not open.
 
+mod keying;
 pub mod ports;
 pub mod reception;
 pub mod report;
+mod sender;
 pub mod wire;
 
 use std::borrow::Cow;
@@ -18,14 +20,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
+use keying::Keying;
 use ports::Port;
 use reception::Reception;
 use report::Reports;
+use sender::Sender;
 use wire::Rtp;
 
 use super::sdp::{Rtcp, Stream};
 use super::srtp::{Keys, Refused, Srtp};
-use crate::call::Digit;
+use crate::call::{Digit, Digits};
 use crate::ingress::leg::Frame;
 use crate::media::codec::Codec;
 use crate::media::hearing::Hearing;
@@ -40,9 +44,6 @@ pub const SILENCE: Duration = Duration::from_secs(60);
 /// Between our reports, give or take half of it (RFC 3550, section 6.2).
 const REPORTS: Duration = Duration::from_secs(5);
 
-/// A longer pause in what we send moves the timestamps on, as it does the caller's clock.
-const PAUSE: Duration = Duration::from_millis(100);
-
 const LONGEST_DATAGRAM: usize = 2048;
 
 /// What happens on the port.
@@ -51,6 +52,8 @@ pub enum Heard {
     /// 20 ms of the caller, or of silence.
     Audio(Pcm),
     Digit(Digit),
+    /// The keys of [`Session::press`] are pressed; `false`: not all of them, for the caller is not there for them any more.
+    Pressed(bool),
     /// Nothing has come from the caller for [`SILENCE`].
     Nothing,
 }
@@ -77,17 +80,10 @@ pub struct Session {
     /// From the answer on.
     hearing: Option<Hearing>,
     meter: Meter,
+    /// Keys that are being pressed, in place of audio.
+    keying: Option<Keying>,
     happened: VecDeque<Heard>,
     metrics: Metrics,
-}
-
-/// Our own stream.
-#[derive(Debug)]
-struct Sender {
-    ssrc: u32,
-    sequence: u16,
-    timestamp: u32,
-    last: Option<Instant>,
 }
 
 impl Session {
@@ -116,6 +112,7 @@ impl Session {
             alive: now,
             hearing: None,
             meter: Meter::default(),
+            keying: None,
             happened: VecDeque::new(),
             metrics,
         }
@@ -161,19 +158,53 @@ impl Session {
         &self.stream
     }
 
-    /// Sends 20 ms of the session's, unless the caller holds the call or nobody knows where it is.
+    /// Sends 20 ms of the session's, unless the caller holds the call, keys are being pressed, or nobody knows where it is.
     pub fn send(&mut self, frame: &Frame, now: Instant) {
-        let Some(target) = self.source.or(self.stream.rtp).filter(|_| self.stream.sends) else { return };
+        if !self.stream.sends || self.keying.is_some() {
+            return;
+        }
         let payload = self.outlet.payload(frame);
+        let length = payload.len();
         let packet = self.sender.packet(&payload, &self.stream, now);
+        self.transmit(packet, length, now);
+    }
+
+    /// Presses these keys from now on; [`Heard::Pressed`] follows. `false`: the caller has no use for keys, or is not there.
+    pub fn press(&mut self, digits: &Digits, now: Instant) -> bool {
+        let can = self.stream.keys.is_some() && self.stream.sends && self.keying.is_none();
+        if can {
+            self.keying = Some(Keying::new(digits, now));
+        }
+        can
+    }
+
+    fn press_on(&mut self, now: Instant) {
+        while let Some(keying) = self.keying.as_mut().filter(|keying| now >= keying.due()) {
+            let keys = self.stream.keys.filter(|_| self.stream.sends);
+            let key = keys.and_then(|keys| Some((keys.payload_type, keying.next(keys.rate)?)));
+            let Some((payload_type, key)) = key else {
+                self.keying = None;
+                self.happened.push_back(Heard::Pressed(keys.is_some()));
+                return;
+            };
+            let packet = self.sender.key(&key, payload_type, &self.stream, now);
+            self.transmit(packet, key.payload.len(), now);
+        }
+    }
+
+    fn transmit(&mut self, packet: Vec<u8>, payload: usize, now: Instant) {
+        let target = self.source.or(self.stream.rtp);
         let datagram = match &mut self.srtp {
             Some(srtp) => srtp.outgoing.rtp(packet),
             None => packet,
         };
-        // A datagram that the socket does not take is one the network lost.
-        let _ = self.port.rtp.try_send_to(&datagram, target);
-        self.reports.sent(payload.len());
-        self.meter.sent(now);
+        if target.is_none_or(|target| self.port.rtp.try_send_to(&datagram, target).is_err()) {
+            return self.meter.unsent();
+        }
+        self.reports.sent(payload);
+        if let Some(interval) = self.meter.sent(now) {
+            self.metrics.frame_sent(interval.abs_diff(FRAME));
+        }
     }
 
     /// How the media went so far; `None` when there was none.
@@ -204,7 +235,8 @@ impl Session {
 
     fn deadline(&self) -> Instant {
         let hearing = self.hearing.as_ref().map(Hearing::deadline);
-        [Some(self.report_due), hearing, self.silence_ends()]
+        let keying = self.keying.as_ref().map(Keying::due);
+        [Some(self.report_due), hearing, keying, self.silence_ends()]
             .into_iter()
             .flatten()
             .min()
@@ -233,8 +265,8 @@ impl Session {
         };
         let Some(packet) = self.authentic(opened) else { return };
         let Some(rtp) = Rtp::read(&packet) else { return };
-        let is_agreed =
-            rtp.payload_type == self.stream.payload_type || Some(rtp.payload_type) == self.stream.keys;
+        let is_key = self.stream.keys.is_some_and(|keys| keys.payload_type == rtp.payload_type);
+        let is_agreed = rtp.payload_type == self.stream.payload_type || is_key;
         if !self.is_from_the_caller(source, is_agreed) {
             return;
         }
@@ -296,6 +328,7 @@ impl Session {
             let frames = hearing.on_time(now);
             self.happened.extend(frames.into_iter().map(Heard::Audio));
         }
+        self.press_on(now);
         if self.silence_ends().is_some_and(|end| now >= end) {
             self.alive = now;
             self.happened.push_back(Heard::Nothing);
@@ -321,36 +354,6 @@ impl Session {
             None => report,
         };
         let _ = socket.try_send_to(&datagram, target);
-    }
-}
-
-impl Sender {
-    fn new() -> Self {
-        Self {
-            ssrc: rand::random(),
-            // The first round of numbers lasts for a while, so that SRTP's receiver is sure to see it (RFC 3711, section 3.3.1).
-            sequence: rand::random::<u16>() >> 1,
-            timestamp: rand::random(),
-            last: None,
-        }
-    }
-
-    fn packet(&mut self, payload: &[u8], stream: &Stream, now: Instant) -> Vec<u8> {
-        let ticks = stream.codec.clock_rate() / 50;
-        let pause = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
-        let goes_on = self.last.is_some() && pause < PAUSE;
-        if pause >= PAUSE {
-            let frames = u32::try_from(pause.as_millis() / FRAME.as_millis()).unwrap_or(u32::MAX);
-            self.timestamp = self.timestamp.wrapping_add(ticks.wrapping_mul(frames.saturating_sub(1)));
-        }
-        self.last = Some(now);
-        let Self { ssrc, sequence, timestamp, .. } = *self;
-        // The marker is set where speech begins, so that the receiver may adjust.
-        let rtp =
-            Rtp { payload_type: stream.payload_type, marker: !goes_on, sequence, timestamp, ssrc, payload };
-        self.sequence = sequence.wrapping_add(1);
-        self.timestamp = timestamp.wrapping_add(ticks);
-        rtp.write()
     }
 }
 

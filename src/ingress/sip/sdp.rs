@@ -77,8 +77,8 @@ pub struct Local {
 pub struct Stream {
     pub codec: Codec,
     pub payload_type: u8,
-    /// The payload type of keys (RFC 4733), where the caller sends them so.
-    pub keys: Option<u8>,
+    /// How keys are told of (RFC 4733), where the caller can.
+    pub keys: Option<KeyEvents>,
     /// Where the caller wants audio; `None` where only its packets can tell.
     pub rtp: Option<SocketAddr>,
     pub rtcp: Rtcp,
@@ -86,6 +86,13 @@ pub struct Stream {
     pub sends: bool,
     /// Whether we are to hear the caller.
     pub receives: bool,
+}
+
+/// The format of keys: its payload type, and how many ticks a second has of which its durations are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyEvents {
+    pub payload_type: u8,
+    pub rate: u32,
 }
 
 /// Where reports go (RFC 3550, RFC 3605, RFC 5761).
@@ -266,11 +273,10 @@ impl Section {
         let audio = audio.min_by_key(|(_, codec)| local.effort(*codec));
         let (payload_type, codec) = audio.ok_or(Unacceptable::NoCodec)?;
         let keys = formats().filter_map(|(payload_type, format)| match format {
-            Format::Keys { rate } => Some((payload_type, rate)),
+            Format::Keys { rate } => Some(KeyEvents { payload_type, rate }),
             Format::Audio(_) => None,
         });
-        let keys =
-            keys.max_by_key(|(_, rate)| *rate == codec.clock_rate()).map(|(payload_type, _)| payload_type);
+        let keys = keys.max_by_key(|keys| keys.rate == codec.clock_rate());
         let rtp = self.address.with_port(self.port, local)?;
         let (rtcp_port, rtcp_address) = self.rtcp.unwrap_or((self.port.saturating_add(1), self.address));
         let rtcp_address = if rtcp_address == Address::Unknown { self.address } else { rtcp_address };

@@ -47,6 +47,30 @@ pub(super) struct Packet {
     samples: Vec<i16>,
 }
 
+/// A packet of a key of the other side's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeyPacket {
+    arrived: Instant,
+    timestamp: u32,
+    marked: bool,
+    code: u8,
+    over: bool,
+    duration: u16,
+}
+
+/// A key that the other side pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Press {
+    pub key: char,
+    pub began: Instant,
+    /// How long it sounded, by its last packet.
+    pub length: Duration,
+    /// Packets that said that it is over.
+    pub ends: usize,
+    /// The first packet has the marker, and no other.
+    pub marked: bool,
+}
+
 /// What a phone would have played: by the packets' timestamps, with silence where there was none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recording {
@@ -88,6 +112,37 @@ pub(super) fn read(datagram: &[u8], law: Law, arrived: Instant) -> Option<Packet
     let samples = law.codec().decode(payload).filter(|_| kind & 0x7F == law.payload_type())?;
     let (timestamp, source) = (u32::from_be_bytes([t0, t1, t2, t3]), u32::from_be_bytes([s0, s1, s2, s3]));
     Some(Packet { arrived, timestamp, source, samples })
+}
+
+/// Reads a packet of a key (RFC 4733).
+pub(super) fn read_key(datagram: &[u8], arrived: Instant) -> Option<KeyPacket> {
+    let (header, payload) = datagram.split_first_chunk::<12>()?;
+    let [0x80, kind, _, _, t0, t1, t2, t3, ..] = *header else { return None };
+    let [code @ 0..16, volume, high, low] = *payload else { return None };
+    (kind & 0x7F == KEYS).then_some(KeyPacket {
+        arrived,
+        timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+        marked: kind & 0x80 != 0,
+        code,
+        over: volume & 0x80 != 0,
+        duration: u16::from_be_bytes([high, low]),
+    })
+}
+
+/// Packets of one timestamp are of one key.
+pub(super) fn presses(packets: &[KeyPacket]) -> Vec<Press> {
+    let of_keys = packets.chunk_by(|a, b| (a.timestamp, a.code) == (b.timestamp, b.code));
+    let press = |packets: &[KeyPacket]| {
+        let (first, last) = (packets.first()?, packets.last()?);
+        Some(Press {
+            key: "0123456789*#ABCD".chars().nth(first.code.into())?,
+            began: first.arrived,
+            length: Duration::from_secs(last.duration.into()) / RATE,
+            ends: packets.iter().filter(|packet| packet.over).count(),
+            marked: first.marked && packets.iter().filter(|packet| packet.marked).count() == 1,
+        })
+    };
+    of_keys.filter_map(press).collect()
 }
 
 /// Puts packets where a phone would play them: counted from the first of their source; one that comes later than the

@@ -10,7 +10,7 @@ use tokio::select;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::audio::{self, Mouth, Packet, Say};
+use super::audio::{self, KeyPacket, Mouth, Packet, Say};
 use super::message::{Dialog, Message};
 use super::{Law, Stage};
 use crate::kit::journal::Journal;
@@ -36,6 +36,7 @@ pub(super) struct Line {
     pub(super) law: Law,
     pub(super) mouth: Mouth,
     pub(super) heard: Arc<Journal<Packet>>,
+    pub(super) pressed: Arc<Journal<KeyPacket>>,
     pub(super) kept: usize,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) stage: watch::Sender<Stage>,
@@ -103,11 +104,15 @@ impl Line {
 
     fn hear(&mut self, received: io::Result<usize>, buffer: &[u8]) {
         let Ok(datagram) = received.map(|length| buffer.get(..length).unwrap_or_default()) else { return };
-        if let Some(packet) = audio::read(datagram, self.law, Instant::now())
-            && self.kept < audio::MOST_PACKETS
-        {
-            self.kept += 1;
+        let now = Instant::now();
+        if self.kept == audio::MOST_PACKETS {
+            return;
+        }
+        self.kept += 1;
+        if let Some(packet) = audio::read(datagram, self.law, now) {
             self.heard.add(packet);
+        } else if let Some(packet) = audio::read_key(datagram, now) {
+            self.pressed.add(packet);
         }
     }
 

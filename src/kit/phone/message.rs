@@ -70,6 +70,7 @@ pub(super) struct Dialog {
     address: SocketAddr,
     audio: SocketAddr,
     law: Law,
+    keys: bool,
     caller: String,
     called: String,
     more: String,
@@ -84,12 +85,13 @@ pub(super) struct Dialog {
 
 impl Dialog {
     pub(super) fn new(dial: &Dial, address: SocketAddr, audio: SocketAddr) -> Self {
-        let Dial { to, called, caller, law, headers, .. } = dial;
+        let Dial { to, called, caller, law, keys, headers, .. } = dial;
         Self {
             id: uuid::Uuid::new_v4().simple().to_string(),
             address,
             audio,
             law: *law,
+            keys: *keys,
             caller: caller.clone(),
             called: called.clone(),
             more: headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect(),
@@ -153,10 +155,14 @@ impl Dialog {
         let (ip, port, law) = (self.audio.ip(), self.audio.port(), self.law);
         let version = if ip.is_ipv4() { "IP4" } else { "IP6" };
         let direction = if hold { "sendonly" } else { "sendrecv" };
+        let (format, map) = match self.keys {
+            true => (" 101", "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"),
+            false => ("", ""),
+        };
         format!(
             "v=0\r\no=phone 1 {} IN {version} {ip}\r\ns=-\r\nc=IN {version} {ip}\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP {payload_type} 101\r\na=rtpmap:{payload_type} {}/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na={direction}\r\n",
+             m=audio {port} RTP/AVP {payload_type}{format}\r\na=rtpmap:{payload_type} {}/8000\r\n\
+             {map}a=ptime:20\r\na={direction}\r\n",
             self.versions,
             law.name(),
             payload_type = law.payload_type(),

@@ -2,7 +2,7 @@
 
 use livekit_protocol::data_packet::Value;
 use livekit_protocol::rpc_response;
-use livekit_protocol::{DataPacket, RpcRequest};
+use livekit_protocol::{DataPacket, RpcRequest, SipDtmf};
 use prost::Message as _;
 
 use super::{Received, Sent};
@@ -44,6 +44,28 @@ pub enum RpcOutcome {
     Done(Redacted<String>),
     /// An RPC error code: 1400 is "no such method".
     Failed(u32),
+}
+
+/// A key that is to be pressed for a caller. Packets of several are pressed one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub destination: Redacted<String>,
+    /// Its event code (RFC 4733).
+    pub code: u8,
+    /// As livekit-sip knows it, which has letters in lower case.
+    pub name: char,
+}
+
+impl Sent for Key {
+    fn encode(self) -> Vec<u8> {
+        let key = SipDtmf { code: self.code.into(), digit: self.name.to_ascii_lowercase().to_string() };
+        DataPacket {
+            destination_identities: vec![self.destination.reveal().clone()],
+            value: Some(Value::SipDtmf(key)),
+            ..DataPacket::default()
+        }
+        .encode_to_vec()
+    }
 }
 
 impl Sent for Rpc {

@@ -16,6 +16,12 @@ impl Floor {
         self.stalled = !keeps_up;
     }
 
+    /// Keys are pressed from now on, or all are. Neither side's silence counts meanwhile.
+    pub fn presses(&mut self, on: bool, now: Instant) {
+        self.pressing = on;
+        self.heard_of_model = self.heard_of_model.map(|_| now);
+    }
+
     /// The caller hears us again, and has waited for nothing meanwhile.
     pub fn back(&mut self, now: Instant) {
         self.away = false;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::queued::{Playing, Queued};
-use super::{BRIDGE, Floor, Interrupted};
+use super::{Floor, Interrupted};
 use crate::media::FRAME;
 
 impl Floor {
@@ -20,7 +20,7 @@ impl Floor {
 
     /// How much speech was heard.
     pub fn heard(&self) -> Duration {
-        (FRAME * self.sent).saturating_sub(BRIDGE)
+        (FRAME * self.sent).saturating_sub(self.held_back)
     }
 
     /// The caller speaks, so we don't. What was heard of what we were saying, item by item.
@@ -52,7 +52,7 @@ impl Floor {
         let playing = self.playing.take();
         let mut interrupted: Vec<Interrupted> = Vec::new();
         if let Some(Playing { item, sent }) = playing {
-            let heard = (FRAME * sent).saturating_sub(BRIDGE);
+            let heard = (FRAME * sent).saturating_sub(self.held_back);
             interrupted.push(Interrupted { item, heard, whole: FRAME * sent });
         }
         for queued in self.queue.drain(..) {

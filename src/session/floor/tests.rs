@@ -2,6 +2,8 @@ use super::*;
 use crate::media::codec::Codec;
 use crate::session::phrases::Phrases;
 
+/// What the way to the caller holds back.
+const HELD_BACK: Duration = Duration::from_millis(100);
 const SPEECH: u8 = 1;
 const COMFORT: u8 = 2;
 const SILENCE: u8 = 0;
@@ -18,7 +20,7 @@ impl Talk {
         let comfort = [Arc::from([COMFORT]); 1].into();
         let (codec, silence, phrases) = (Codec::Opus, Arc::from([SILENCE]), Phrases::default());
         let sounds = Sounds { codec, silence, comfort, phrases };
-        let (mut floor, now) = (Floor::new(sounds), Instant::now());
+        let (mut floor, now) = (Floor::new(sounds, HELD_BACK), Instant::now());
         floor.open(false, now);
         floor.start(now + FRAME);
         Self { floor, now, timings: Timings::default() }
@@ -85,6 +87,19 @@ fn the_first_100_ms_may_not_have_been_heard_at_all() {
     talk.speech("greeting", 50);
     talk.run(3);
     assert_eq!(heard(talk.floor.caller_started(talk.now)), [("greeting".into(), 0)]);
+}
+
+#[test]
+fn while_keys_are_pressed_speech_waits_and_nobody_counts_as_silent() {
+    let mut talk = Talk::new();
+    talk.floor.caller_stopped(talk.now);
+    talk.speech("words", 3);
+    talk.floor.presses(true, talk.now);
+    assert_eq!(talk.run(500), [SILENCE; 500], "no speech, and no comfort");
+    assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply) && !talk.floor.is_quiet());
+    talk.floor.presses(false, talk.now);
+    assert_eq!(talk.run(3), [SPEECH; 3], "all of it");
+    assert!(!talk.floor.is_abandoned(talk.now, talk.timings.reply));
 }
 
 #[test]
@@ -331,7 +346,7 @@ fn a_greeting_is_over_once_all_of_it_was_sent() {
     talk.speech("answer", 10);
     talk.run(10);
     assert!(!talk.floor.has_greeted());
-    assert_eq!(talk.floor.heard(), FRAME * 10 - BRIDGE);
+    assert_eq!(talk.floor.heard(), FRAME * 10 - HELD_BACK);
     talk.run(1);
     assert!(talk.floor.has_greeted());
 }

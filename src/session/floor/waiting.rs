@@ -128,7 +128,7 @@ impl Floor {
     }
 
     pub(super) fn patience_ends(&self, patience: Duration) -> Option<Instant> {
-        if !self.is_open() || self.has_speech() {
+        if !self.is_open() || self.pressing || self.has_speech() {
             return None;
         }
         // Comfort is no sign of the model, so it doesn't count here.
@@ -140,7 +140,7 @@ impl Floor {
     }
 
     pub(super) fn comfort_if_owed(&mut self, now: Instant, timings: &Timings) {
-        if !self.is_open() || !self.queue.is_empty() {
+        if !self.is_open() || self.pressing || !self.queue.is_empty() {
             return;
         }
         let overdue = self.overdue().filter(|overdue| now >= *overdue).and(self.voice.last_sign());

@@ -28,7 +28,12 @@ impl Machine {
         if !self.setup.is_up() {
             return vec![self.reject_and_go_on(session, call, name, NOT_YET, now)];
         }
-        match self.tools.read(name, arguments.reveal()) {
+        let read = self.tools.read(name, arguments.reveal());
+        if let Some(why) = read.as_ref().ok().and_then(|action| self.is_premature(action)) {
+            return vec![self.reject_and_go_on(session, call, name, why, now)];
+        }
+        match read {
+            Ok(ToolAction::SendDtmf(digits)) => self.press((session, call), name, digits, now),
             Ok(ToolAction::HangUp { farewell }) => {
                 self.record.tool_called(name, self.since_offer(now), Some(ToolOutcome::Done));
                 self.hang_up_for_model(session, farewell, now)
@@ -130,19 +135,23 @@ impl Machine {
                 if self.failover.is_down() {
                     return self.model_down(now);
                 }
-                let serving = self.failover.heard().filter(|_| self.failover.is_serving());
-                let told = |session| {
-                    if session == asked {
-                        return vec![tool_result(session, call, NOT_TRANSFERRED)];
-                    }
-                    // A successor knows nothing of the call of its tool.
-                    let tell = ModelCommand::Tell(NOT_TRANSFERRED.into());
-                    let commands = [tell, ModelCommand::Respond];
-                    commands.map(|command| Action::Model { session, command }).into()
-                };
-                serving.map(told).unwrap_or_default()
+                self.answer_tool(asked, call, NOT_TRANSFERRED)
             }
         }
+    }
+
+    /// What came of a tool, later than its call.
+    pub(super) fn answer_tool(&self, asked: SessionNo, call: ToolCallId, output: &str) -> Vec<Action> {
+        let serving = self.failover.heard().filter(|_| self.failover.is_serving());
+        let told = |session| {
+            if session == asked {
+                return vec![tool_result(session, call, output)];
+            }
+            // A successor knows nothing of the call of its tool.
+            let commands = [ModelCommand::Tell(output.to_owned().into()), ModelCommand::Respond];
+            commands.map(|command| Action::Model { session, command }).into()
+        };
+        serving.map(told).unwrap_or_default()
     }
 }
 

@@ -137,7 +137,7 @@ fn a_wrong_field_is_dropped_with_a_warning_that_never_shows_it() {
         (
             "tools",
             json!(["hang_up", "secret"]),
-            "tools: expected an array of hang_up and transfer_call, found an array of 2",
+            "tools: expected an array of hang_up, transfer_call and send_dtmf, found an array of 2",
         ),
         ("language", json!(7), "language: expected a string of at most 128 bytes, found a number"),
     ] {

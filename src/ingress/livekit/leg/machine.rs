@@ -289,6 +289,7 @@ impl Machine {
             LegCommand::Answer => self.answer(now),
             LegCommand::HangUp(_) => self.hang_up(Step::EndCall, Goal::Tell(LegEnd::HungUp), now),
             LegCommand::Transfer(to) => self.transfer(to),
+            LegCommand::Press(digits) => self.press(digits),
             LegCommand::Leave { failed } => self.leave(*failed, now),
             LegCommand::Frame(_) => {}
         }

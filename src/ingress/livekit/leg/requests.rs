@@ -1,5 +1,6 @@
 //! What a leg asks of livekit-sip through the room, and of LiveKit's server API.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,13 @@ use uuid::Uuid;
 use super::Leg;
 use super::machine::{HANG_UP_STEP, HEADERS, Input};
 use super::waits::Pending;
-use crate::call::Destination;
+use crate::call::{Destination, Digit, Digits};
+use crate::ingress::leg::LegEvent;
 use crate::ingress::livekit::facts;
 use crate::ingress::livekit::rpc::{self, Method, Request};
 use crate::livekit::api::ApiError;
-use crate::livekit::wire::data::{FromPeer, RpcOutcome};
+use crate::livekit::wire::Sent as _;
+use crate::livekit::wire::data::{FromPeer, Key, RpcOutcome};
 use crate::pii::Redacted;
 
 /// What is asked and not answered.
@@ -25,6 +28,18 @@ pub(super) struct Requests {
     pub(super) step: Option<Pending<Result<(), ApiError>>>,
     pub(super) transfer: Option<Pending<Result<(), ApiError>>>,
     pub(super) signature: Option<Pending<()>>,
+    keys: Option<Keys>,
+}
+
+/// livekit-sip lets a key sound for 250 ms, and is silent for as long.
+const KEY: Duration = Duration::from_millis(500);
+
+/// Keys that are being pressed.
+struct Keys {
+    caller: Redacted<String>,
+    left: VecDeque<Digit>,
+    /// When the last one is over.
+    due: Instant,
 }
 
 /// A question that reached nobody is put again so much later,
@@ -43,9 +58,10 @@ struct Question {
 }
 
 impl Requests {
-    /// When a question is to be put again.
+    /// When a question is to be put again, or a key pressed.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.headers.as_ref().and_then(|question| question.again)
+        let question = self.headers.as_ref().and_then(|question| question.again);
+        question.into_iter().chain(self.keys.as_ref().map(|keys| keys.due)).min()
     }
 }
 
@@ -120,6 +136,25 @@ impl Leg {
             self.requests.end_call = Some(end_call);
         } else {
             self.input(Input::StepFailed);
+        }
+    }
+
+    pub(super) fn press(&mut self, caller: Redacted<String>, digits: &Digits) {
+        let now = Instant::now();
+        self.requests.keys = Some(Keys { caller, left: digits.iter().collect(), due: now });
+        self.press_next(now);
+    }
+
+    /// Has livekit-sip press the key that is due, if one is.
+    pub(super) fn press_next(&mut self, now: Instant) {
+        let Some(mut keys) = self.requests.keys.take_if(|keys| now >= keys.due) else { return };
+        let Some(key) = keys.left.pop_front() else { return self.emit(LegEvent::KeysSent) };
+        let packet = Key { destination: keys.caller.clone(), code: key.code(), name: key.reveal() }.encode();
+        if self.room.as_mut().is_some_and(|room| room.send_data(&packet)) {
+            keys.due = now + KEY;
+            self.requests.keys = Some(keys);
+        } else {
+            self.emit(LegEvent::KeysNotSent);
         }
     }
 

@@ -24,6 +24,9 @@ use crate::livekit::wire::worker::{Assignment, JobId, JobState};
 use crate::media::codec::Codec;
 use crate::pii::Redacted;
 
+/// What the bridge holds of the frames we sent: its mixer and the carrier's jitter buffer.
+const HELD_BACK: Duration = Duration::from_millis(100);
+
 /// The pauses before each attempt to delete the room of a leg that panicked. An attempt takes a second at most.
 const RESCUES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(500)];
 
@@ -105,7 +108,16 @@ impl Legs {
         if self
             .site
             .calls
-            .try_send(Incoming { id, offered, offered_at, codec: Codec::Opus, leg, slot, trunk_permit: None })
+            .try_send(Incoming {
+                id,
+                offered,
+                offered_at,
+                codec: Codec::Opus,
+                held_back: HELD_BACK,
+                leg,
+                slot,
+                trunk_permit: None,
+            })
             .is_err()
         {
             tracing::error!(call = %id, "call taken by a router that has ended");

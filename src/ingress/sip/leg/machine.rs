@@ -1,16 +1,18 @@
 //! What a leg does about what happens: the INVITE's dialog from the first ringing to the last BYE. Pure.
 
 mod ringing;
+mod running;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::running::Running;
 use super::reliable::{Rack, Reliable};
-use crate::call::{Call, Destination, Digit, Refusal};
+use crate::call::{Call, Destination, Digit, Digits, Refusal};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::sip::message::{self, Reply};
-use crate::ingress::sip::timer::{Refresher, Timer};
+use crate::ingress::sip::timer::Timer;
 
 /// From the REFER to its outcome. The session waits a little longer.
 const TRANSFER: Duration = Duration::from_secs(30);
@@ -55,24 +57,6 @@ enum Stage {
 #[derive(Debug, Clone, Copy)]
 struct Transfer {
     until: Instant,
-}
-
-/// A session timer that runs.
-#[derive(Debug, Clone, Copy)]
-struct Running {
-    timer: Timer,
-    /// The last refresh.
-    since: Instant,
-    /// Our own refresh is on its way.
-    asked: bool,
-}
-
-impl Running {
-    /// When our refresh is due, or the end.
-    fn due(self) -> Instant {
-        let ours = self.timer.refresher == Refresher::Us && !self.asked;
-        self.since + if ours { self.timer.half() } else { self.timer.whole() }
-    }
 }
 
 #[derive(Debug)]
@@ -157,6 +141,8 @@ pub enum Action {
     Negotiate,
     Bye,
     Refer(Destination),
+    /// Press these keys, and tell what became of it.
+    Press(Digits),
     /// Show that we are still here (RFC 4028).
     Refresh(Timer),
     /// No more audio either way.
@@ -248,6 +234,8 @@ impl Machine {
             LegCommand::Transfer(_) if self.stage != Stage::Over => {
                 vec![Action::Emit(LegEvent::NotTransferred)]
             }
+            LegCommand::Press(digits) if self.stage == Stage::Up => vec![Action::Press(digits)],
+            LegCommand::Press(_) => vec![Action::Emit(LegEvent::KeysNotSent)],
             LegCommand::HangUp(refusal) => self.hang_up(refusal.unwrap_or(Refusal::Unavailable)),
             LegCommand::Leave { .. } => self.desert(),
             // Frames go past the machine.

@@ -66,7 +66,7 @@ impl Reception {
             }
         };
         current.time = extended(current.time, rtp.timestamp.into(), 32);
-        let is_key = stream.keys == Some(rtp.payload_type);
+        let is_key = stream.keys.is_some_and(|keys| keys.payload_type == rtp.payload_type);
         let key = if is_key { current.key(rtp) } else { None };
         let is_audio = rtp.payload_type == stream.payload_type;
         let held = if is_key { u64::from(duration(rtp.payload)) } else { 0 };
@@ -157,13 +157,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ingress::sip::sdp::Rtcp;
+    use crate::ingress::sip::sdp::{KeyEvents, Rtcp};
     use crate::media::codec::Codec;
 
     const STREAM: Stream = Stream {
         codec: Codec::Pcma,
         payload_type: 8,
-        keys: Some(101),
+        keys: Some(KeyEvents { payload_type: 101, rate: 8_000 }),
         rtp: None,
         rtcp: Rtcp::Together,
         sends: true,

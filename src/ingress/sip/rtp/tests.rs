@@ -44,7 +44,7 @@ impl World {
         let stream = Stream {
             codec: Codec::Pcma,
             payload_type: 8,
-            keys: Some(101),
+            keys: Some(crate::ingress::sip::sdp::KeyEvents { payload_type: 101, rate: 8_000 }),
             rtp: Some(address(&announced.0)),
             rtcp: Rtcp::Apart(Some(address(&announced.1))),
             sends: true,
@@ -89,7 +89,7 @@ impl World {
     fn keys(&mut self) -> String {
         let digits = self.happened().into_iter().filter_map(|heard| match heard {
             Heard::Digit(digit) => Some(digit.reveal()),
-            Heard::Audio(_) | Heard::Nothing => None,
+            Heard::Audio(_) | Heard::Pressed(_) | Heard::Nothing => None,
         });
         digits.collect()
     }

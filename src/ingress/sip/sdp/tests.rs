@@ -41,7 +41,7 @@ fn a_phones_offer_is_answered_line_by_line() {
         Stream {
             codec: Codec::Pcmu,
             payload_type: 0,
-            keys: Some(101),
+            keys: Some(KeyEvents { payload_type: 101, rate: 8_000 }),
             rtp: at("203.0.113.9:4000"),
             rtcp: Rtcp::Apart(at("203.0.113.9:4001")),
             sends: true,
@@ -75,8 +75,14 @@ fn the_first_codec_of_the_offer_that_we_and_the_call_speak_is_taken() {
     ] {
         let local = Local { codec: call, ..LOCAL };
         let answer = plain_answer(&parse(&format!("m=audio 4000 RTP/AVP {formats}\r\n{opus}")), &local);
-        let found =
-            answer.map(|answer| (answer.stream.codec, answer.stream.payload_type, answer.stream.keys));
+        let found = answer.map(|answer| {
+            let keys = answer.stream.keys;
+            // What is offered at a rate is answered at it.
+            let named =
+                keys.map(|keys| format!("rtpmap:{} telephone-event/{}\r\n", keys.payload_type, keys.rate));
+            assert!(named.is_none_or(|named| answer.sdp.reveal().contains(&named)), "{keys:?}");
+            (answer.stream.codec, answer.stream.payload_type, keys.map(|keys| keys.payload_type))
+        });
         assert_eq!(found, expected, "{formats} in {call:?}");
     }
     let wide = plain_answer(&parse("m=audio 4000 RTP/AVP 9\r\n"), &LOCAL).expect("it fits");
@@ -190,7 +196,10 @@ fn a_caller_who_offers_nothing_is_offered_what_the_call_is_encoded_in() {
             Description::parse(answer.sdp.reveal().as_bytes()).expect("it is read").accept(&local, None);
         let (stream, _) = accepted.expect("it fits");
         assert_eq!((stream.codec, stream.payload_type), (answer.stream.codec, answer.stream.payload_type));
-        assert_eq!((stream.rtp, stream.keys), (at("127.0.0.1:30000"), Some(101)));
+        assert_eq!(
+            (stream.rtp, stream.keys.map(|keys| keys.payload_type)),
+            (at("127.0.0.1:30000"), Some(101))
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::crypto::{Crypto, OFFERED};
-use super::{Local, Rtcp, Section, Stream};
+use super::{KeyEvents, Local, Rtcp, Section, Stream};
 use crate::ingress::sip::srtp::Key;
 use crate::media::codec::Codec;
 
@@ -43,9 +43,11 @@ pub(super) fn offered(local: &Local, key: Option<&Key>) -> String {
         Codec::Opus => OPUS,
     };
     let codecs: Vec<_> = codecs.into_iter().map(|codec| (payload_type(codec), codec)).collect();
+    let rate = codecs.first().map_or(8_000, |(_, codec)| codec.clock_rate());
+    let keys = KeyEvents { payload_type: KEYS, rate };
     let protocol = if key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
     let crypto = key.map(|key| Crypto::line(OFFERED, key)).unwrap_or_default();
-    media(protocol, local.port, &codecs, Some(KEYS)) + "a=sendrecv\r\n" + &crypto
+    media(protocol, local.port, &codecs, Some(keys)) + "a=sendrecv\r\n" + &crypto
 }
 
 /// The section stands in its place, with port 0 (RFC 3264, section 6).
@@ -53,19 +55,20 @@ pub(super) fn refused(section: &Section) -> String {
     format!("m={} 0 {} {}\r\n", section.media, section.protocol, section.formats.join(" "))
 }
 
-fn media(protocol: &str, port: u16, codecs: &[(u8, Codec)], keys: Option<u8>) -> String {
-    let formats = codecs.iter().map(|(payload_type, _)| *payload_type).chain(keys);
+fn media(protocol: &str, port: u16, codecs: &[(u8, Codec)], keys: Option<KeyEvents>) -> String {
+    let formats = codecs.iter().map(|(payload_type, _)| *payload_type);
+    let formats = formats.chain(keys.map(|keys| keys.payload_type));
     let formats: String = formats.map(|payload_type| format!(" {payload_type}")).collect();
     let mut text = format!("m=audio {port} {protocol}{formats}\r\n");
-    let rate = codecs.first().map_or(8_000, |(_, codec)| codec.clock_rate());
     for (payload_type, codec) in codecs {
         // Opus is always two channels here, whatever is sent (RFC 7587, section 7).
         let channels = if *codec == Codec::Opus { "/2" } else { "" };
         let (name, rate) = (codec.name(), codec.clock_rate());
         let _ = write!(text, "a=rtpmap:{payload_type} {name}/{rate}{channels}\r\n");
     }
-    if let Some(keys) = keys {
-        let _ = write!(text, "a=rtpmap:{keys} telephone-event/{rate}\r\na=fmtp:{keys} 0-15\r\n");
+    if let Some(KeyEvents { payload_type, rate }) = keys {
+        let _ =
+            write!(text, "a=rtpmap:{payload_type} telephone-event/{rate}\r\na=fmtp:{payload_type} 0-15\r\n");
     }
     text.push_str("a=ptime:20\r\n");
     text

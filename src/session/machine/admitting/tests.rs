@@ -43,6 +43,7 @@ fn machine(limits: &str) -> Machine {
         servers: servers(&mut SmallRng::seed_from_u64(1)),
         timings: Timings::default(),
         sounds: SoundsByCodec::default().of(Codec::Opus).clone(),
+        held_back: Duration::ZERO,
         when_model_down: None,
         phase: Duration::ZERO,
     };

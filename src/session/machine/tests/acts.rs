@@ -2,6 +2,7 @@
 
 use super::world::{Happening, World};
 use super::*;
+use crate::call::Digits;
 use crate::realtime::ToolCallId;
 use crate::record::ToolOutcome;
 use crate::tenant::{ToolName, Transfers};
@@ -16,6 +17,7 @@ pub(super) enum Wish {
     Transfer,
     /// To nobody that it may.
     Other,
+    Press,
 }
 
 /// What was seen of it.
@@ -39,6 +41,7 @@ impl Wish {
             1 => Self::HangUpWith,
             2 => Self::Transfer,
             3 => Self::Other,
+            4 => Self::Press,
             _ => Self::Nothing,
         }
     }
@@ -49,6 +52,7 @@ impl Wish {
             Self::HangUp => Some(("hang_up", "")),
             Self::HangUpWith => Some(("hang_up", r#"{"farewell": "Goodbye"}"#)),
             Self::Transfer => Some(("transfer_call", r#"{"destination": "billing"}"#)),
+            Self::Press => Some(("send_dtmf", r#"{"digits": "12"}"#)),
             Self::Other => Some(("transfer_call", r#"{"destination": "mars"}"#)),
         }
     }
@@ -90,6 +94,7 @@ impl World {
                     self.acts.last_words.push((session.get() as u8, number));
                 }
             }
+            Event::Leg(LegEvent::KeysSent | LegEvent::KeysNotSent) => self.seen.pressing = None,
             Event::Leg(LegEvent::Transferred) if self.seen.transfers > 0 => {
                 self.acts.handed_on = true;
                 self.seen.owed_since = None;
@@ -114,6 +119,22 @@ impl World {
                     self.at(gone, leg(LegEvent::Ended(LegEnd::Caller)));
                 }
             }
+        }
+    }
+
+    /// The keys are pressed, are refused, or nothing is ever heard of them.
+    pub(super) fn pressed(&mut self, digits: &Digits) {
+        assert_eq!((self.wish, digits), (Wish::Press, &Digits::parse("12").expect("keys")));
+        let until = self.now + Duration::from_secs(20);
+        assert!(
+            self.seen.pressing.replace(until).is_none_or(|until| self.now >= until),
+            "one after the other"
+        );
+        let after = self.rng.random_range(300..1_200);
+        match self.rng.random_range(0..8) {
+            0 => {}
+            1 => self.later(1..20, Event::Leg(LegEvent::KeysNotSent)),
+            _ => self.later(after..after + 1, Event::Leg(LegEvent::KeysSent)),
         }
     }
 
@@ -142,12 +163,15 @@ impl World {
     pub(super) fn check_acts(&self, record: &CallRecord, context: &str) {
         let calls = &record.tool_calls;
         let came_to = |outcome| calls.iter().filter(|call| call.outcome == outcome).count() as u32;
-        let tried = came_to(Some(ToolOutcome::Failed));
+        let failed = |call: &&crate::record::ToolCall| {
+            call.outcome == Some(ToolOutcome::Failed) && call.tool == Some(ToolName::TransferCall)
+        };
+        let tried = calls.iter().filter(failed).count() as u32;
         assert!(
             tried <= record.failed_transfers && record.failed_transfers <= self.seen.transfers,
             "{context}"
         );
-        assert!(came_to(None) <= 1, "{context}: one transfer at a time: {calls:?}");
+        assert!(came_to(None) <= 1, "{context}: one transfer or entry of keys at a time: {calls:?}");
         if self.trouble != Trouble::Noise {
             assert!(calls.len() <= self.acts.called, "{context}: {calls:?}");
             let hung_up = calls

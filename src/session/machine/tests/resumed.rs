@@ -16,6 +16,7 @@ pub(super) fn machine_with(when_model_down: Option<RouteAction>, now: Instant) -
         servers: models::servers(&mut SmallRng::seed_from_u64(2)),
         timings: Timings::default(),
         sounds: SoundsByCodec::default().of(Codec::Opus).clone(),
+        held_back: Duration::ZERO,
         when_model_down,
         phase: Duration::ZERO,
     };

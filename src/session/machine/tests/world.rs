@@ -67,6 +67,8 @@ pub(super) struct Seen {
     pub(super) last_sound: Option<Instant>,
     pub(super) worst_silence: Duration,
     pub(super) up: bool,
+    /// Keys are being pressed, until then at the most.
+    pub(super) pressing: Option<Instant>,
     pub(super) away: bool,
     pub(super) greeted: bool,
 }
@@ -81,6 +83,7 @@ impl World {
             servers: models::servers(&mut rng),
             timings: Timings::default(),
             sounds: props.sounds.clone(),
+            held_back: MS * 100,
             when_model_down: props.when_model_down(&mut rng),
             phase: MS * rng.random_range(0..20),
         };
@@ -289,6 +292,9 @@ impl World {
 
     fn listen(&mut self) {
         let seen = &mut self.seen;
+        if seen.pressing.take_if(|until| self.now >= *until).is_some() || seen.pressing.is_some() {
+            seen.last_sound = Some(self.now);
+        }
         let (Some(owed), 0, false) = (seen.owed_since, seen.hang_ups, seen.away) else { return };
         let quiet = self.now - seen.last_sound.map_or(owed, |sound| sound.max(owed));
         seen.worst_silence = seen.worst_silence.max(quiet);
@@ -339,6 +345,7 @@ impl World {
                 }
             }
             LegCommand::Transfer(_) => self.transfer(),
+            LegCommand::Press(digits) => self.pressed(&digits),
             LegCommand::Leave { .. } => self.seen.leaves += 1,
         }
     }
@@ -353,6 +360,7 @@ impl World {
         if frame[0] == SILENCE {
             return;
         }
+        assert!(seen.pressing.is_none_or(|until| self.now >= until), "nothing is heard beside the keys");
         seen.last_sound = Some(self.now);
         seen.played += usize::from(![SPEECH, COMFORT].contains(&frame[0]));
         if frame[0] == SPEECH && self.trouble != Trouble::Noise {

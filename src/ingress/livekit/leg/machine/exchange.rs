@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::call::{Destination, Digit, Fault};
+use crate::call::{Destination, Digit, Digits, Fault};
 use crate::ingress::leg::{LegCommand, LegEvent};
 use crate::ingress::livekit::rpc::Told;
 use crate::livekit::wire::signal::{Departure, Participant};
@@ -83,6 +83,11 @@ pub enum Action {
     Transfer {
         caller: Redacted<String>,
         to: Destination,
+    },
+    /// Press keys for the caller, and tell what became of it.
+    Press {
+        caller: Redacted<String>,
+        digits: Digits,
     },
     RemoveParticipant {
         caller: Redacted<String>,

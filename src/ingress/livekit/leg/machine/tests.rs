@@ -127,6 +127,8 @@ fn name(action: &Action) -> String {
         Action::Emit(LegEvent::Away) => "away".to_owned(),
         Action::Emit(LegEvent::Back) => "back".to_owned(),
         Action::Emit(LegEvent::Quality(_)) => "quality".to_owned(),
+        Action::Emit(LegEvent::KeysSent) => "keys sent".to_owned(),
+        Action::Emit(LegEvent::KeysNotSent) => "keys not sent".to_owned(),
         Action::Emit(LegEvent::Transferred) => "transferred".to_owned(),
         Action::Emit(LegEvent::NotTransferred) => "not transferred".to_owned(),
         Action::Emit(LegEvent::Ended(end)) => format!("ended {end:?}"),
@@ -136,6 +138,7 @@ fn name(action: &Action) -> String {
         Action::Sign { .. } => "sign".to_owned(),
         Action::AskHeaders { .. } => "ask headers".to_owned(),
         Action::HearOnly(tracks) => format!("hear {}", tracks.join(",")),
+        Action::Press { .. } => "press".to_owned(),
         Action::Transfer { to, .. } => format!("transfer to {}", to.as_uri()),
         Action::EndCall { .. } => "end call".to_owned(),
         Action::RemoveParticipant { .. } => "remove".to_owned(),
@@ -161,6 +164,17 @@ fn an_answered_call_goes_its_way_until_the_caller_hangs_up() {
     let gone = Participant { presence: Presence::Left, ..caller("hangup") };
     assert!(rig.on(Input::Changed(vec![gone])).is_empty(), "once is enough");
     assert_eq!(rig.on(leave(None)), ["leave"]);
+}
+
+#[test]
+fn keys_are_pressed_for_the_caller_of_an_answered_call_only() {
+    let press = || Input::Command(LegCommand::Press(crate::call::Digits::parse("12#").expect("keys")));
+    let mut rig = Rig::active();
+    assert_eq!(rig.on(press()), ["press"]);
+    assert_eq!(rig.on(Input::Changed(vec![caller("hangup")])), ["ended Caller"]);
+    assert!(rig.on(press()).is_empty(), "nobody is there");
+    let mut rig = Rig::ringing();
+    assert_eq!(rig.on(press()), ["keys not sent"]);
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Handing an answered caller on.
+//! Handing an answered caller on, and pressing keys for them.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Action, Machine, Stage};
-use crate::call::Destination;
+use crate::call::{Destination, Digits};
 use crate::ingress::leg::{LegEnd, LegEvent};
 
 /// A carrier may end the call at once when it has taken the caller over. LiveKit's answer is then still on its way.
@@ -21,6 +21,17 @@ impl Machine {
             }
             (_, Stage::Ended { .. } | Stage::Left) => {}
             _ => self.emit(LegEvent::NotTransferred),
+        }
+    }
+
+    pub(super) fn press(&mut self, digits: &Digits) {
+        match (&self.caller, self.stage) {
+            (Some(caller), Stage::Active) => {
+                let caller = caller.identity.clone();
+                self.actions.push(Action::Press { caller, digits: digits.clone() });
+            }
+            (_, Stage::Ended { .. } | Stage::Left) => {}
+            _ => self.emit(LegEvent::KeysNotSent),
         }
     }
 

@@ -14,6 +14,7 @@ fn shown(actions: &[Action]) -> String {
             Action::Reply(reply) => format!("reply {}", reply.status),
             Action::Redirect(_) => "redirect".into(),
             Action::Refer(_) => "refer".into(),
+            Action::Press(_) => "press".into(),
             Action::Refresh(_) => "refresh".into(),
             Action::Ring { described, .. } => with_sdp("ring", *described),
             // The offer in the INVITE, or its lack, is answered.
@@ -76,6 +77,9 @@ fn a_call_is_answered_talks_and_ends() {
         with(vec![(HANG_UP, "bye, silence, ended HungUp"), (BYE, "reply 200"), (LEAVE, "")]),
     );
     check("session gone", false, with(vec![(Input::Deserted, "bye, silence, ended HungUp")]));
+    let press = || Input::Command(LegCommand::Press(Digits::parse("12#").unwrap()));
+    check("keys", false, with(vec![(press(), "press")]));
+    check("keys before the answer", false, vec![(call(), "ring, arrived"), (press(), "keysnotsent")]);
     check("caller vanished", false, with(vec![(Input::Silent, "bye, silence, ended Caller")]));
     check("a second ACK says nothing", false, with(vec![(ACKED, "")]));
     check("a late CANCEL has no effect", false, with(vec![(Input::Cancelled, "")]));
