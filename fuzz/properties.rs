@@ -1,23 +1,24 @@
 //! What holds of whatever arrives. The fuzzers look for what breaks it; a plain test (`tests/it/hostile/fuzzed.rs`) tries
 //! the same with so many inputs of a fixed seed.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use dialplane::admission::Slots;
 use dialplane::call::CallId;
 use dialplane::ingress::sip::dialog::Dialog;
+use dialplane::ingress::sip::digest::Authorization;
+use dialplane::ingress::sip::digest::nonces::Nonces;
 use dialplane::ingress::sip::door::judge;
 use dialplane::ingress::sip::message::{Reply, call_id, header, response};
-use dialplane::ingress::sip::repair::repair;
+use dialplane::ingress::sip::repair::{LONGEST, repair};
 use dialplane::ingress::sip::rtp::reception::Reception;
 use dialplane::ingress::sip::rtp::report::{self, Reports};
 use dialplane::ingress::sip::rtp::wire::{Rtp, is_rtcp};
 use dialplane::ingress::sip::sdp::{Answer, Description, KeyEvents, Local, Rtcp, Stream};
 use dialplane::ingress::sip::socket::{Content, read};
 use dialplane::ingress::sip::srtp::{Incoming, Key, Suite};
+use dialplane::ingress::sip::stream::frame::{Broken, Framed, Framer};
 use dialplane::ingress::sip::transport::{Peer, Transport};
-
 use dialplane::ingress::sip::{facts, timer};
 use dialplane::media::codec::{Codec, Codecs};
 use dialplane::media::hearing::Hearing;
@@ -98,7 +99,7 @@ fn taken(request: &Request) {
     let _ = timer::agree(request);
     let _ = facts::read(request, CallId::fresh(), Timestamp::UNIX_EPOCH, None);
     answered(request, Reply::abilities(200));
-    let peer = Peer { transport: Transport::Udp, address: SocketAddr::from(([192, 0, 2, 1], 5060)) };
+    let peer = Peer { transport: Transport::Udp, address: ([192, 0, 2, 1], 5060).into() };
     if let Ok(mut dialog) = Dialog::begun_by(request, "ours".into(), peer) {
         assert!(dialog.owns(request));
         let via = header("Via", "SIP/2.0/UDP a;branch=z9hG4bK1");
@@ -121,4 +122,43 @@ fn answered(request: &Request, reply: Reply) {
     };
     assert_eq!(answer.status_code.code(), status);
     assert!(answer.body.is_empty());
+}
+
+/// However a stream is cut into pieces, the same messages come out of it; none is longer than may be.
+pub fn stream(bytes: &[u8]) {
+    let Some((size, bytes)) = bytes.split_first() else { return };
+    let whole = framed(&[bytes]);
+    let pieces: Vec<&[u8]> = bytes.chunks(usize::from(*size) + 1).collect();
+    assert_eq!(framed(&pieces), whole);
+    for message in whole.0 {
+        assert!(
+            matches!(message, Framed::Ping)
+                || matches!(message, Framed::Message(bytes) if bytes.len() <= LONGEST)
+        );
+    }
+}
+
+fn framed(pieces: &[&[u8]]) -> (Vec<Framed>, Option<Broken>) {
+    let (mut framer, mut messages) = (Framer::default(), Vec::new());
+    for piece in pieces {
+        framer.push(piece);
+        loop {
+            match framer.next_framed() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(broken) => return (messages, Some(broken)),
+            }
+        }
+    }
+    (messages, None)
+}
+
+/// A header is read or not. It proves nothing, and its nonce is none that we gave out.
+pub fn authorization(value: &[u8]) {
+    let value = String::from_utf8_lossy(value);
+    let Some(read) = Authorization::parse(&value) else { return };
+    let _ = read.is_for("sip:+15557770001@192.0.2.1");
+    assert!(!read.proves("INVITE", "a password that nobody has said"));
+    let nonces = Nonces::new(Instant::now()).expect("a random key");
+    assert!(nonces.known(read.nonce, [192, 0, 2, 1].into(), Instant::now()).is_err());
 }

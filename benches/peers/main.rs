@@ -11,6 +11,8 @@ mod ear;
 #[allow(dead_code, unused_imports, reason = "shared with the live tests")]
 mod g711;
 mod measure;
+#[path = "../shared/model.rs"]
+mod model;
 mod phones;
 mod processes;
 #[path = "../../tests/live/rtp.rs"]
@@ -22,19 +24,12 @@ mod table;
 mod trace;
 
 use std::process::ExitCode;
-use std::time::Duration;
-
-use dialplane::kit::model::ModelServer;
-use dialplane::kit::model::script::{Behaviour, Script};
-
-/// Longer than any call is up.
-const SPEECH: Duration = Duration::from_secs(100);
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
-        ["model"] => model(),
+        ["model"] => model::serve(),
         ["measure", system, file, most, command @ ..] if !command.is_empty() => {
             measure::run(system, file, most.parse().unwrap(), command);
         }
@@ -50,15 +45,4 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-/// Serves until its input ends: a model that speaks at once and then goes on not much faster than real time.
-#[tokio::main]
-async fn model() {
-    let (delta, delta_gap) = (Duration::from_millis(200), Duration::from_millis(150));
-    let behaviour = Behaviour { greeting: SPEECH, delta, delta_gap, ..Behaviour::default() };
-    let server = ModelServer::start(Script::always(behaviour)).await.unwrap();
-    println!("{}", server.url());
-    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
-    ended.await.unwrap().unwrap();
 }

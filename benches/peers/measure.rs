@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::model::Model;
 use crate::phones::{Had, Phones, RATE};
 use crate::processes::{Spent, Tree, between};
 
@@ -46,15 +47,15 @@ struct Bench {
 /// Measures until the calls are too many, writing a JSON line a step.
 pub fn run(system: &str, file: &str, most: usize, command: &[&str]) {
     let rig = rig();
-    let (model, url) = model();
-    let agent = agent(&rig, &url, command);
+    let model = Model::start();
+    let agent = agent(&rig, &model.url, command);
     let server = |name: &str| {
         let pid = fs::read_to_string(rig.join(format!("{name}.pid"))).unwrap();
         Tree(pid.trim().parse().unwrap())
     };
     let trees = BTreeMap::from([
         ("agent", Tree(agent.0.id())),
-        ("model", Tree(model.0.id())),
+        ("model", Tree(model.id())),
         ("livekit-server", server("livekit-server")),
         ("livekit-sip", server("livekit-sip")),
     ]);
@@ -71,8 +72,8 @@ pub fn run(system: &str, file: &str, most: usize, command: &[&str]) {
 /// Where the processor time of the system goes with so many calls up, as perf sees it.
 pub fn profile(calls: usize, command: &[&str]) {
     let rig = rig();
-    let (_model, url) = model();
-    let agent = agent(&rig, &url, command);
+    let model = Model::start();
+    let agent = agent(&rig, &model.url, command);
     let mut phones = Phones::place(&sip(), &rig.join("phones"), calls);
     phones.answered(ramp(calls));
     let samples = rig.join("perf.data");
@@ -100,18 +101,6 @@ fn sip() -> String {
 /// The longest wait until so many calls are up and hear their agent.
 fn ramp(calls: usize) -> Duration {
     Duration::from_secs_f64(calls as f64 / RATE as f64) + PATIENCE
-}
-
-fn model() -> (Running, String) {
-    let mut model = Command::new(std::env::current_exe().unwrap())
-        .arg("model")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut url = String::new();
-    BufReader::new(model.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    (Running(model), url.trim().to_owned())
 }
 
 /// Starts the system, and waits until its log says that LiveKit knows it.

@@ -7,9 +7,10 @@ mod fuzzed;
 mod messages;
 mod mutation;
 mod steady;
+mod streams;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use dialplane::kit::model::script::{Behaviour, Script};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::process::Process;
+use crate::process::{Process, free_address};
 
 /// The longest wait for anything that must come.
 const SOON: Duration = Duration::from_secs(10);
@@ -47,7 +48,7 @@ impl World {
         let dir = std::env::temp_dir().join(format!("dialplane-hostile-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("settings.toml"), SETTINGS).unwrap();
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let sip = free_address();
         let variables = [
             ("DIALPLANE_CONFIG", "settings.toml".to_owned()),
             ("DIALPLANE_SIP", sip.to_string()),

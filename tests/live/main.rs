@@ -36,6 +36,7 @@ mod pace;
 mod phone;
 mod port;
 #[path = "../shared/process.rs"]
+#[allow(dead_code, reason = "shared with the other tests")]
 mod process;
 mod providers;
 mod relay;

@@ -49,3 +49,28 @@ fn any_datagram_is_mended_answered_or_left_alone() {
         properties::datagram(&mutator.mutate(&good));
     }
 }
+
+#[test]
+fn any_stream_is_cut_into_the_same_messages_however_it_comes() {
+    let mut mutator = Mutator::new(4);
+    for number in 0..INPUTS / 4 {
+        let mut stream = vec![mutator.up_to(255) as u8];
+        for _ in 0..3 {
+            let good = messages::request(mutator.choose(&METHODS), phone(), phone(), &Ids::nobody(), number);
+            stream.extend(if mutator.up_to(2) == 0 { mutator.mutate(&good) } else { good });
+        }
+        properties::stream(&stream);
+    }
+}
+
+#[test]
+fn no_authorization_header_proves_anything_by_chance() {
+    let good = "Digest username=\"acme\",realm=\"dialplane\",nonce=\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\
+                uri=\"sip:+15557770001@192.0.2.1\",response=\"0123456789abcdef0123456789abcdef\",algorithm=MD5,\
+                cnonce=\"c\",qop=auth,nc=00000001";
+    let mut mutator = Mutator::new(5);
+    properties::authorization(good.as_bytes());
+    for _ in 0..INPUTS {
+        properties::authorization(&mutator.mutate(good.as_bytes()));
+    }
+}

@@ -1,0 +1,70 @@
+//! What the router's own SIP port holds on this machine: `cargo bench --bench sip [-- [begun] [held] [--most CALLS]]`.
+//!
+//! The router and the scripted model are processes of their own; what is given is the router's alone.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(unreachable_pub, reason = "a program exports nothing")]
+
+mod begun;
+#[path = "../../tests/shared/heard.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod heard;
+mod held;
+#[path = "../../tests/it/hostile/messages.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod messages;
+#[path = "../shared/model.rs"]
+#[allow(dead_code, reason = "shared with the other bench")]
+mod model;
+#[path = "../../tests/shared/process.rs"]
+#[allow(dead_code, clippy::string_slice, reason = "shared with the tests")]
+mod process;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::ExitCode;
+
+use model::Model;
+use process::Process;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (parts, most) = match args.as_slice() {
+        ["model"] => {
+            model::serve();
+            return ExitCode::SUCCESS;
+        }
+        [parts @ .., "--most", most] => (parts, most.parse().ok()),
+        parts => (parts, Some(usize::MAX)),
+    };
+    let (Some(most), true) = (most, parts.iter().all(|part| matches!(*part, "begun" | "held"))) else {
+        println!("usage: sip [begun] [held] [--most CALLS]");
+        return ExitCode::FAILURE;
+    };
+    let asked = |part| parts.is_empty() || parts.contains(&part);
+    if asked("begun") {
+        begun::measure(most);
+    }
+    if asked("held") {
+        held::measure(most);
+    }
+    ExitCode::SUCCESS
+}
+
+/// The router, with all the slots that it could want, and where it is called.
+async fn router(model: &Model) -> (Process, SocketAddr) {
+    let dir = std::env::temp_dir().join(format!("dialplane-bench-sip-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let variables = [
+        ("DIALPLANE_SIP", sip.to_string()),
+        ("DIALPLANE_MAX_CALLS", "4000".to_owned()),
+        ("OPENAI_API_KEY", "a-key".to_owned()),
+        ("OPENAI_BASE_URL", model.url.clone()),
+    ];
+    let variables: BTreeMap<String, String> =
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    (Process::start(Path::new(env!("CARGO_BIN_EXE_dialplane")), dir, &variables).await, sip)
+}
