@@ -17,16 +17,16 @@ mod messages;
 #[allow(dead_code, reason = "shared with the other bench")]
 mod model;
 #[path = "../../tests/shared/process.rs"]
-#[allow(dead_code, clippy::string_slice, reason = "shared with the tests")]
+#[allow(dead_code, unused_imports, clippy::string_slice, reason = "shared with the tests")]
 mod process;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
 use model::Model;
-use process::Process;
+use process::{Process, free_address};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 async fn router(model: &Model) -> (Process, SocketAddr) {
     let dir = std::env::temp_dir().join(format!("dialplane-bench-sip-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sip = free_address();
     let variables = [
         ("DIALPLANE_SIP", sip.to_string()),
         ("DIALPLANE_MAX_CALLS", "4000".to_owned()),
