@@ -170,7 +170,7 @@ impl Settings {
     ) -> Option<Self> {
         const CALLS_PER_CORE: usize = 100;
         let root = document.root(FILE_KEYS);
-        let sip = sip::read(&root, variables);
+        let sip = sip::read(&root, variables, surroundings);
         let projects = sections::read_projects(&root, variables, surroundings, sip.is_on);
         let trunks = Trunks::read(&root.tables("trunk", TRUNK_KEYS), surroundings);
         let providers = sections::read_providers(&root, variables, surroundings);

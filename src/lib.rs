@@ -42,7 +42,7 @@
 //! |---|---|---|---|
 //! | `pii` | redacting types | - | |
 //! | `telemetry` | metric names and labels as enums, logs, the call's span | - | prometheus_client, tracing_subscriber |
-//! | `tls` | whom we trust: the TLS of every outbound connection | - | rustls, rustls_native_certs |
+//! | `tls` | whom we trust: the TLS of every outbound connection; who we are to inbound ones | - | rustls, rustls_native_certs |
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
 //! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
@@ -55,13 +55,13 @@
 //! | `realtime` | provider, commands, events; a file a dialect | tls, tenant, media, document | tokio_tungstenite, rustls |
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, webhook, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
-//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, authentication, digest, door, dialog, leg, facts, sdp, rtp, srtp} | fleet, call, media, livekit, dialplan::trunk, admission | str0m, rsipstack, aws_lc_rs, md5 |
+//! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, stream, authentication, digest, door, dialog, leg, facts, sdp, rtp, srtp} | fleet, tls, call, media, livekit, dialplan::trunk, admission | str0m, rsipstack, aws_lc_rs, md5, tokio_rustls |
 //! | `record` | the call record, usage | call, tenant, fleet, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | permit, setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend, phone | - | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook, media::lateness | axum |
-//! | `config` | settings from file and environment | document, http, call, tenant, dialplan, lookup, realtime, livekit, ingress::sip::settings | |
+//! | `config` | settings from file and environment | document, tls, http, call, tenant, dialplan, lookup, realtime, livekit, ingress::sip::settings | |
 //! | `app` | wiring, signals, drain | * | rustls |
 //! | `demo` | six calls that show what the router does | * | |
 //! | `cli` | commands | * | clap, anyhow |

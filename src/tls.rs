@@ -1,4 +1,8 @@
-//! Whom we trust: the TLS settings that every outbound connection shares.
+//! Whom we trust, which every outbound connection shares; and who we are to those who connect to us.
+
+mod identity;
+
+pub use identity::{Identity, PemFile, Unfit};
 
 use std::sync::Arc;
 

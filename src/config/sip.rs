@@ -4,13 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::variables::Variables;
-use crate::document::{Keys, Table};
-use crate::ingress::sip::settings::SipSettings;
+use crate::document::{Keys, Surroundings, Table};
+use crate::ingress::sip::settings::{SipSettings, TlsSettings};
+use crate::tls::{Identity, PemFile, Unfit};
 
-const KEYS: Keys = Keys::only(&["listen", "public_address", "rtp_ports"]);
+const KEYS: Keys = Keys::only(&["listen", "public_address", "rtp_ports", "tls"]);
+const TLS_KEYS: Keys = Keys::only(&["listen", "certificate", "key"]);
 const VARIABLE: &str = "DIALPLANE_SIP";
 const LISTEN: &str = "an address and port such as 0.0.0.0:5060";
 const PUBLIC: &str = "the IP address that callers reach this router at, such as 203.0.113.5";
+const TLS_LISTEN: &str = "an address and port such as 0.0.0.0:5061";
+const CERTIFICATE: &str = "a PEM file with the certificate, and those that vouch for it behind it";
+const KEY: &str = "a PEM file with the certificate's private key, not encrypted";
+/// Larger files are not what somebody meant to point at.
+const LARGEST_PEM: u64 = 256 * 1024;
 const PORTS: &str = "the first and the last port, at least ten of them above 1023, such as 20000-29999";
 
 pub(super) struct Sip {
@@ -20,7 +27,7 @@ pub(super) struct Sip {
     pub(super) settings: Option<Option<SipSettings>>,
 }
 
-pub(super) fn read(root: &Table<'_>, variables: &Variables<'_>) -> Sip {
+pub(super) fn read(root: &Table<'_>, variables: &Variables<'_>, surroundings: &dyn Surroundings) -> Sip {
     let table = root.table("sip", KEYS);
     let set = variables.parsed(VARIABLE, LISTEN, parse_listen);
     let is_on = root.get("sip").is_some() || variables.get(VARIABLE).is_some();
@@ -31,6 +38,7 @@ pub(super) fn read(root: &Table<'_>, variables: &Variables<'_>) -> Sip {
     let written = key("listen").map(|value| value.parsed(LISTEN, parse_listen));
     let public = key("public_address").map(|value| value.parsed(PUBLIC, parse_public));
     let ports = key("rtp_ports").map(|value| value.parsed(PORTS, parse_ports));
+    let tls = table.as_ref().map_or(Some(None), |table| read_tls(table, surroundings));
     let listen = match (variables.get(VARIABLE), written, &table) {
         (Some(_), Some(None), _) => None,
         (Some(_), _, _) => set,
@@ -46,9 +54,39 @@ pub(super) fn read(root: &Table<'_>, variables: &Variables<'_>) -> Sip {
             listen: listen?,
             public: public.map_or(Some(None), |public| public.map(Some))?,
             rtp_ports: ports.unwrap_or(Some(SipSettings::RTP_PORTS))?,
+            tls: tls?,
         })
     };
     Sip { is_on, settings: read().map(Some) }
+}
+
+/// `None` when something is wrong.
+fn read_tls(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Option<TlsSettings>> {
+    if table.get("tls").is_none() {
+        return Some(None);
+    }
+    let tls = table.table("tls", TLS_KEYS)?;
+    let listen = tls.require("listen", TLS_LISTEN);
+    let listen = listen.and_then(|value| value.parsed(TLS_LISTEN, |text| text.parse().ok()));
+    let file = |key, accepted| {
+        let value = tls.require(key, accepted)?;
+        let (path, bytes) = value.attachment(accepted, surroundings, LARGEST_PEM)?;
+        Some((value, path, bytes))
+    };
+    let (certificate, key) = (file("certificate", CERTIFICATE), file("key", KEY));
+    let ((certificate, certificate_path, chain), (key, key_path, private)) = (certificate?, key?);
+    let chain = PemFile { path: &certificate_path, bytes: &chain };
+    match Identity::read(&chain, &PemFile { path: &key_path, bytes: &private }) {
+        Ok(identity) => Some(Some(TlsSettings { listen: listen?, identity })),
+        Err(unfit @ (Unfit::NoCertificate | Unfit::BadCertificate)) => {
+            certificate.report_found(&unfit.to_string(), CERTIFICATE);
+            None
+        }
+        Err(unfit @ (Unfit::NoKey | Unfit::AnothersKey)) => {
+            key.report_found(&unfit.to_string(), KEY);
+            None
+        }
+    }
 }
 
 /// `0.0.0.0:5060`, or the same with `udp://` before it.

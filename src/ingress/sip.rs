@@ -59,10 +59,11 @@ use self::media::{Media, Place};
 use self::message::{Reply, fresh_tag};
 use self::refusals::Refusals;
 use self::rtp::ports::Ports;
-use self::settings::SipSettings;
+use self::settings::{SipSettings, TlsSettings};
 use self::socket::{Content, Received, Socket};
 use self::sources::{Source, Sources};
-use self::stream::Streams;
+use self::stream::{Streams, TlsListener};
+use self::transport::{Peer, Transport};
 use self::uas::Uas;
 use crate::admission::{Permit, Permits, Slots};
 use crate::call::CallId;
@@ -95,6 +96,7 @@ pub struct Site {
 pub struct Port {
     site: Site,
     udp: Arc<UdpSocket>,
+    tls_address: Option<SocketAddr>,
     rtp: Ports,
     /// The trunks', by their names.
     permits: Permits<Arc<str>>,
@@ -119,9 +121,17 @@ impl Port {
     /// Holds the port. Nothing is taken yet.
     pub async fn open(site: Site) -> io::Result<Self> {
         let (udp, listener) = bind(site.settings.listen).await?;
+        let tls = match &site.settings.tls {
+            Some(TlsSettings { listen, identity }) => Some(TlsListener {
+                listener: TcpListener::bind(listen).await?,
+                acceptor: identity.config().into(),
+            }),
+            None => None,
+        };
+        let tls_address = tls.as_ref().map(|tls| tls.listener.local_addr()).transpose()?;
         let sender = UdpConnection::from_socket(udp.clone(), None, None).await;
         let sender = sender.map_err(io::Error::other)?;
-        let (streams, opener) = Streams::new(listener)?;
+        let (streams, opener) = Streams::new(listener, tls)?;
         let (uas, incoming) = Uas::new(sender.clone(), opener)?;
         let sources = Sources::new(Arc::clone(&site.trunks));
         let socket = Socket::new(Arc::clone(&udp), sender, streams, sources, site.metrics.clone());
@@ -130,10 +140,28 @@ impl Port {
         let authentication =
             Authentication::new(Arc::clone(&site.trunks), Instant::now()).map_err(io::Error::other)?;
         let (permits, refusals) = (Permits::strict(), Refusals::new(site.metrics.clone()));
-        Ok(Self { site, udp, rtp, permits, authentication, socket, uas, incoming, calls, refused, refusals })
+        Ok(Self {
+            site,
+            udp,
+            tls_address,
+            rtp,
+            permits,
+            authentication,
+            socket,
+            uas,
+            incoming,
+            calls,
+            refused,
+            refusals,
+        })
     }
 
-    /// Where it listens.
+    /// Where it listens for TLS, if it does.
+    pub const fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
+    /// Where it listens for UDP and TCP.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.udp.local_addr()
     }
@@ -243,7 +271,7 @@ impl Port {
         })?;
         let trunk_permit = sender.trunk.as_ref().map(|trunk| self.permit(trunk)).transpose()?;
         let peer = sender.flow.peer;
-        let local = self.local(peer.address).await.map_err(|_| Reply::status(500))?;
+        let local = self.local(peer).await.map_err(|_| Reply::status(500))?;
         let place = Place {
             address: local.ip(),
             codecs: sender.trunk.as_ref().map(|trunk| trunk.codecs).unwrap_or_default(),
@@ -316,11 +344,14 @@ impl Port {
     }
 
     /// Our own address as this caller can reach it.
-    async fn local(&self, caller: SocketAddr) -> io::Result<SocketAddr> {
-        let bound = self.address()?;
+    async fn local(&self, caller: Peer) -> io::Result<SocketAddr> {
+        let bound = match (caller.transport, self.tls_address) {
+            (Transport::Tls, Some(bound)) => bound,
+            _ => self.address()?,
+        };
         let address = match self.site.settings.public {
             Some(public) => public,
-            None if bound.ip().is_unspecified() => address_towards(caller).await?,
+            None if bound.ip().is_unspecified() => address_towards(caller.address).await?,
             None => bound.ip(),
         };
         Ok(SocketAddr::new(address, bound.port()))

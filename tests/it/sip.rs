@@ -1,6 +1,7 @@
 //! The router's own SIP port over a real socket: a phone that writes its messages by hand, and a session that does what
 //! the test says.
 
+mod addresses;
 mod answered;
 mod changes;
 mod line;
@@ -8,6 +9,7 @@ pub mod phone;
 mod refused;
 mod reliable;
 mod ringing;
+mod secure;
 mod streams;
 mod torture;
 mod transfer;
@@ -24,7 +26,7 @@ use dialplane::config::read_trunks;
 use dialplane::dialplan::trunk::Trunks;
 use dialplane::document::Given;
 use dialplane::ingress::leg::{Incoming, LegCommand, LegEvent};
-use dialplane::ingress::sip::settings::SipSettings;
+use dialplane::ingress::sip::settings::{SipSettings, TlsSettings};
 use dialplane::ingress::sip::{Port, Site};
 use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::Metrics;
@@ -41,6 +43,7 @@ pub const QUIET: Duration = Duration::from_millis(300);
 /// A SIP port with the test in the session's place.
 pub struct World {
     pub address: SocketAddr,
+    pub tls: Option<SocketAddr>,
     pub slots: Slots,
     pub metrics: Metrics,
     drain: CancellationToken,
@@ -54,6 +57,10 @@ impl World {
     }
 
     pub async fn with(slots: usize, trunks: Trunks) -> Self {
+        Self::listening("127.0.0.1:0", slots, trunks, None).await
+    }
+
+    pub async fn listening(listen: &str, slots: usize, trunks: Trunks, tls: Option<TlsSettings>) -> Self {
         let (slots, metrics, drain) = (
             Slots::new(slots, Arc::new(Lateness::new(Instant::now()))),
             Metrics::new(),
@@ -61,9 +68,10 @@ impl World {
         );
         let (sender, calls) = mpsc::channel(slots.limit().max(1));
         let settings = SipSettings {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: listen.parse().unwrap(),
             public: None,
             rtp_ports: SipSettings::RTP_PORTS,
+            tls,
         };
         let site = Site {
             settings,
@@ -73,10 +81,10 @@ impl World {
             calls: sender,
         };
         let open = Port::open(site).await.unwrap();
-        let address = open.address().unwrap();
+        let (address, tls) = (open.address().unwrap(), open.tls_address());
         let mut port = JoinSet::new();
         port.spawn(open.run(drain.clone()));
-        Self { address, slots, metrics, drain, calls, port }
+        Self { address, tls, slots, metrics, drain, calls, port }
     }
 
     /// The next call, with its facts.

@@ -11,7 +11,7 @@ fn alone(more: &[(&str, &str)]) -> Given {
 
 fn settings(listen: &str, public: Option<&str>, rtp_ports: RangeInclusive<u16>) -> SipSettings {
     let public = public.map(|address| address.parse().expect("an address"));
-    SipSettings { listen: listen.parse().expect("an address"), public, rtp_ports }
+    SipSettings { listen: listen.parse().expect("an address"), public, rtp_ports, tls: None }
 }
 
 #[test]
@@ -68,5 +68,63 @@ fn what_is_wrong_with_the_sip_port_is_said_with_what_is_accepted() {
     ] {
         let found = read(Some(&format!("[sip]\n{section}\n")), &alone(&[])).expect_err("an error");
         assert_eq!(found, [format!("dialplane.toml:{line}")], "{section}");
+    }
+}
+
+/// A certificate and a key, in PEM.
+fn identity() -> (String, String) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["router.example".to_owned()]).expect("a name");
+    (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+}
+
+#[test]
+fn tls_is_on_where_it_has_an_address_a_certificate_and_its_key() {
+    let ((certificate, key), (_, others_key)) = (identity(), identity());
+    let mut given = alone(&[]);
+    let files = [("own.pem", &certificate), ("own.key", &key), ("other.key", &others_key)];
+    given.files.extend(files.map(|(name, text)| (name.into(), text.clone())));
+    let read = |tls: &str| read(Some(&format!("[sip]\nlisten = '[::]:5060'\ntls = {tls}\n")), &given);
+
+    let good = "{ listen = '[::]:5061', certificate = 'own.pem', key = 'own.key' }";
+    let tls = read(good).expect("settings").sip.and_then(|sip| sip.tls).expect("TLS");
+    assert_eq!(tls.listen, "[::]:5061".parse().expect("an address"));
+
+    let (certificates, keys) = (
+        "a PEM file with the certificate, and those that vouch for it behind it",
+        "a PEM file with the certificate's private key, not encrypted",
+    );
+    for (tls, expected) in [
+        (
+            "{ listen = '[::]:5061', certificate = 'own.key', key = 'own.key' }",
+            format!("certificate: found a file without a certificate in PEM; accepted: {certificates}"),
+        ),
+        (
+            "{ listen = '[::]:5061', certificate = 'own.pem', key = 'own.pem' }",
+            format!("key: found a file without a private key in PEM; accepted: {keys}"),
+        ),
+        (
+            "{ listen = '[::]:5061', certificate = 'own.pem', key = 'other.key' }",
+            format!("key: found a key that is not the certificate's; accepted: {keys}"),
+        ),
+        (
+            "{ listen = '[::]:5061', certificate = 'own.pem' }",
+            format!("found no key in [tls]; accepted: {keys}"),
+        ),
+        (
+            "{ listen = '5061', certificate = 'own.pem', key = 'own.key' }",
+            "listen: found \"5061\"; accepted: an address and port such as 0.0.0.0:5061".to_owned(),
+        ),
+        (
+            "{ listen = '[::]:5061', certificate = 'none.pem', key = 'own.key' }",
+            format!(
+                "certificate: found a file that cannot be read (entity not found); accepted: {certificates}, of at \
+                 most 262144 bytes"
+            ),
+        ),
+    ] {
+        let found = read(tls).expect_err("an error");
+        let [line] = &found[..] else { panic!("{found:?}") };
+        assert!(line.starts_with("dialplane.toml:3:") && line.ends_with(&expected), "{tls}: {line}");
     }
 }

@@ -29,6 +29,8 @@ pub struct Dialog {
     remote_sequence: u32,
     /// Whom the INVITE came from.
     peer: Peer,
+    /// Our Contact has to be a SIPS URI (section 12.1.1).
+    sips: bool,
 }
 
 /// Why an INVITE begins no dialog.
@@ -72,6 +74,8 @@ impl Dialog {
         if !routes.iter().all(is_sip) {
             return Err(Incomplete);
         }
+        let next = routes.first().unwrap_or(&target);
+        let sips = [&invite.uri, next].iter().any(|uri| uri.scheme == Some(Scheme::Sips));
         let to = invite.to_header().map_err(|_| Incomplete)?;
         let from = invite.from_header().map_err(|_| Incomplete)?;
         Ok(Self {
@@ -85,7 +89,16 @@ impl Dialog {
             local_sequence: 0,
             remote_sequence: cseq(invite).ok_or(Incomplete)?,
             peer,
+            sips,
         })
+    }
+
+    /// Our Contact, where the caller reaches us at `address`.
+    pub fn contact(&self, address: SocketAddr) -> String {
+        match self.peer.transport {
+            Transport::Tls if self.sips => format!("<sips:{address}>"),
+            transport => format!("<sip:{address}{}>", transport.parameter()),
+        }
     }
 
     pub fn local_tag(&self) -> &str {

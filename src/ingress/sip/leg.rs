@@ -299,7 +299,7 @@ impl Leg {
     /// Answers the INVITE, and says where we are.
     fn respond(&self, reply: Reply, described: bool) {
         let reply = if described { reply.describing(self.media.describe()) } else { reply };
-        let reply = reply.with("Contact", self.ours.contact());
+        let reply = reply.with("Contact", self.ours.contact(&self.dialog));
         self.invite.respond(message::response(&self.invite.request, reply, self.dialog.local_tag()));
     }
 
@@ -338,7 +338,7 @@ impl Leg {
                 Err(reply) => reply,
             },
         };
-        let mut reply = reply.with("Contact", self.ours.contact());
+        let mut reply = reply.with("Contact", self.ours.contact(&self.dialog));
         if reply.status < 300 {
             reply = reply.with_all(timer.map(timer::Timer::headers).unwrap_or_default());
             self.machine.time(timer, Instant::now());
@@ -356,13 +356,13 @@ impl Leg {
     }
 
     fn ask(&mut self, method: Method, more: Vec<Header>) -> (Request, Hop) {
-        self.dialog.request(method, &self.ours.contact(), more)
+        self.dialog.request(method, &self.ours.contact(&self.dialog), more)
     }
 
     fn refer(&mut self, to: &Destination) {
         let more = vec![
             message::header("Refer-To", format!("<{}>", to.as_uri())),
-            message::header("Referred-By", self.ours.contact()),
+            message::header("Referred-By", self.ours.contact(&self.dialog)),
         ];
         let refer = self.ask(Method::Refer, more);
         self.ours.refer(refer);

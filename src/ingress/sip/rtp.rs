@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use keying::Keying;
-use ports::Port;
+use ports::{Port, receive};
 use reception::Reception;
 use report::Reports;
 use sender::Sender;
@@ -222,10 +222,10 @@ impl Session {
             let deadline = self.deadline();
             tokio::select! {
                 biased;
-                Ok((length, source)) = self.port.rtp.recv_from(&mut rtp) => {
+                Ok((length, source)) = receive(&self.port.rtp, &mut rtp) => {
                     self.received(rtp.get(..length).unwrap_or_default(), source, Instant::now());
                 }
-                Ok((length, source)) = self.port.rtcp.recv_from(&mut rtcp) => {
+                Ok((length, source)) = receive(&self.port.rtcp, &mut rtcp) => {
                     self.told(rtcp.get(..length).unwrap_or_default(), source, Instant::now());
                 }
                 () = sleep_until(deadline) => self.on_time(Instant::now()),

@@ -1,4 +1,4 @@
-//! SIP over TCP: connections are taken, opened and bounded here, each in a task of its own, so that none is in the way
+//! SIP over TCP and TLS: connections are taken, opened and bounded here, each in a task of its own, so that none is in the way
 //! of another.
 //!
 //! ```text
@@ -10,16 +10,20 @@ mod connection;
 pub mod frame;
 pub mod places;
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::select;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
@@ -33,6 +37,9 @@ const ARRIVALS: usize = 64;
 const OPENED: usize = 16;
 /// The longest wait for a connection of ours.
 const CONNECT: Duration = Duration::from_secs(3);
+/// Handshakes of TLS at once, and how long one may take.
+const HANDSHAKES: usize = 64;
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// After a connection could not be taken: there are no more files, say.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait for the last words on every connection when the port ends.
@@ -41,6 +48,7 @@ const FINISH: Duration = Duration::from_secs(2);
 /// The connections of the port.
 pub struct Streams {
     listener: TcpListener,
+    tls: Option<TlsListener>,
     /// When the next connection is taken.
     rested: Option<Instant>,
     places: Places,
@@ -48,7 +56,14 @@ pub struct Streams {
     sender: mpsc::Sender<Arrival>,
     arrivals: mpsc::Receiver<Arrival>,
     opened: mpsc::Receiver<Opened>,
+    handshakes: Arc<Semaphore>,
     stop: CancellationToken,
+}
+
+/// Where connections over TLS come to.
+pub struct TlsListener {
+    pub listener: TcpListener,
+    pub acceptor: TlsAcceptor,
 }
 
 /// Opens connections. Clones share the port.
@@ -78,18 +93,20 @@ struct Opened {
 }
 
 impl Streams {
-    pub fn new(listener: TcpListener) -> io::Result<(Self, Opener)> {
+    pub fn new(listener: TcpListener, tls: Option<TlsListener>) -> io::Result<(Self, Opener)> {
         let (sender, arrivals) = mpsc::channel(ARRIVALS);
         let (open_sender, opened) = mpsc::channel(OPENED);
         let opener = Opener { local: listener.local_addr()?, opened: open_sender };
         let streams = Self {
             listener,
+            tls,
             rested: None,
             places: Places::default(),
             tasks: JoinSet::new(),
             sender,
             arrivals,
             opened,
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
             stop: CancellationToken::new(),
         };
         Ok((streams, opener))
@@ -100,11 +117,10 @@ impl Streams {
         loop {
             select! {
                 Some(arrival) = self.arrivals.recv() => return Event::Arrival(arrival),
-                accepted = accept(&self.listener, self.rested) => match accepted {
-                    Ok((stream, address)) => {
+                accepted = accept(&self.listener, self.tls.as_ref(), self.rested) => match accepted {
+                    Ok((stream, peer)) => {
                         self.rested = None;
-                        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-                        return Event::Knock(stream, Peer { transport: Transport::Tcp, address });
+                        return Event::Knock(stream, peer);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "SIP connection could not be taken");
@@ -123,7 +139,19 @@ impl Streams {
     /// Serves somebody who has connected and may; `Err` when there are as many as may be.
     pub fn admit(&mut self, stream: TcpStream, peer: Peer, most: Most) -> Result<(), TooMany> {
         let place = self.places.take(peer.address.ip(), most).ok_or(TooMany)?;
-        self.serve(stream, peer, Some(place), None);
+        match self.tls.as_ref().filter(|_| peer.transport.is_secure()) {
+            None => self.serve(stream, peer, Some(place), None),
+            Some(tls) => {
+                let handshake = Arc::clone(&self.handshakes).try_acquire_owned().map_err(|_| TooMany)?;
+                let acceptor = tls.acceptor.clone();
+                let (arrivals, stop) = (self.sender.clone(), self.stop.clone());
+                self.tasks.spawn(async move {
+                    if let Some(secured) = secure(stream, &acceptor, handshake).await {
+                        serve(secured, peer, Some(place), None, arrivals, stop).await;
+                    }
+                });
+            }
+        }
         Ok(())
     }
 
@@ -134,8 +162,6 @@ impl Streams {
         place: Option<Place>,
         told: Option<oneshot::Sender<Flow>>,
     ) {
-        // Messages are small, and nobody wants to wait for the next.
-        let _ = stream.set_nodelay(true);
         let (arrivals, stop) = (self.sender.clone(), self.stop.clone());
         self.tasks.spawn(serve(stream, peer, place, told, arrivals, stop));
     }
@@ -153,11 +179,43 @@ impl Streams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
-async fn accept(listener: &TcpListener, rested: Option<Instant>) -> io::Result<(TcpStream, SocketAddr)> {
+/// The next connection. Cancel safe.
+async fn accept(
+    tcp: &TcpListener,
+    tls: Option<&TlsListener>,
+    rested: Option<Instant>,
+) -> io::Result<(TcpStream, Peer)> {
     if let Some(at) = rested {
         sleep_until(at).await;
     }
-    listener.accept().await
+    let over_tls = async {
+        match tls {
+            Some(tls) => tls.listener.accept().await,
+            None => pending().await,
+        }
+    };
+    let ((stream, address), transport) = select! {
+        accepted = tcp.accept() => (accepted?, Transport::Tcp),
+        accepted = over_tls => (accepted?, Transport::Tls),
+    };
+    // Messages are small, and nobody wants to wait for the next.
+    stream.set_nodelay(true)?;
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    Ok((stream, Peer { transport, address }))
+}
+
+async fn secure(
+    stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    _handshake: OwnedSemaphorePermit,
+) -> Option<TlsStream<TcpStream>> {
+    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(_)) | Err(_) => {
+            tracing::debug!("TLS handshake of a SIP connection failed");
+            None
+        }
+    }
 }
 
 async fn serve<S: AsyncRead + AsyncWrite>(
@@ -203,6 +261,8 @@ impl Opener {
         if !local.is_unspecified() && local.is_ipv4() == to.is_ipv4() {
             socket.bind(SocketAddr::new(local, 0))?;
         }
-        socket.connect(to).await
+        let stream = socket.connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 }

@@ -11,7 +11,7 @@ use tokio::select;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::ingress::sip::dialog::{Address, Hop};
+use crate::ingress::sip::dialog::{Address, Dialog, Hop};
 use crate::ingress::sip::flow::Flow;
 use crate::ingress::sip::message::fresh_tag;
 use crate::ingress::sip::transport::{Peer, Transport};
@@ -52,8 +52,8 @@ impl Ours {
         Self { way: Way { uas, flow, local }, sent: JoinSet::new() }
     }
 
-    pub(super) fn contact(&self) -> String {
-        format!("<sip:{}{}>", self.way.local, self.way.flow.peer.transport.parameter())
+    pub(super) fn contact(&self, dialog: &Dialog) -> String {
+        dialog.contact(self.way.local)
     }
 
     pub(super) fn bye(&mut self, bye: (Request, Hop)) {

@@ -44,6 +44,7 @@ impl Rig {
             listen: "127.0.0.1:0".parse().unwrap(),
             public: None,
             rtp_ports: SipSettings::RTP_PORTS,
+            tls: None,
         };
         let slots = Slots::new(1, Arc::new(Lateness::new(Instant::now())));
         let trunks = Arc::new(Trunks::default());

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,6 +73,12 @@ impl Ports {
         let rtp = UdpSocket::bind((self.address, number)).await?;
         Ok((rtp, UdpSocket::bind((self.address, number + 1)).await?))
     }
+}
+
+/// The next datagram, with its source in the version of IP that it came by. Cancel safe.
+pub(super) async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    let (length, source) = socket.recv_from(buffer).await?;
+    Ok((length, SocketAddr::new(source.ip().to_canonical(), source.port())))
 }
 
 impl Port {

@@ -1,0 +1,112 @@
+//! Calls over TLS.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialplane::dialplan::trunk::Trunks;
+use dialplane::ingress::leg::LegCommand;
+use dialplane::ingress::sip::settings::TlsSettings;
+use dialplane::tls::{Identity, PemFile, Tls};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::World;
+use super::line::Line;
+use super::phone::{Phone, SDP};
+
+/// A router with a certificate for 127.0.0.1, and the authority that vouches for it.
+async fn world() -> (World, CertificateDer<'static>) {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let root = authority.self_signed(&key).unwrap().der().clone();
+    let issuer = Issuer::new(authority, key);
+    let own_key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let own = own.signed_by(&own_key, &issuer).unwrap().pem();
+    let chain = PemFile { path: Path::new("own.pem"), bytes: own.as_bytes() };
+    let private = own_key.serialize_pem();
+    let key = PemFile { path: Path::new("own.key"), bytes: private.as_bytes() };
+    let identity = Identity::read(&chain, &key).unwrap();
+    let tls = TlsSettings { listen: "127.0.0.1:0".parse().unwrap(), identity };
+    (World::listening("127.0.0.1:0", 10, Trunks::default(), Some(tls)).await, root)
+}
+
+async fn phone(world: &World, connector: TlsConnector) -> Phone {
+    let router = world.tls.unwrap();
+    let stream = TcpStream::connect(router).await.unwrap();
+    let local = stream.local_addr().unwrap();
+    let name = ServerName::from(router.ip());
+    let stream = connector.connect(name, stream).await.unwrap();
+    Phone::on(Line::stream(local, "TLS", stream), router)
+}
+
+#[tokio::test]
+async fn a_call_goes_over_tls_and_our_bye_comes_on_the_same_connection() {
+    let (mut world, root) = world().await;
+    let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;
+    // A phone that has no certificate of its own can be reached no other way.
+    phone.ask("INVITE", "Contact: <sip:ada@127.0.0.1:9;transport=tls>\r\n", SDP).await;
+    phone.status("INVITE", 100).await;
+    phone.status("INVITE", 180).await;
+    let mut session = world.call().await;
+    session.answer().await;
+    phone.status("INVITE", 200).await;
+    phone.ack("").await;
+    session.expect("Active").await;
+    session.command(LegCommand::HangUp(None)).await;
+    let bye = phone.let_go().await;
+    assert!(bye.one("via").starts_with(&format!("SIP/2.0/TLS {};", world.tls.unwrap())), "{bye:?}");
+    session.leave().await;
+    world.drain();
+    world.ended().await;
+    phone.is_cut_off().await;
+}
+
+#[tokio::test]
+async fn who_calls_a_sips_uri_gets_a_sips_contact() {
+    let (mut world, root) = world().await;
+    let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;
+    let invite = phone.request("INVITE", "", SDP).replace("INVITE sip:", "INVITE sips:");
+    phone.send(&invite).await;
+    phone.status("INVITE", 100).await;
+    let ringing = phone.status("INVITE", 180).await;
+    assert_eq!(ringing.one("contact"), format!("<sips:{}>", world.tls.unwrap()));
+    world.call().await;
+}
+
+#[tokio::test]
+async fn tls_1_2_and_1_3_are_spoken_and_nothing_in_the_clear() {
+    let (world, root) = world().await;
+    for version in [&TLS12, &TLS13] {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut phone = phone(&world, Arc::new(config).into()).await;
+        phone.ask("OPTIONS", "", "").await;
+        phone.status("OPTIONS", 200).await;
+    }
+    let router = world.tls.unwrap();
+    let mut plain = Phone::on(Line::tcp(router).await, router);
+    plain.ask("OPTIONS", "", "").await;
+    assert_eq!(plain.line.bytes(1).await, [21], "a TLS alert");
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_not_done_in_time_is_given_up() {
+    let (world, _) = world().await;
+    let mut stream = TcpStream::connect(world.tls.unwrap()).await.unwrap();
+    let closed = timeout(Duration::from_secs(10), stream.read(&mut [0])).await.expect("it is given up");
+    assert_eq!(closed.unwrap_or_default(), 0);
+}
