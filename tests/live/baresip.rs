@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::ear::{Heard, Sound, gaps, segments, total};
 use crate::port::{Plan, Port};
 use crate::rig::until_every;
+use crate::tls::Authority;
 use crate::world::{ADA, CALLER, SOON, pitch};
 use phone::{Baresip, Line, TCP, UDP};
 
@@ -38,9 +39,10 @@ fn dialplan(number: &str, voice: &str, rest: &str) -> String {
     )
 }
 
-async fn open(number: &str, voice: &str, rest: &str) -> Port {
+async fn open(line: Line<'_>, number: &str, voice: &str, rest: &str) -> Port {
     let dialplans = vec![("acme.toml", dialplan(number, voice, rest))];
-    Port::open(Plan { script: Script::always(behaviour()), dialplans, ..Plan::default() }).await
+    let tls = line.authority.map(|authority| authority.server_files.clone());
+    Port::open(Plan { script: Script::always(behaviour()), dialplans, tls, ..Plan::default() }).await
 }
 
 /// Waits until baresip has heard so much of the voice in its call of that number, and then a pause: the whole call.
@@ -72,10 +74,10 @@ async fn says(phone: &mut Baresip, port: &Port, times: usize) {
     assert!(hz.is_some_and(|hz| (hz - CALLER as f32).abs() < 10.0), "{hz:?}");
 }
 
-async fn whole_call(line: &Line) {
-    let other = open(BILLING, OTHER_VOICE, "").await;
+async fn whole_call(line: Line<'_>) {
+    let other = open(line, BILLING, OTHER_VOICE, "").await;
     let billing = format!("sip:{BILLING}@{};transport={}", other.sip, line.transport);
-    let port = open(RECEPTION, VOICE, &format!("[transfers]\nbilling = '{billing}'\n")).await;
+    let port = open(line, RECEPTION, VOICE, &format!("[transfers]\nbilling = '{billing}'\n")).await;
     let mut phone = Baresip::start(&port.dir, ADA, line).await;
 
     phone.dial(RECEPTION, port.sip).await;
@@ -101,7 +103,8 @@ async fn whole_call(line: &Line) {
     phone.event("CALL_REMOTE_SDP", RECEPTION).await;
     let held = port.model.sessions()[0].audio.length;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(port.model.sessions()[0].audio.length > held, "the model hears silence");
+    let session = &port.model.sessions()[0];
+    assert!(session.audio.length > held && session.utterances.len() == 1, "the model hears silence");
     phone.command("resume", None).await;
     phone.event("CALL_REMOTE_SDP", RECEPTION).await;
     says(&mut phone, &port, 2).await;
@@ -126,16 +129,28 @@ async fn whole_call(line: &Line) {
         (&json!(3), &json!(0)),
         "{here:?}"
     );
+    let to = here[0]["call"]["headers"]["to"].as_str().unwrap();
+    assert!(to.ends_with(&format!(";transport={}>", line.transport)), "{to}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs baresip"]
 async fn baresip_calls_talks_presses_keys_holds_is_transferred_and_hangs_up() {
-    whole_call(&UDP).await;
+    whole_call(UDP).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs baresip"]
 async fn baresip_does_the_same_over_tcp() {
-    whole_call(&TCP).await;
+    whole_call(TCP).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs baresip"]
+async fn baresip_does_the_same_over_tls_with_srtp() {
+    let dir = std::env::temp_dir().join(format!("dialplane-authority-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir(&dir).unwrap();
+    let authority = Authority::new(&dir);
+    whole_call(Line { transport: "tls", media: ";mediaenc=srtp-mand", authority: Some(&authority) }).await;
+    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -88,11 +88,11 @@ async fn greeted(phone: &Baresip) {
 async fn calls_through_kamailio_go_past_a_full_router_are_held_and_end_from_either_side() {
     let (full, free) = (router().await, router().await);
     let (mut proxy, proxy_address) = kamailio(&full.dir, [full.sip, free.sip]).await;
-    let mut first = Baresip::start(&full.dir, ADA, &UDP).await;
+    let mut first = Baresip::start(&full.dir, ADA, UDP).await;
     first.dial(RECEPTION, full.sip).await;
     first.event("CALL_ESTABLISHED", RECEPTION).await;
 
-    let mut phone = Baresip::start(&free.dir, ADA, &UDP).await;
+    let mut phone = Baresip::start(&free.dir, ADA, UDP).await;
     phone.dial(RECEPTION, proxy_address).await;
     phone.event("CALL_ESTABLISHED", RECEPTION).await;
     greeted(&phone).await;

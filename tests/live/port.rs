@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+const SETTINGS: &str = "dialplane.toml";
+
 /// Longer than the router takes to let the last call go.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -24,13 +26,16 @@ pub struct Plan {
     pub script: Script,
     /// Dialplan files by name.
     pub dialplans: Vec<(&'static str, String)>,
-    /// The settings file.
+    /// The settings file, if it is more than a port.
     pub settings: String,
     pub variables: Vec<(&'static str, String)>,
+    /// Takes calls over TLS, with this authority's certificate: PEM files of the certificate and its key.
+    pub tls: Option<[PathBuf; 2]>,
 }
 
 /// A running router.
 pub struct Port {
+    /// Where it is called, over TLS if it has that.
     pub sip: SocketAddr,
     pub model: ModelServer,
     /// For the test's own files too; it is gone once the router has ended well.
@@ -55,16 +60,15 @@ impl Port {
             ("OPENAI_API_KEY", "sk-of-the-test".to_owned()),
             ("OPENAI_BASE_URL", model.url()),
         ]);
-        if plan.settings.is_empty() {
-            variables.insert("DIALPLANE_SIP", "127.0.0.1:0".to_owned());
-        }
         variables.extend(plan.variables);
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let file = Path::new("dialplane.toml");
-        let given = Given { variables, files: [(file.to_owned(), plan.settings.clone())].into() };
-        let file = Some(file).filter(|_| !plan.settings.is_empty());
-        let app = App::start(Settings::load(file, &given, 1).expect("settings")).await.unwrap();
-        let sip = app.sip().expect("the port is on");
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let tls = plan.tls.map(|files| (free(), files));
+        let given = Given { variables, files: files(plan.settings, tls.as_ref()) };
+        let app = App::start(Settings::load(Some(Path::new(SETTINGS)), &given, 1).expect("settings"))
+            .await
+            .unwrap();
+        let sip = tls.map_or_else(|| app.sip().expect("the port is on"), |(address, _)| address);
         let (stop, mut router) = (Stop::default(), JoinSet::new());
         router.spawn(app.run(stop.clone()));
         Self { sip, model, dir, stop, router }
@@ -81,4 +85,20 @@ impl Port {
         fs::remove_dir_all(&self.dir).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// The settings file, and what it names.
+fn files(settings: String, tls: Option<&(SocketAddr, [PathBuf; 2])>) -> BTreeMap<PathBuf, String> {
+    let mut files = BTreeMap::new();
+    let port = || "[sip]\nlisten = '127.0.0.1:0'\n".to_owned();
+    let mut settings = Some(settings).filter(|text| !text.is_empty()).unwrap_or_else(port);
+    if let Some((address, [certificate, key])) = tls {
+        for (name, file) in [("certificate.pem", certificate), ("key.pem", key)] {
+            files.insert(name.into(), fs::read_to_string(file).unwrap());
+        }
+        settings +=
+            &format!("tls = {{ listen = '{address}', certificate = 'certificate.pem', key = 'key.pem' }}\n");
+    }
+    files.insert(SETTINGS.into(), settings);
+    files
 }

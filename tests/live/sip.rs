@@ -55,6 +55,7 @@ impl World {
             ],
             variables: vec![("DIALPLANE_MAX_CALLS", calls.to_string())],
             settings: settings.to_owned(),
+            tls: None,
         };
         Self { port: Port::open(plan).await }
     }

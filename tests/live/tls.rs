@@ -13,11 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// An authority that nobody but the holder of its file trusts, and a certificate of it for `localhost`.
+/// An authority that nobody but the holder of its file trusts, and a certificate of it for this machine.
 pub struct Authority {
     server: Arc<ServerConfig>,
     /// Its own certificate as PEM: what `SSL_CERT_FILE` is to name.
     pub file: PathBuf,
+    /// The server's, and its key, as PEM.
+    pub server_files: [PathBuf; 2],
 }
 
 impl Authority {
@@ -26,10 +28,15 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let params = CertificateParams::new(["localhost", "127.0.0.1"].map(str::to_owned)).unwrap();
         let certificate = params.signed_by(&key, &issuer).unwrap();
-        let file = dir.join("authority.pem");
-        std::fs::write(&file, issuer.pem()).unwrap();
+        let write = |name: &str, pem: String| {
+            std::fs::write(dir.join(name), pem).unwrap();
+            dir.join(name)
+        };
+        let file = write("authority.pem", issuer.pem());
+        let server_files =
+            [write("certificate.pem", certificate.pem()), write("key.pem", key.serialize_pem())];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -40,7 +47,7 @@ impl Authority {
                 PrivateKeyDer::Pkcs8(key.serialize_der().into()),
             )
             .unwrap();
-        Self { server: Arc::new(server), file }
+        Self { server: Arc::new(server), file, server_files }
     }
 
     /// Serves TLS on a port of its own and passes what it hears on to `target`, until dropped.

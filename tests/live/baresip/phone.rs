@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::ear::{RATE, tone};
 use crate::rig::until_every;
 use crate::rtp::LEVEL;
+use crate::tls::Authority;
 use crate::wav;
 use crate::world::SOON;
 
@@ -22,18 +23,18 @@ use crate::world::SOON;
 const QUIET: Duration = Duration::from_secs(180);
 
 /// How it calls.
-#[derive(Debug, Clone)]
-pub struct Line {
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
     /// SIP over `udp`, `tcp` or `tls`.
     pub transport: &'static str,
     /// What is said of media in its account: empty, or `;mediaenc=srtp-mand`.
     pub media: &'static str,
-    /// The authority of the router's certificate.
-    pub authority: Option<PathBuf>,
+    /// Who vouches for the router.
+    pub authority: Option<&'a Authority>,
 }
 
-pub const UDP: Line = Line { transport: "udp", media: "", authority: None };
-pub const TCP: Line = Line { transport: "tcp", ..UDP };
+pub const UDP: Line<'static> = Line { transport: "udp", media: "", authority: None };
+pub const TCP: Line<'static> = Line { transport: "tcp", ..UDP };
 
 pub struct Baresip {
     dir: PathBuf,
@@ -47,7 +48,7 @@ pub struct Baresip {
 
 impl Baresip {
     /// Starts it in a folder of its own. It calls as `caller`.
-    pub async fn start(dir: &Path, caller: &str, line: &Line) -> Self {
+    pub async fn start(dir: &Path, caller: &str, line: Line<'_>) -> Self {
         let dir = dir.join("baresip");
         fs::create_dir(&dir).unwrap();
         for (name, tone_length) in [("quiet", Duration::ZERO), ("tone", Duration::from_secs(1))] {
@@ -59,7 +60,7 @@ impl Baresip {
         let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let control = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let home = dir.display();
-        let authority = line.authority.as_deref().map(|file| format!("sip_cafile {}\n", file.display()));
+        let authority = line.authority.map(|authority| format!("sip_cafile {}\n", authority.file.display()));
         let authority = authority.unwrap_or_default();
         let config = format!(
             "sip_listen {sip}\n{authority}net_interface 127.0.0.1\n\
