@@ -4,6 +4,7 @@
 mod deaf;
 mod keys;
 mod relay;
+mod sealed;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -58,7 +59,16 @@ impl World {
     }
 
     /// The backend says more of the agent.
-    async fn configured(script: Script, mut answer: Value) -> Self {
+    async fn configured(script: Script, answer: Value) -> Self {
+        Self::with_files(script, answer, []).await
+    }
+
+    /// With these files, the first of which is its settings.
+    async fn with_files<const N: usize>(
+        script: Script,
+        mut answer: Value,
+        files: [(&str, String); N],
+    ) -> Self {
         let model = ModelServer::start(script).await.unwrap();
         answer["voice"] = json!("marin");
         answer["systemPrompt"] = json!("You answer the phone.");
@@ -73,7 +83,8 @@ impl World {
             std::env::temp_dir().join(format!("dialplane-direct-{}-{number}.jsonl", std::process::id()));
         let _before = std::fs::remove_file(&records);
         let (model_url, backend_url) = (model.url(), backend.url());
-        let given = Given::variables([
+        let settings = files.first().map(|(path, _)| PathBuf::from(path));
+        let mut given = Given::variables([
             ("DIALPLANE_SIP", "127.0.0.1:0"),
             ("DIALPLANE_HTTP", "127.0.0.1:0"),
             ("OPENAI_API_KEY", "sk-of-the-test"),
@@ -81,7 +92,9 @@ impl World {
             ("DIALPLANE_CALL_CONFIG_URL", backend_url.as_str()),
             ("DIALPLANE_RECORDS", records.to_str().unwrap()),
         ]);
-        let app = App::start(Settings::load(None, &given, 1).expect("settings")).await.expect("a router");
+        given.files.extend(files.map(|(path, text)| (path.into(), text)));
+        let settings = Settings::load(settings.as_deref(), &given, 1).expect("settings");
+        let app = App::start(settings).await.expect("a router");
         let (sip, stop) = (app.sip().expect("a SIP port"), Stop::default());
         let mut router = JoinSet::new();
         router.spawn(app.run(stop.clone()));
