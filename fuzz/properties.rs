@@ -56,7 +56,8 @@ pub fn media(call: &[u8]) {
     let (codec, payload_type) = if kind % 2 == 0 { (Codec::Pcma, 8) } else { (Codec::Opus, 111) };
     let (rtp, rtcp) = (None, Rtcp::Together);
     let keys = Some(KeyEvents { payload_type: 101, rate: codec.clock_rate() });
-    let stream = Stream { codec, payload_type, keys, rtp, rtcp, sends: true, receives: true };
+    let stream =
+        Stream { codec, payload_type, keys, comfort: Some(13), rtp, rtcp, sends: true, receives: true };
     let start = Instant::now();
     let (mut now, mut hearing) = (start, Hearing::new(start, codec));
     let mut sealed = Incoming::new(&Key::fresh(Suite::Aes128Sha1Tag80), u64::MAX);

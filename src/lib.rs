@@ -59,7 +59,7 @@
 //! | `record` | the call record, usage | call, tenant, fleet, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | permit, setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
-//! | `kit` | strict scripted model, mock backend, phone | - | axum, aws_lc_rs |
+//! | `kit` | strict scripted model, mock backend, phone | media | axum, aws_lc_rs |
 //! | `admin` | health, `/metrics`, LiveKit's webhooks in | telemetry, livekit::webhook, media::lateness | axum |
 //! | `config` | settings from file and environment | document, tls, http, call, tenant, dialplan, lookup, realtime, livekit, ingress::sip::settings | |
 //! | `app` | wiring, signals, drain | * | rustls |

@@ -1,7 +1,8 @@
-//! A telephone that is code: it calls a SIP port over UDP, says what it is told in G.711, keeps what it hears, presses
-//! keys and hangs up. It offers no more than it can do, and shares no line with the router that it calls.
+//! A telephone that is code: it calls a SIP port over UDP, says what it is told, keeps what it hears, presses keys and
+//! hangs up. It offers no more than it can do, and shares no line with the router that it calls, but for G.722.
 
 mod audio;
+mod coder;
 mod line;
 mod message;
 
@@ -18,9 +19,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub use audio::{Press, RATE, Recording, Say};
 
 use super::TimedOut;
-use super::codec::Codec;
 use super::journal::Journal;
-use audio::{KeyPacket, Mouth, Packet};
+use audio::{Ear, KeyPacket, Mouth, Packet};
 use line::{Line, Order};
 use message::Dialog;
 
@@ -30,34 +30,33 @@ const JITTER_BUFFER: Duration = Duration::from_millis(60);
 /// Orders that wait for the phone.
 const ORDERS: usize = 16;
 
-/// Which law of G.711 is offered.
+/// What is offered, and spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Law {
+pub enum Codec {
     #[default]
     Pcmu,
     Pcma,
+    G722,
 }
 
-impl Law {
-    const fn codec(self) -> Codec {
-        match self {
-            Self::Pcmu => Codec::Mulaw,
-            Self::Pcma => Codec::Alaw,
-        }
-    }
+impl Codec {
+    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
 
-    /// RTP's static payload type (RFC 3551).
+    /// RTP's payload type: static (RFC 3551).
     const fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
         }
     }
 
+    /// Of the rtpmap attribute.
     const fn name(self) -> &'static str {
         match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
+            Self::Pcmu => "PCMU/8000",
+            Self::Pcma => "PCMA/8000",
+            Self::G722 => "G722/8000",
         }
     }
 }
@@ -69,7 +68,7 @@ pub struct Dial {
     pub to: SocketAddr,
     pub called: String,
     pub caller: String,
-    pub law: Law,
+    pub codec: Codec,
     /// More headers of the INVITE.
     pub headers: Vec<(String, String)>,
     /// How late a packet may be against its timestamp before the phone has run dry and plays it when it comes.
@@ -86,7 +85,7 @@ impl Dial {
             to,
             called: called.to_owned(),
             caller: caller.to_owned(),
-            law: Law::default(),
+            codec: Codec::default(),
             headers: Vec::new(),
             jitter_buffer: JITTER_BUFFER,
             keys: true,
@@ -156,8 +155,8 @@ impl Call {
             signalling,
             audio_via: dial.audio_via,
             audio: audio_socket,
-            law: dial.law,
-            mouth: Mouth::new(dial.law),
+            ear: Ear::new(dial.codec),
+            mouth: Mouth::new(dial.codec),
             heard: Arc::clone(&heard),
             pressed: Arc::clone(&pressed),
             kept: 0,

@@ -48,6 +48,8 @@ pub struct Decoder {
     bands: Bands,
     synthesis: Synthesis,
     concealment: Concealment,
+    /// Of what was heard, made up or not.
+    analysis: Analysis,
     up: WideUp,
 }
 
@@ -57,6 +59,7 @@ impl Default for Decoder {
             bands: Bands::default(),
             synthesis: Synthesis::default(),
             concealment: Concealment::new(RATE),
+            analysis: Analysis::default(),
             up: WideUp::default(),
         }
     }
@@ -71,12 +74,20 @@ impl Decoder {
         let bands: Vec<_> = packet.iter().map(|byte| self.bands.decode(*byte)).collect();
         let mut samples = self.synthesis.push(&bands);
         self.concealment.heard(&mut samples);
+        let remembered = samples.len().saturating_sub(Analysis::MEMORY);
+        self.analysis.push(samples.get(remembered..).unwrap_or_default());
         Ok(self.up.push(&samples))
     }
 
     /// A frame in place of one that was lost.
     pub fn conceal(&mut self) -> PcmFrame {
         let made_up = self.concealment.make_up();
+        // What comes next was made by an encoder that heard something like it: the predictors go on by it.
+        let bands = self.analysis.push(&made_up);
+        for (low, high) in &bands {
+            self.bands.encode(*low, *high);
+        }
+        self.synthesis.push(&bands);
         self.up.push(&made_up).try_into().unwrap_or([0; FRAME_SAMPLES])
     }
 }

@@ -26,6 +26,9 @@ pub struct Hearing {
     clock: CallerClock,
     /// Frames that were made up since the last packet.
     filled: u64,
+    /// The last packet was no audio, but a key or comfort noise: nothing is lost where none follows, and there is
+    /// nothing to conceal.
+    silent: bool,
 }
 
 impl Hearing {
@@ -39,6 +42,7 @@ impl Hearing {
             framer: Framer::default(),
             clock: CallerClock::new(now),
             filled: 0,
+            silent: false,
         }
     }
 
@@ -98,8 +102,9 @@ impl Hearing {
     /// Passes on what is in order, after `lost` packets that are not.
     fn pass_on(&mut self, now: Instant, mut lost: u64, heard: &mut Vec<Pcm>) {
         while let Some(payload) = self.reorder.pop() {
+            self.silent = payload.is_empty();
             // No audio: the clock fills its time.
-            if payload.is_empty() {
+            if self.silent {
                 continue;
             }
             self.decode(&payload, std::mem::take(&mut lost));
@@ -125,7 +130,7 @@ impl Hearing {
 
     fn fill(&mut self) -> Pcm {
         self.filled += 1;
-        if self.source.is_some() && self.filled <= CONCEALED_MAX {
+        if self.source.is_some() && !self.silent && self.filled <= CONCEALED_MAX {
             self.decoder.conceal().to_vec()
         } else {
             vec![0; FRAME_SAMPLES]

@@ -266,7 +266,8 @@ impl Session {
         let Some(packet) = self.authentic(opened) else { return };
         let Some(rtp) = Rtp::read(&packet) else { return };
         let is_key = self.stream.keys.is_some_and(|keys| keys.payload_type == rtp.payload_type);
-        let is_agreed = rtp.payload_type == self.stream.payload_type || is_key;
+        let is_comfort = self.stream.comfort == Some(rtp.payload_type);
+        let is_agreed = rtp.payload_type == self.stream.payload_type || is_key || is_comfort;
         if !self.is_from_the_caller(source, is_agreed) {
             return;
         }

@@ -16,6 +16,9 @@ use crate::media::codec::{Codec, Codecs};
 use crate::pii::Redacted;
 use crypto::Crypto;
 
+/// How comfort noise is named (RFC 3389).
+const COMFORT: &str = "CN";
+
 /// A longer description is none that a phone or a carrier sends.
 pub const LONGEST: usize = 8 * 1024;
 
@@ -79,6 +82,8 @@ pub struct Stream {
     pub payload_type: u8,
     /// How keys are told of (RFC 4733), where the caller can.
     pub keys: Option<KeyEvents>,
+    /// The payload type of comfort noise (RFC 3389), where the caller sends it in place of silence.
+    pub comfort: Option<u8>,
     /// Where the caller wants audio; `None` where only its packets can tell.
     pub rtp: Option<SocketAddr>,
     pub rtcp: Rtcp,
@@ -243,6 +248,7 @@ enum Direction {
 enum Format {
     Audio(Codec),
     Keys { rate: u32 },
+    Comfort { rate: u32 },
 }
 
 impl Section {
@@ -268,15 +274,19 @@ impl Section {
         let formats = || self.formats.iter().filter_map(|format| self.format(format));
         let audio = formats().filter_map(|(payload_type, format)| match format {
             Format::Audio(codec) if local.codecs.contains(codec) => Some((payload_type, codec)),
-            Format::Audio(_) | Format::Keys { .. } => None,
+            Format::Audio(_) | Format::Keys { .. } | Format::Comfort { .. } => None,
         });
         let audio = audio.min_by_key(|(_, codec)| local.effort(*codec));
         let (payload_type, codec) = audio.ok_or(Unacceptable::NoCodec)?;
         let keys = formats().filter_map(|(payload_type, format)| match format {
             Format::Keys { rate } => Some(KeyEvents { payload_type, rate }),
-            Format::Audio(_) => None,
+            Format::Audio(_) | Format::Comfort { .. } => None,
         });
         let keys = keys.max_by_key(|keys| keys.rate == codec.clock_rate());
+        let comfort = formats().find_map(|(payload_type, format)| match format {
+            Format::Comfort { rate } => (rate == codec.clock_rate()).then_some(payload_type),
+            Format::Audio(_) | Format::Keys { .. } => None,
+        });
         let rtp = self.address.with_port(self.port, local)?;
         let (rtcp_port, rtcp_address) = self.rtcp.unwrap_or((self.port.saturating_add(1), self.address));
         let rtcp_address = if rtcp_address == Address::Unknown { self.address } else { rtcp_address };
@@ -288,7 +298,7 @@ impl Section {
         let is_held = matches!(self.address, Address::Ip(address) if address.is_unspecified());
         let sends = !is_held && matches!(self.direction, Direction::SendRecv | Direction::RecvOnly);
         let receives = matches!(self.direction, Direction::SendRecv | Direction::SendOnly);
-        Ok(Stream { codec, payload_type, keys, rtp, rtcp, sends, receives })
+        Ok(Stream { codec, payload_type, keys, comfort, rtp, rtcp, sends, receives })
     }
 
     /// What a format of the m= line stands for, if it is anything to us.
@@ -300,11 +310,15 @@ impl Section {
                 0 => Some((0, Format::Audio(Codec::Pcmu))),
                 8 => Some((8, Format::Audio(Codec::Pcma))),
                 9 => Some((9, Format::Audio(Codec::G722))),
+                13 => Some((13, Format::Comfort { rate: 8_000 })),
                 _ => None,
             };
         };
         if map.encoding.eq_ignore_ascii_case("telephone-event") {
             return Some((payload_type, Format::Keys { rate: map.rate }));
+        }
+        if map.encoding.eq_ignore_ascii_case(COMFORT) {
+            return Some((payload_type, Format::Comfort { rate: map.rate }));
         }
         let is_named =
             |codec: &Codec| map.encoding.eq_ignore_ascii_case(codec.name()) && map.rate == codec.clock_rate();

@@ -1,4 +1,4 @@
-//! What a phone says and hears, in 20 ms packets of G.711 (RFC 3550, RFC 4733).
+//! What a phone says and hears, in packets of 20 ms (RFC 3550, RFC 4733).
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Law;
-use crate::kit::codec::Codec;
+use super::Codec;
+use super::coder::{Decode, Encode};
 use crate::kit::tone;
 
 /// Samples a second.
@@ -105,13 +105,30 @@ impl Recording {
     }
 }
 
-/// Reads RTP of G.711; anything else, reports among it, is none.
-pub(super) fn read(datagram: &[u8], law: Law, arrived: Instant) -> Option<Packet> {
-    let (header, payload) = datagram.split_first_chunk::<12>()?;
-    let [0x80, kind, _, _, t0, t1, t2, t3, s0, s1, s2, s3] = *header else { return None };
-    let samples = law.codec().decode(payload).filter(|_| kind & 0x7F == law.payload_type())?;
-    let (timestamp, source) = (u32::from_be_bytes([t0, t1, t2, t3]), u32::from_be_bytes([s0, s1, s2, s3]));
-    Some(Packet { arrived, timestamp, source, samples })
+/// What the other side says, packet by packet, as they come.
+#[derive(Debug)]
+pub(super) struct Ear {
+    codec: Codec,
+    decoder: Decode,
+}
+
+impl Ear {
+    pub(super) fn new(codec: Codec) -> Self {
+        Self { codec, decoder: Decode::new(codec) }
+    }
+
+    /// Reads RTP of audio; anything else, reports among it, is none.
+    pub(super) fn read(&mut self, datagram: &[u8], arrived: Instant) -> Option<Packet> {
+        let (header, payload) = datagram.split_first_chunk::<12>()?;
+        let [0x80, kind, _, _, t0, t1, t2, t3, s0, s1, s2, s3] = *header else { return None };
+        if kind & 0x7F != self.codec.payload_type() {
+            return None;
+        }
+        let samples = self.decoder.samples(payload)?;
+        let (timestamp, source) =
+            (u32::from_be_bytes([t0, t1, t2, t3]), u32::from_be_bytes([s0, s1, s2, s3]));
+        Some(Packet { arrived, timestamp, source, samples })
+    }
 }
 
 /// Reads a packet of a key (RFC 4733).
@@ -174,7 +191,7 @@ pub(super) fn recording(packets: &[Packet], jitter_buffer: Duration) -> Recordin
 #[derive(Debug)]
 pub(super) struct Mouth {
     codec: Codec,
-    payload_type: u8,
+    encoder: Encode,
     sequence: u16,
     timestamp: u32,
     plan: VecDeque<Part>,
@@ -187,9 +204,8 @@ enum Part {
 }
 
 impl Mouth {
-    pub(super) fn new(law: Law) -> Self {
-        let plan = VecDeque::new();
-        Self { codec: law.codec(), payload_type: law.payload_type(), sequence: 1, timestamp: 0, plan }
+    pub(super) fn new(codec: Codec) -> Self {
+        Self { codec, encoder: Encode::new(codec), sequence: 1, timestamp: 0, plan: VecDeque::new() }
     }
 
     pub(super) fn say(&mut self, plan: Vec<Say>) {
@@ -231,7 +247,7 @@ impl Mouth {
             None => {}
         }
         frame.resize(FRAME_SAMPLES, 0);
-        (self.payload_type, 0, self.codec.encode(&frame))
+        (self.codec.payload_type(), 0, self.encoder.payload(&frame))
     }
 }
 

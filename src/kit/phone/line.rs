@@ -10,9 +10,9 @@ use tokio::select;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::audio::{self, KeyPacket, Mouth, Packet, Say};
+use super::Stage;
+use super::audio::{self, Ear, KeyPacket, Mouth, Packet, Say};
 use super::message::{Dialog, Message};
-use super::{Law, Stage};
 use crate::kit::journal::Journal;
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -33,7 +33,7 @@ pub(super) struct Line {
     pub(super) signalling: UdpSocket,
     pub(super) audio: UdpSocket,
     pub(super) audio_via: Option<SocketAddr>,
-    pub(super) law: Law,
+    pub(super) ear: Ear,
     pub(super) mouth: Mouth,
     pub(super) heard: Arc<Journal<Packet>>,
     pub(super) pressed: Arc<Journal<KeyPacket>>,
@@ -109,7 +109,7 @@ impl Line {
             return;
         }
         self.kept += 1;
-        if let Some(packet) = audio::read(datagram, self.law, now) {
+        if let Some(packet) = self.ear.read(datagram, now) {
             self.heard.add(packet);
         } else if let Some(packet) = audio::read_key(datagram, now) {
             self.pressed.add(packet);
@@ -155,7 +155,7 @@ impl Line {
         self.waiting = Some(waiting);
     }
 
-    async fn send(&self, message: &str) {
+    async fn send(&mut self, message: &str) {
         let _ = self.signalling.send_to(message.as_bytes(), self.dialog.server).await;
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Dial, Law};
+use super::{Codec, Dial};
 
 /// A message that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) struct Dialog {
     id: String,
     address: SocketAddr,
     audio: SocketAddr,
-    law: Law,
+    codec: Codec,
     keys: bool,
     caller: String,
     called: String,
@@ -85,12 +85,12 @@ pub(super) struct Dialog {
 
 impl Dialog {
     pub(super) fn new(dial: &Dial, address: SocketAddr, audio: SocketAddr) -> Self {
-        let Dial { to, called, caller, law, keys, headers, .. } = dial;
+        let Dial { to, called, caller, codec, keys, headers, .. } = dial;
         Self {
             id: uuid::Uuid::new_v4().simple().to_string(),
             address,
             audio,
-            law: *law,
+            codec: *codec,
             keys: *keys,
             caller: caller.clone(),
             called: called.clone(),
@@ -152,7 +152,7 @@ impl Dialog {
 
     pub(super) fn description(&mut self, hold: bool) -> String {
         self.versions += 1;
-        let (ip, port, law) = (self.audio.ip(), self.audio.port(), self.law);
+        let (ip, port, codec) = (self.audio.ip(), self.audio.port(), self.codec);
         let version = if ip.is_ipv4() { "IP4" } else { "IP6" };
         let direction = if hold { "sendonly" } else { "sendrecv" };
         let (format, map) = match self.keys {
@@ -161,11 +161,11 @@ impl Dialog {
         };
         format!(
             "v=0\r\no=phone 1 {} IN {version} {ip}\r\ns=-\r\nc=IN {version} {ip}\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP {payload_type}{format}\r\na=rtpmap:{payload_type} {}/8000\r\n\
+             m=audio {port} RTP/AVP {payload_type}{format}\r\na=rtpmap:{payload_type} {}\r\n\
              {map}a=ptime:20\r\na={direction}\r\n",
             self.versions,
-            law.name(),
-            payload_type = law.payload_type(),
+            codec.name(),
+            payload_type = codec.payload_type(),
         )
     }
 

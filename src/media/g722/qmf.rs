@@ -18,6 +18,9 @@ impl Default for Analysis {
 }
 
 impl Analysis {
+    /// Samples after which it has forgotten all before them.
+    pub(super) const MEMORY: usize = 2 * MEMORY;
+
     /// One of either band, the low and the high, for every two samples.
     pub(super) fn push(&mut self, samples: &[i16]) -> Vec<(i32, i32)> {
         let (pairs, _rest) = samples.as_chunks::<2>();

@@ -218,3 +218,35 @@ fn a_caller_in_any_codec_is_heard_through_losses() {
         assert!(heard[1..].iter().all(is_loud), "{codec:?}");
     }
 }
+
+#[test]
+fn a_caller_who_sends_comfort_noise_is_silent_and_then_heard_at_once() {
+    let start = Instant::now();
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722] {
+        let (mut encoder, mut outlet) = (crate::media::codec::Encoder::new(codec), Outlet::new(codec, codec));
+        let mut speech = || {
+            outlet
+                .payload(&encoder.encode(&std::array::from_fn(|n| if n % 24 < 12 { 8_000 } else { -8_000 })))
+        };
+        let mut hearing = Hearing::new(start, codec);
+        let (mut before, mut pause, mut after) = (Vec::new(), Vec::new(), Vec::new());
+        // Speech for 600 ms, comfort noise for 400 ms in two packets, and speech for 600 ms.
+        let spoken = (0..30).chain(50..80).map(|n| (n, true)).chain([(30, false), (40, false)]);
+        let mut spoken: Vec<(u64, bool)> = spoken.collect();
+        spoken.sort_unstable();
+        for ((n, is_speech), sequence) in spoken.into_iter().zip(1..) {
+            let arrived = start + ms(20 * n);
+            let payload = if is_speech { speech() } else { [].into() };
+            let heard = if n <= 30 { &mut before } else { &mut pause };
+            heard.extend(wait(&mut hearing, arrived));
+            let packet = Packet { source: 1, sequence, time: 960 * n, arrived, payload };
+            let heard = if n < 50 { &mut before } else { &mut after };
+            heard.extend(hearing.packet(arrived, &packet));
+        }
+        let frames = before.len() + pause.len() + after.len();
+        assert!((78..=82).contains(&frames), "{codec:?}: {frames} frames of 80");
+        assert_eq!((before.len(), after.len()), (30, 30), "{codec:?}");
+        assert!(before[1..].iter().all(is_loud) && after[1..].iter().all(is_loud), "{codec:?}");
+        assert!(pause.concat().iter().all(|sample| *sample == 0), "{codec:?}");
+    }
+}

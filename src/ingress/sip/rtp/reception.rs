@@ -164,6 +164,7 @@ mod tests {
         codec: Codec::Pcma,
         payload_type: 8,
         keys: Some(KeyEvents { payload_type: 101, rate: 8_000 }),
+        comfort: None,
         rtp: None,
         rtcp: Rtcp::Together,
         sends: true,

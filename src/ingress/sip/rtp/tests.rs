@@ -45,6 +45,7 @@ impl World {
             codec: Codec::Pcma,
             payload_type: 8,
             keys: Some(crate::ingress::sip::sdp::KeyEvents { payload_type: 101, rate: 8_000 }),
+            comfort: Some(13),
             rtp: Some(address(&announced.0)),
             rtcp: Rtcp::Apart(Some(address(&announced.1))),
             sends: true,
@@ -147,6 +148,21 @@ async fn the_caller_is_where_it_is_heard_first_unless_where_it_announced_itself(
     world.session.change(moved, None, world.now);
     world.receive(stranger, 8, &[0x55; 160]);
     assert_eq!(world.session.source, Some(stranger), "behind another NAT");
+}
+
+#[tokio::test]
+async fn comfort_noise_is_no_sound_and_no_loss() {
+    let mut world = World::new(Codec::Pcma).await;
+    let caller = address(&world.announced.0);
+    for n in 0..30 {
+        // The loudest byte of A-law, then a packet of 7 coefficients.
+        let (payload_type, payload) = if n % 10 == 9 { (13, &[30; 8][..]) } else { (8, &[0xAA; 160][..]) };
+        world.receive(caller, payload_type, payload);
+        world.now += FRAME;
+    }
+    assert_eq!(world.happened().len(), 27);
+    let quality = world.session.quality(world.now).expect("media");
+    assert_eq!((quality.received.packets, quality.received.lost), (30, Some(0)));
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ fn a_phones_offer_is_answered_line_by_line() {
             codec: Codec::Pcmu,
             payload_type: 0,
             keys: Some(KeyEvents { payload_type: 101, rate: 8_000 }),
+            comfort: None,
             rtp: at("203.0.113.9:4000"),
             rtcp: Rtcp::Apart(at("203.0.113.9:4001")),
             sends: true,
@@ -89,6 +90,24 @@ fn the_first_codec_of_the_offer_that_we_and_the_call_speak_is_taken() {
     assert!(wide.sdp.reveal().contains("a=rtpmap:9 G722/8000\r\n"), "{}", wide.sdp.reveal());
     let narrow = plain_answer(&parse("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 PCMU/16000\r\n"), &LOCAL);
     assert_eq!(narrow, Err(Unacceptable::NoCodec), "a name at another rate");
+}
+
+#[test]
+fn comfort_noise_is_taken_with_codecs_of_its_rate() {
+    let maps = "a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 CN/16000\r\na=rtpmap:98 cn/8000\r\n";
+    for (formats, comfort, line) in [
+        ("0 13", Some(13), "RTP/AVP 0 13\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:13 CN/8000\r\n"),
+        ("9 97 98 13", Some(98), "RTP/AVP 9 98\r\na=rtpmap:9 G722/8000\r\na=rtpmap:98 CN/8000\r\n"),
+        ("8", None, "RTP/AVP 8\r\n"),
+        ("96 13", None, "RTP/AVP 96\r\n"),
+    ] {
+        let answer = plain_answer(&parse(&format!("m=audio 4000 RTP/AVP {formats}\r\n{maps}")), &LOCAL);
+        let answer = answer.expect("it fits");
+        assert_eq!(answer.stream.comfort, comfort, "{formats}");
+        assert!(answer.sdp.reveal().contains(line), "{formats}: {}", answer.sdp.reveal());
+    }
+    let only = plain_answer(&parse("m=audio 4000 RTP/AVP 13\r\n"), &LOCAL);
+    assert_eq!(only, Err(Unacceptable::NoCodec));
 }
 
 #[test]

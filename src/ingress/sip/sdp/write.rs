@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::crypto::{Crypto, OFFERED};
-use super::{KeyEvents, Local, Rtcp, Section, Stream};
+use super::{COMFORT, KeyEvents, Local, Rtcp, Section, Stream};
 use crate::ingress::sip::srtp::Key;
 use crate::media::codec::Codec;
 
@@ -21,7 +21,13 @@ pub(super) fn description(local: &Local, sections: &[String]) -> String {
 
 /// Our audio, as the offered `section` allows, sealed with `ours`.
 pub(super) fn audio(section: &Section, stream: &Stream, local: &Local, ours: Option<&Crypto>) -> String {
-    let mut text = media(&section.protocol, local.port, &[(stream.payload_type, stream.codec)], stream.keys);
+    let mut text = media(
+        &section.protocol,
+        local.port,
+        &[(stream.payload_type, stream.codec)],
+        stream.comfort,
+        stream.keys,
+    );
     let _ = write!(text, "a={}\r\n", section.direction.mirrored().name());
     if stream.rtcp == Rtcp::Together {
         text.push_str("a=rtcp-mux\r\n");
@@ -47,7 +53,7 @@ pub(super) fn offered(local: &Local, key: Option<&Key>) -> String {
     let keys = KeyEvents { payload_type: KEYS, rate };
     let protocol = if key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
     let crypto = key.map(|key| Crypto::line(OFFERED, key)).unwrap_or_default();
-    media(protocol, local.port, &codecs, Some(keys)) + "a=sendrecv\r\n" + &crypto
+    media(protocol, local.port, &codecs, None, Some(keys)) + "a=sendrecv\r\n" + &crypto
 }
 
 /// The section stands in its place, with port 0 (RFC 3264, section 6).
@@ -55,8 +61,14 @@ pub(super) fn refused(section: &Section) -> String {
     format!("m={} 0 {} {}\r\n", section.media, section.protocol, section.formats.join(" "))
 }
 
-fn media(protocol: &str, port: u16, codecs: &[(u8, Codec)], keys: Option<KeyEvents>) -> String {
-    let formats = codecs.iter().map(|(payload_type, _)| *payload_type);
+fn media(
+    protocol: &str,
+    port: u16,
+    codecs: &[(u8, Codec)],
+    comfort: Option<u8>,
+    keys: Option<KeyEvents>,
+) -> String {
+    let formats = codecs.iter().map(|(payload_type, _)| *payload_type).chain(comfort);
     let formats = formats.chain(keys.map(|keys| keys.payload_type));
     let formats: String = formats.map(|payload_type| format!(" {payload_type}")).collect();
     let mut text = format!("m=audio {port} {protocol}{formats}\r\n");
@@ -65,6 +77,9 @@ fn media(protocol: &str, port: u16, codecs: &[(u8, Codec)], keys: Option<KeyEven
         let channels = if *codec == Codec::Opus { "/2" } else { "" };
         let (name, rate) = (codec.name(), codec.clock_rate());
         let _ = write!(text, "a=rtpmap:{payload_type} {name}/{rate}{channels}\r\n");
+    }
+    if let Some(comfort) = comfort {
+        let _ = write!(text, "a=rtpmap:{comfort} {COMFORT}/8000\r\n");
     }
     if let Some(KeyEvents { payload_type, rate }) = keys {
         let _ =
