@@ -274,7 +274,7 @@ impl Session {
         self.alive = now;
         let Some(received) = self.reception.receive(now, &rtp, &self.stream) else { return };
         let is_heard = self.is_heard();
-        let Some(hearing) = self.hearing.as_mut().filter(|_| is_heard) else { return };
+        let Some(hearing) = &mut self.hearing else { return };
         self.reports.received(
             &rtp,
             received.packet.sequence,
@@ -282,6 +282,9 @@ impl Session {
             now - self.since,
         );
         self.meter.received(&received.packet);
+        if !is_heard {
+            return;
+        }
         let frames = hearing.packet(now, &received.packet);
         self.happened.extend(frames.into_iter().map(Heard::Audio));
         self.happened.extend(received.key.map(Heard::Digit));
