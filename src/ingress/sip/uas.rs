@@ -6,10 +6,11 @@
 //! and `stream`).
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rsipstack::EndpointBuilder;
-use rsipstack::sip::{Method, Request, Response, SipMessage};
+use rsipstack::sip::{HeadersExt, Method, Request, Response, SipMessage};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{TransactionEvent, TransactionEventSender};
@@ -156,7 +157,14 @@ pub fn answer(request: Request, reply: Reply, peer: Peer) -> Option<Response> {
 
 /// With the address in Via that it came from (RFC 3261, section 18.2.1).
 fn stamped(message: SipMessage, peer: Peer) -> Option<SipMessage> {
-    SipConnection::update_msg_received(message, peer.address, peer.transport.of_the_stack()).ok()
+    let transport = peer.transport.of_the_stack();
+    let mut message = SipConnection::update_msg_received(message, peer.address, transport).ok()?;
+    if let (SipMessage::Request(request), IpAddr::V6(address)) = (&mut message, peer.address.ip()) {
+        // The stack writes it in two pairs of brackets, and then cannot read where the answer goes.
+        let via = request.via_header_mut().ok()?;
+        via.0 = via.0.replacen(&format!("received=[[{address}]]"), &format!("received={address}"), 1);
+    }
+    Some(message)
 }
 
 /// An INVITE that is being answered.

@@ -32,12 +32,12 @@ pub enum Rescued {
     HungUp,
 }
 
-/// Why a datagram at our SIP port got no answer.
+/// Why a message at our SIP port got no answer, or a connection was closed before it had any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dropped {
     /// Its sender is no trunk of ours.
     Stranger,
-    /// More came from there than may.
+    /// More came from there than may: messages, or connections.
     Rate,
     /// It is no message, or none that could be answered.
     Malformed,

@@ -41,6 +41,24 @@ async fn calls_come_over_ipv6_by_udp_and_tcp() {
 }
 
 #[tokio::test]
+async fn an_answer_goes_where_the_request_came_from_whatever_its_via_says() {
+    for listen in ["127.0.0.1:0", "[::1]:0"] {
+        let world = World::listening(listen, 10, Trunks::default(), None).await;
+        let router = world.address;
+        for line in [Line::udp(router).await, Line::tcp(router).await] {
+            let mut phone = Phone::on(line, router);
+            let options = phone.request("OPTIONS", "", "");
+            let own = format!("/{} {}", phone.line.transport(), phone.address());
+            let hidden = format!("/{} ada.invalid", phone.line.transport());
+            assert!(options.contains(&own));
+            phone.send(&options.replacen(&own, &hidden, 1)).await;
+            let ok = phone.status("OPTIONS", 200).await;
+            assert!(ok.one("via").contains(&format!(";received={}", router.ip())), "{ok:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_port_of_both_versions_speaks_to_each_caller_in_its_own() {
     let mut world = World::listening("[::]:0", 10, Trunks::default(), None).await;
     let port = world.address.port();
