@@ -168,6 +168,25 @@ async fn calls_are_answered_and_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SIPp"]
+async fn calls_over_tcp_are_the_same() {
+    let world = World::start(20, Behaviour::default()).await;
+    let calls = [
+        ("the-caller-hangs-up", RECEPTION),
+        ("the-router-hangs-up", BRIEF),
+        ("a-late-offer-is-answered-in-the-ack", RECEPTION),
+        ("the-caller-holds-and-resumes", RECEPTION),
+        ("an-unknown-number-is-answered-404", NOBODY),
+        ("options-is-answered-200", RECEPTION),
+    ];
+    let calls = calls.map(|(scenario, called)| world.call_with(scenario, called, &["-t", "t1"]));
+    join_all(calls.map(Scenario::succeeds)).await;
+    let mut endings: Vec<String> = world.end().await.into_iter().map(|(how, _)| how).collect();
+    endings.sort();
+    assert_eq!(endings, ["caller-hung-up", "caller-hung-up", "caller-hung-up", "refused", "time-limit"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SIPp"]
 async fn callers_are_handed_on() {
     let world = World::start(10, Behaviour::default()).await;
     world.call("a-caller-handed-on-while-it-rings-is-answered-302", ELSEWHERE).succeeds().await;
