@@ -34,7 +34,7 @@ pub fn repair(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Unfit> {
         return Err(Unfit::TooLong { head });
     }
     let head = legible(head);
-    let length = match content_length(&head) {
+    let length = match content_length(&head, |value| value.parse().ok()) {
         Ok(length) if length.is_none_or(|length| length <= body.len()) => length,
         Ok(_) | Err(Unclear) => return Err(Unfit::WrongLength { head: with_body_of(0, &head) }),
     };
@@ -120,12 +120,15 @@ fn tightened(line: &str) -> String {
 }
 
 /// It says nothing, or two things.
-struct Unclear;
+pub(super) struct Unclear;
 
-fn content_length(head: &str) -> Result<Option<usize>, Unclear> {
+pub(super) fn content_length(
+    head: &str,
+    read: impl Fn(&str) -> Option<usize>,
+) -> Result<Option<usize>, Unclear> {
     let mut said = None;
     for line in head.split("\r\n").filter(|line| is_content_length(line)) {
-        let length = line.split_once(':').and_then(|(_, value)| value.trim().parse().ok()).ok_or(Unclear)?;
+        let length = line.split_once(':').and_then(|(_, value)| read(value.trim())).ok_or(Unclear)?;
         if said.is_some_and(|other| other != length) {
             return Err(Unclear);
         }
@@ -134,7 +137,7 @@ fn content_length(head: &str) -> Result<Option<usize>, Unclear> {
     Ok(said)
 }
 
-pub(super) fn is_content_length(line: &str) -> bool {
+fn is_content_length(line: &str) -> bool {
     let name = line.split_once(':').map(|(name, _)| name.trim()).unwrap_or_default();
     name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("l")
 }

@@ -1,6 +1,6 @@
 //! Messages out of a stream of bytes (RFC 3261, sections 7.5 and 18.3).
 
-use crate::ingress::sip::repair::{LONGEST, is_content_length, with_length};
+use crate::ingress::sip::repair::{LONGEST, content_length, with_length};
 
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 const END_OF_LINE: &[u8] = b"\r\n";
@@ -58,7 +58,9 @@ impl Framer {
             return if self.bytes.len() > LONGEST { Err(self.too_long()) } else { Ok(None) };
         };
         let head = self.bytes.get(..end).unwrap_or_default();
-        let Some(length) = content_length(head) else { return Err(wrong(head, 400)) };
+        let Ok(Some(length)) = content_length(&String::from_utf8_lossy(head), digits) else {
+            return Err(wrong(head, 400));
+        };
         let whole = end + END_OF_HEAD.len();
         if whole > LONGEST || length > LONGEST - whole {
             return Err(wrong(head, 513));
@@ -95,17 +97,6 @@ fn check_first_line(bytes: &[u8]) -> Result<(), Broken> {
     let is_text = line.iter().all(|byte| !byte.is_ascii_control());
     let is_sip = !is_whole || find(line, b"SIP/").is_some();
     if begins && is_text && is_sip { Ok(()) } else { Err(NONSENSE) }
-}
-
-/// What every message of a stream says, once; `None` where it does not.
-fn content_length(head: &[u8]) -> Option<usize> {
-    let head = String::from_utf8_lossy(head);
-    let mut lengths = head
-        .split("\r\n")
-        .filter(|line| is_content_length(line))
-        .map(|line| line.split_once(':').and_then(|(_, value)| digits(value.trim())));
-    let first = lengths.next()??;
-    lengths.all(|other| other == Some(first)).then_some(first)
 }
 
 /// Of no more than nine digits, so that there is nothing to overflow.
