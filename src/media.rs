@@ -17,6 +17,8 @@ pub mod pacer;
 pub mod packet;
 pub mod quality;
 pub mod resample;
+#[cfg(test)]
+mod tone;
 
 /// What every frame lasts. livekit-sip's decoder takes exactly this much (960 samples at 48 kHz).
 pub const FRAME: Duration = Duration::from_millis(20);

@@ -93,26 +93,10 @@ mod tests {
     use std::f64::consts::TAU;
 
     use super::*;
+    use crate::media::tone::measure;
 
     fn tone(hz: f64, rate: f64, samples: usize) -> Vec<i16> {
         (0..samples).map(|n| ((TAU * hz * n as f64 / rate).sin() * 10_000.0).round() as i16).collect()
-    }
-
-    /// How strong a tone of `hz` is in it against 10,000, in dB, and how strong all else. The filter's beginning is left out.
-    fn measure(samples: &[i16], hz: f64, rate: f64) -> (f64, f64) {
-        let samples = &samples[samples.len() - rate as usize / 2..];
-        let count = samples.len() as f64;
-        let part = |wave: fn(f64) -> f64| {
-            let turn = |n: usize| wave(TAU * hz * n as f64 / rate);
-            samples.iter().enumerate().map(|(n, s)| f64::from(*s) * turn(n)).sum::<f64>() * 2.0 / count
-        };
-        let (sine, cosine) = (part(f64::sin), part(f64::cos));
-        let rest = samples.iter().enumerate().map(|(n, s)| {
-            let turn = TAU * hz * n as f64 / rate;
-            (f64::from(*s) - sine * turn.sin() - cosine * turn.cos()).powi(2)
-        });
-        let db = |power: f64| 10.0 * (power / 1e8).max(1e-12).log10();
-        (db(sine.powi(2) + cosine.powi(2)), db(rest.sum::<f64>() * 2.0 / count))
     }
 
     #[test]
@@ -130,7 +114,9 @@ mod tests {
             };
             for (way, samples, rate) in [("up", &up, 24_000.0), ("down", &down, rate)] {
                 assert_eq!(samples.len() as f64, rate, "{way}");
-                let (level, rest) = measure(samples, hz, rate);
+                // The filter's beginning is left out.
+                let settled = &samples[samples.len() - rate as usize / 2..];
+                let (level, rest) = measure(settled, hz, rate, 10_000.0);
                 println!("{hz} Hz {way} to {rate}: {level:.2} dB, all else {rest:.1} dB");
                 assert!(level.abs() < 0.6, "{hz} Hz {way}: {level:.2} dB");
                 assert!(rest < -60.0, "{hz} Hz {way}: all else {rest:.1} dB");

@@ -25,7 +25,7 @@ use crate::media::pacer::Pacer;
 use crate::realtime::{ItemId, ModelCommand, ResponseId, ResponseOutcome};
 
 /// Speech that may wait: 4 minutes, more than a response of 4096 tokens lasts. About 1 MB of Opus, 2 MB of
-/// G.711.
+/// G.711, 12 MB of what leaves in G.722, which waits as samples.
 const QUEUE_LIMIT: usize = 12_000;
 
 /// After our last frame, until the caller has heard it: the bridge and the carrier hold some of it back.

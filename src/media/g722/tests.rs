@@ -2,6 +2,7 @@ use std::f64::consts::TAU;
 
 use super::*;
 use crate::media::MODEL_RATE;
+use crate::media::tone::measure;
 
 /// So many frames of a tone at the model's rate.
 fn tone(hz: f64, amplitude: f64, frames: usize) -> Vec<PcmFrame> {
@@ -14,19 +15,8 @@ fn through(encoder: &mut Encoder, decoder: &mut Decoder, frames: &[PcmFrame]) ->
 }
 
 /// How strong a tone of `hz` is in it against one of `amplitude`, and how strong all else, both in dB.
-fn measure(samples: &[i16], hz: f64, amplitude: f64) -> (f64, f64) {
-    let count = samples.len() as f64;
-    let turn = |n: usize| TAU * hz * n as f64 / f64::from(MODEL_RATE);
-    let part = |wave: fn(f64) -> f64| {
-        samples.iter().enumerate().map(|(n, s)| f64::from(*s) * wave(turn(n))).sum::<f64>() * 2.0 / count
-    };
-    let (sine, cosine) = (part(f64::sin), part(f64::cos));
-    let rest = samples
-        .iter()
-        .enumerate()
-        .map(|(n, s)| (f64::from(*s) - sine * turn(n).sin() - cosine * turn(n).cos()).powi(2));
-    let db = |power: f64| 10.0 * (power / amplitude.powi(2)).max(1e-12).log10();
-    (db(sine.powi(2) + cosine.powi(2)), db(rest.sum::<f64>() * 2.0 / count))
+fn measured(samples: &[i16], hz: f64, amplitude: f64) -> (f64, f64) {
+    measure(samples, hz, f64::from(MODEL_RATE), amplitude)
 }
 
 #[test]
@@ -35,7 +25,7 @@ fn tones_of_the_wide_band_come_out_at_their_level() {
         for hz in [200.0, 440.0, 1_000.0, 2_500.0, 3_900.0, 4_100.0, 5_000.0, 6_000.0, 7_000.0] {
             let heard = through(&mut Encoder::default(), &mut Decoder::default(), &tone(hz, amplitude, 60));
             assert_eq!(heard.len(), 60 * FRAME_SAMPLES);
-            let (level, rest) = measure(&heard[FRAME_SAMPLES * 10..], hz, amplitude);
+            let (level, rest) = measured(&heard[FRAME_SAMPLES * 10..], hz, amplitude);
             println!("{hz} Hz of {amplitude}: {level:.2} dB, all else {rest:.1} dB");
             assert!(level.abs() < 0.3, "{hz} Hz of {amplitude}: {level:.2} dB");
             // The band above 4 kHz has two bits a sample.
@@ -123,7 +113,7 @@ fn a_lost_packet_is_covered_and_what_follows_is_the_callers() {
             decoder.decode(&packet).expect("a packet")
         });
     }
-    let (level, rest) = measure(&heard[FRAME_SAMPLES * 2..], 440.0, 8_000.0);
+    let (level, rest) = measured(&heard[FRAME_SAMPLES * 2..], 440.0, 8_000.0);
     println!("{level:.2} dB, all else {rest:.1} dB");
     assert!(level.abs() < 0.5 && rest < -20.0, "{level:.2} dB, all else {rest:.1} dB");
 }
