@@ -6,15 +6,14 @@ use dialplane::kit::model::script::{Fault, Rule, Script};
 use dialplane::session::phrases::{Phrase, Phrases};
 use serde_json::{Value, json};
 
-use crate::ear::{Heard, Sound, missing, total};
+use crate::ear::{Heard, Sound, missing};
 use crate::phone::Call;
 use crate::providers::{
-    NEVER, answer, ending, faulty, longest_wait, ms, sessions, two_providers, two_providers_and,
+    NEVER, answer, ending, faulty, longest_wait_for_an_answer, ms, sessions, two_providers, two_providers_and,
 };
 use crate::rig::until_every;
 use crate::routes::recording;
-use crate::rtp::Say;
-use crate::world::{ACME, BERLIN, CALLER, Plan, SOON, World, hear, hears, hears_out, pitch};
+use crate::world::{ACME, BERLIN, Plan, SOON, World, hear, hears_out, pitch};
 
 /// Of three tenants: one has its callers refused, one plays them a recording, and one says nothing.
 const REFUSED: &str = "+15557770030";
@@ -199,12 +198,7 @@ async fn a_question_that_no_model_hears_is_answered_by_the_next_and_not_met_with
     let voice = pitch("marin");
     hears_out(&call, voice).await;
     until_every(ms(20), "the session is lost", SOON, async || world.model.sessions().first()?.closed).await;
-    call.endpoint.say(vec![Say::Tone { hz: CALLER, length: ms(600) }]);
-    let heard = hears(&call, "the answer is heard", &[voice], |heard| {
-        (total(heard, voice) > ms(2200)).then(|| heard.to_vec())
-    })
-    .await;
-    let waited = longest_wait(&call, &heard);
+    let waited = longest_wait_for_an_answer(&call, voice).await;
     call.leave().await;
     let records = world.end(1).await;
     println!("no model listens: waited {waited:?} at the longest, {:?}", sessions(&records[0]));

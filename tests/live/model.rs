@@ -6,7 +6,9 @@ use dialplane::kit::model::script::{Behaviour, Fault, Rule, Script};
 use serde_json::json;
 
 use crate::ear::{Heard, Sound, total};
-use crate::providers::{NEVER, answer, ending, faulty, longest_wait, ms, sessions, two_providers};
+use crate::providers::{
+    NEVER, answer, ending, faulty, longest_wait, longest_wait_for_an_answer, ms, sessions, two_providers,
+};
 use crate::rtp::Say;
 use crate::world::{ACME, CALLER, Plan, SOON, World, hears, hears_first, hears_out, pitch};
 
@@ -157,12 +159,7 @@ async fn a_model_that_hears_the_caller_no_more_is_replaced_and_what_they_said_is
     call.answered(SOON).await;
     let voice = pitch("marin");
     hears_out(&call, voice).await;
-    call.endpoint.say(vec![Say::Tone { hz: CALLER, length: ms(600) }]);
-    let heard = hears(&call, "the answer is heard", &[voice], |heard| {
-        (total(heard, voice) > ms(2200)).then(|| heard.to_vec())
-    })
-    .await;
-    let waited = longest_wait(&call, &heard);
+    let waited = longest_wait_for_an_answer(&call, voice).await;
     call.leave().await;
     let records = world.end(1).await;
     println!("deaf model: waited {waited:?} at the longest");

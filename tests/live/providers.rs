@@ -7,10 +7,10 @@ use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::script::{Behaviour, Fault, Script};
 use serde_json::{Value, json};
 
-use crate::ear::{Heard, Sound};
+use crate::ear::{Heard, Sound, total};
 use crate::phone::Call;
 use crate::rtp::Say;
-use crate::world::{Plan, World};
+use crate::world::{CALLER, Plan, World, hears};
 
 /// The second provider's key; the first has the world's.
 const OTHER_KEY: &str = "sk-other-3b8e6f2a90d15c77";
@@ -76,6 +76,16 @@ pub fn sessions(record: &Value) -> Vec<String> {
 pub fn ending(record: &Value) -> (&str, &str, &str) {
     let text = |field: &str| record["ending"][field].as_str().unwrap_or_default();
     (text("by"), text("how"), text("detail"))
+}
+
+/// The caller says something and hears the answer: the longest wait of the call so far.
+pub async fn longest_wait_for_an_answer(call: &Call, voice: u32) -> Duration {
+    call.endpoint.say(vec![Say::Tone { hz: CALLER, length: ms(600) }]);
+    let heard = hears(call, "the answer is heard", &[voice], |heard| {
+        (total(heard, voice) > ms(2200)).then(|| heard.to_vec())
+    })
+    .await;
+    longest_wait(call, &heard)
 }
 
 /// The longest that the caller waited for a sound of ours: since the last one, or since they had finished themselves.

@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::World;
 use super::line::Line;
 use super::phone::{Phone, SDP};
+use super::streams::up;
 
 /// A router with a certificate for 127.0.0.1, and the authority that vouches for it.
 async fn world() -> (World, CertificateDer<'static>) {
@@ -52,14 +53,7 @@ async fn a_call_goes_over_tls_and_our_bye_comes_on_the_same_connection() {
     let (mut world, root) = world().await;
     let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;
     // A phone that has no certificate of its own can be reached no other way.
-    phone.ask("INVITE", "Contact: <sip:ada@127.0.0.1:9;transport=tls>\r\n", SDP).await;
-    phone.status("INVITE", 100).await;
-    phone.status("INVITE", 180).await;
-    let mut session = world.call().await;
-    session.answer().await;
-    phone.status("INVITE", 200).await;
-    phone.ack("").await;
-    session.expect("Active").await;
+    let session = up(&mut world, &mut phone, "Contact: <sip:ada@127.0.0.1:9;transport=tls>\r\n").await;
     session.command(LegCommand::HangUp(None)).await;
     let bye = phone.let_go().await;
     assert!(bye.one("via").starts_with(&format!("SIP/2.0/TLS {};", world.tls.unwrap())), "{bye:?}");

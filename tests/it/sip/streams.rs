@@ -20,8 +20,8 @@ async fn phone(world: &World) -> Phone {
     Phone::on(Line::tcp(world.address).await, world.address)
 }
 
-/// A call over TCP that is up. `contact` is a header line, where it is not the phone's own.
-async fn up(world: &mut World, phone: &mut Phone, contact: &str) -> Session {
+/// A call over a connection that is up. `contact` is a header line, where it is not the phone's own.
+pub async fn up(world: &mut World, phone: &mut Phone, contact: &str) -> Session {
     phone.ask("INVITE", contact, SDP).await;
     phone.status("INVITE", 100).await;
     phone.status("INVITE", 180).await;
