@@ -20,19 +20,33 @@ impl Rate {
     pub const fn get(self) -> f64 {
         self.0
     }
+}
 
-    /// Between two that keep the rate.
-    fn interval(self) -> Duration {
-        Duration::from_secs_f64(1.0 / self.0)
+/// So many at once, and then one in every interval.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    pub interval: Duration,
+    pub burst: u32,
+}
+
+impl Pace {
+    pub const fn per_second(rate: u32, burst: u32) -> Self {
+        Self { interval: Duration::from_nanos(1_000_000_000 / rate as u64), burst }
     }
 
     /// The time that a whole burst is worth.
-    fn burst(self) -> Duration {
-        self.interval().mul_f64(self.0.floor().max(1.0))
+    fn worth(self) -> Duration {
+        self.interval * self.burst
     }
 }
 
-/// Keeps a rate: the generic cell rate algorithm, which remembers one moment and counts nothing.
+impl From<Rate> for Pace {
+    fn from(Rate(rate): Rate) -> Self {
+        Self { interval: Duration::from_secs_f64(1.0 / rate), burst: rate.max(1.0) as u32 }
+    }
+}
+
+/// Keeps a pace: the generic cell rate algorithm (ITU-T I.371), which remembers one moment and counts nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Meter {
     /// When the next one would come if all came evenly. In the future while bursts are being paid for.
@@ -40,14 +54,22 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Whether one more may come now. One that may not counts for nothing. The rate may be another each time.
-    pub fn admit(&mut self, rate: Rate, now: Instant) -> bool {
-        // What a lower rate made of the past is no debt under this one.
-        let due = self.due.map_or(now, |due| due.clamp(now, now + rate.burst()));
-        let next = due + rate.interval();
-        let may = next <= now + rate.burst();
-        self.due = Some(if may { next } else { due });
+    /// Whether one more may come now. One that may not counts for nothing. The pace may be another each time.
+    pub fn admit(&mut self, pace: impl Into<Pace>, now: Instant) -> bool {
+        let pace = pace.into();
+        let (due, may) = (self.due(pace, now), self.has_room(pace, now));
+        self.due = Some(if may { due + pace.interval } else { due });
         may
+    }
+
+    /// Whether one more could come now.
+    pub fn has_room(&self, pace: Pace, now: Instant) -> bool {
+        self.due(pace, now) + pace.interval <= now + pace.worth()
+    }
+
+    /// What a slower pace made of the past is no debt under this one.
+    fn due(&self, pace: Pace, now: Instant) -> Instant {
+        self.due.map_or(now, |due| due.clamp(now, now + pace.worth()))
     }
 
     /// Whether the past makes no difference any more.
@@ -127,7 +149,7 @@ mod tests {
         fn who_keeps_the_rate_is_never_held_back(per_second in 0.01..1000.0f64, count in 1u32..200) {
             let (start, mut meter) = (Instant::now(), Meter::default());
             for n in 0..count {
-                prop_assert!(meter.admit(rate(per_second), start + rate(per_second).interval() * n));
+                prop_assert!(meter.admit(rate(per_second), start + Pace::from(rate(per_second)).interval * n));
             }
         }
     }

@@ -2,45 +2,19 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::fleet::rate::{Meter, Pace};
+
 /// Addresses that are counted at once.
 pub const COUNTED: usize = 10_000;
-
-/// So many at once, and then one in every interval: the generic cell rate algorithm (ITU-T I.371).
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    pub interval: Duration,
-    pub burst: u32,
-}
 
 /// A pace for each address. Those of IPv6 count by their network of 64 bits, as that is what one sender has.
 #[derive(Debug)]
 pub struct Allowance {
     pace: Pace,
-    /// When each address will have used up what it sent, were it to send at the pace alone.
-    spent: HashMap<IpAddr, Instant>,
-}
-
-impl Pace {
-    pub const fn per_second(rate: u32, burst: u32) -> Self {
-        Self { interval: Duration::from_nanos(1_000_000_000 / rate as u64), burst }
-    }
-
-    /// One more, if it may come now.
-    pub fn spend(self, until: &mut Instant, now: Instant) -> bool {
-        let fits = self.has_room(*until, now);
-        if fits {
-            *until = (*until).max(now) + self.interval;
-        }
-        fits
-    }
-
-    fn has_room(self, until: Instant, now: Instant) -> bool {
-        until.max(now) + self.interval <= now + self.interval * self.burst
-    }
+    spent: HashMap<IpAddr, Meter>,
 }
 
 impl Allowance {
@@ -52,17 +26,17 @@ impl Allowance {
     pub fn spend(&mut self, address: IpAddr, now: Instant) -> bool {
         let sender = sender(address);
         if self.spent.len() >= COUNTED && !self.spent.contains_key(&sender) {
-            self.spent.retain(|_, until| *until > now);
+            self.spent.retain(|_, meter| !meter.is_idle(now));
             if self.spent.len() >= COUNTED {
                 return false;
             }
         }
-        self.pace.spend(self.spent.entry(sender).or_insert(now), now)
+        self.spent.entry(sender).or_default().admit(self.pace, now)
     }
 
     /// Whether one more could come now from this address.
     pub fn has_room(&self, address: IpAddr, now: Instant) -> bool {
-        self.spent.get(&sender(address)).is_none_or(|until| self.pace.has_room(*until, now))
+        self.spent.get(&sender(address)).is_none_or(|meter| meter.has_room(self.pace, now))
     }
 
     #[cfg(test)]
@@ -81,6 +55,8 @@ pub fn sender(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -8,12 +8,13 @@ use aws_lc_rs::error::Unspecified;
 use rsipstack::sip::Request;
 use tokio::time::Instant;
 
-use super::allowance::{Allowance, Pace};
+use super::allowance::Allowance;
 use super::digest::nonces::Nonces;
 use super::digest::{Authorization, REALM, challenges};
 use super::message::{Reply, values};
 use super::sources::Source;
 use crate::dialplan::trunk::{Credentials, TrunkPlan, Trunks};
+use crate::fleet::rate::Pace;
 use crate::telemetry::Authenticated;
 
 /// Wrong answers from one address, then one in every half a minute: until then it gets none.

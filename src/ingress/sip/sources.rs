@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::allowance::{Allowance, COUNTED, Pace, sender};
+use super::allowance::{Allowance, COUNTED, sender};
 use crate::dialplan::trunk::{TrunkPlan, Trunks};
+use crate::fleet::rate::{Meter, Pace};
 
 /// Messages from one address of a trunk: a carrier's busiest hour, and no flood.
 const OF_A_TRUNK: Pace = Pace::per_second(2_000, 4_000);
@@ -25,7 +26,7 @@ pub struct Sources {
     trunks: Arc<Trunks>,
     known: Allowance,
     strangers: Allowance,
-    all_strangers: Option<Instant>,
+    all_strangers: Meter,
     /// Until when each address counts as one of a trunk that may call from anywhere.
     proved: HashMap<IpAddr, Instant>,
 }
@@ -66,7 +67,7 @@ impl Sources {
             trunks,
             known: Allowance::new(OF_A_TRUNK),
             strangers: Allowance::new(OF_A_STRANGER),
-            all_strangers: None,
+            all_strangers: Meter::default(),
             proved: HashMap::new(),
         }
     }
@@ -106,7 +107,7 @@ impl Sources {
     }
 
     fn has_room_for_stranger(&mut self, address: IpAddr, now: Instant) -> bool {
-        self.strangers.spend(address, now) && OF_STRANGERS.spend(self.all_strangers.get_or_insert(now), now)
+        self.strangers.spend(address, now) && self.all_strangers.admit(OF_STRANGERS, now)
     }
 }
 
