@@ -1,7 +1,6 @@
 //! A backend's bad days: every call is greeted in time all the same, and its record says what went wrong.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use dialplane::kit::backend::Backend;
@@ -10,6 +9,7 @@ use dialplane::kit::model::script::Behaviour;
 use dialplane::lookup::Budget;
 use serde_json::{Value, json};
 
+use crate::ports;
 use crate::world::{Plan, SOON, World, hears_first, pitch};
 
 /// What a call takes beside its lookup, on a machine that compiles beside us: rooms, codecs, and the model's greeting.
@@ -173,9 +173,7 @@ fn dialplan(at: usize, backend: Option<&str>) -> String {
 async fn on_every_bad_day_of_a_backend_a_call_is_greeted_in_time_and_its_record_says_why() {
     let elsewhere = Backend::start(Script::always(Answer::ok(json!({"voice": "ash"})))).await.unwrap();
     let cases = cases(&elsewhere.url());
-    // Bound and closed again: nobody listens there.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let nowhere = format!("http://127.0.0.1:{port}/call-config");
+    let nowhere = format!("http://{}/call-config", ports::free());
     let behaviour = Behaviour { greeting: Duration::from_secs(1), ..Behaviour::default() };
     let mut plan = Plan::new(behaviour, &Value::Null);
     for (at, case) in cases.iter().enumerate() {

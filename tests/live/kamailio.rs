@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use crate::baresip::phone::{Baresip, UDP};
 use crate::ear::{segments, total};
 use crate::port::{Plan, Port};
+use crate::ports;
 use crate::rig::until_every;
 use crate::world::{ADA, SOON, pitch};
 
@@ -40,7 +41,7 @@ async fn router(calls: usize) -> Port {
 
 /// The sample with these addresses, as a process of its own that takes calls.
 async fn kamailio(dir: &Path, routers: [SocketAddr; 2]) -> (Child, SocketAddr) {
-    let own = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let own = ports::free();
     let list = dir.join("dispatcher.list");
     fs::write(&list, routers.map(|router| format!("1 sip:{router}\n")).concat()).unwrap();
     let sample = include_str!("../../docs/samples/kamailio.cfg");

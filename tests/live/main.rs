@@ -35,6 +35,7 @@ mod network;
 mod pace;
 mod phone;
 mod port;
+mod ports;
 #[path = "../shared/process.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod process;

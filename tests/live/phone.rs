@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::g711::Law;
+use crate::ports;
 use crate::rig::{Rig, until};
 use crate::rtp::Endpoint;
 use crate::world::SOON;
@@ -96,8 +97,7 @@ impl Call {
         let fields =
             format!("SEQUENTIAL\n{called};{caller};{port};{display};{header};{law};{codec};{refer}\n");
         fs::write(dir.join("fields.csv"), fields).unwrap();
-        // SIPp can't be asked for its port, so a free one is found for it.
-        let sip_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let sip_port = ports::free().port();
         let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/sipp");
         let scenario = scenarios.join(dial.scenario).with_extension("xml");
         let output = fs::File::create(dir.join("screen.log")).unwrap();

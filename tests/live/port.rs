@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use dialplane::kit::model::script::Script;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::ports;
 
 const SETTINGS: &str = "dialplane.toml";
 
@@ -62,8 +64,7 @@ impl Port {
         ]);
         variables.extend(plan.variables);
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let tls = plan.tls.map(|files| (free(), files));
+        let tls = plan.tls.map(|files| (ports::free(), files));
         let given = Given { variables, files: files(plan.settings, tls.as_ref()) };
         let app = App::start(Settings::load(Some(Path::new(SETTINGS)), &given, 1).expect("settings"))
             .await

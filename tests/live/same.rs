@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::UdpSocket;
 use std::time::Duration;
 
 use dialplane::kit::model::script::Behaviour;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::ear::{Sound, total};
 use crate::phone::{Call, Dial};
+use crate::ports;
 use crate::rig::Rig;
 use crate::rtp::Say;
 use crate::world::{ACME, ADA, CALLER, Plan, SOON, World, hears, pitch};
@@ -103,7 +103,7 @@ async fn a_call_has_the_same_record_through_livekit_and_through_the_sip_port() {
         &format!("tenant = 'acme'\n[[route]]\nid = 'desk'\ntrunk = 'acme-sip'\ncalled = '{ACME}'\n"),
     );
     let rig = Rig::up();
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = ports::free();
     let file = rig.dir.join("same.toml");
     let trunk =
         format!("[[trunk]]\nname = 'acme-sip'\nids = ['{}']\naddresses = ['127.0.0.0/8']\n", rig.trunk);

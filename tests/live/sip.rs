@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::port::{Plan, Port};
+use crate::ports;
 
 const RECEPTION: &str = "+15557770001";
 const BLOCKED: &str = "+15557770002";
@@ -70,8 +70,7 @@ impl World {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip").join(scenario).with_extension("xml");
         let dir = self.port.dir.join(format!("{scenario}-{}", uuid::Uuid::now_v7()));
         fs::create_dir(&dir).unwrap();
-        // SIPp can't be asked for its port, so a free one is found for it.
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::free().port();
         let screen = fs::File::create(dir.join("screen.log")).unwrap();
         let sipp = Command::new("sipp")
             .arg(self.port.sip.to_string())

@@ -14,6 +14,7 @@ use crate::ear::{Heard, Sound, first, segments};
 use crate::leak::Secrets;
 use crate::livekit::LiveKit;
 use crate::phone::{Call, Dial};
+use crate::ports;
 use crate::rig::{Rig, until_every};
 use crate::router::{Router, Settings};
 
@@ -211,9 +212,7 @@ fn backend_url(backend: Option<&Backend>) -> String {
     match backend {
         Some(backend) => backend.url(),
         None => {
-            // Bound and closed again: nobody listens there.
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            format!("http://127.0.0.1:{port}/call-config")
+            format!("http://{}/call-config", ports::free())
         }
     }
 }

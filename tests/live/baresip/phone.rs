@@ -1,7 +1,7 @@
 //! baresip as a process of its own, told what to do over its control port (`ctrl_tcp`: netstrings of JSON).
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::ear::{RATE, tone};
+use crate::ports;
 use crate::rig::until_every;
 use crate::rtp::LEVEL;
 use crate::tls::Authority;
@@ -57,8 +58,8 @@ impl Baresip {
             fs::write(dir.join(name).with_extension("wav"), wav::of(&samples)).unwrap();
         }
         // It takes no port 0 for either.
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let control = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let sip = ports::free();
+        let control = ports::free();
         let home = dir.display();
         let authority = line.authority.map(|authority| format!("sip_cafile {}\n", authority.file.display()));
         let authority = authority.unwrap_or_default();

@@ -16,7 +16,7 @@ impl Echo {
     fn start(name: &str, arguments: &[&str]) -> Self {
         let dir = std::env::temp_dir().join(format!("dialplane-echo-{}-{name}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        let free = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let free = || ports::free().port().to_string();
         let (port, media) = (free(), free());
         let sipp = Command::new("sipp")
             .args(["-i", "127.0.0.1", "-p", &port, "-mp", &media, "-rtp_echo", "-nostdin"])

@@ -1,10 +1,10 @@
 //! LiveKit's own webhooks.
 
 use std::fs;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use super::fleet::{VOICE, another, end, world_without_router};
+use crate::ports;
 use crate::rig::until_every;
 use crate::room::server;
 use crate::world::{ACME, SOON, hears_first, pitch};
@@ -13,7 +13,7 @@ use crate::world::{ACME, SOON, hears_first, pitch};
 #[ignore = "needs the rig: tests/rig/up"]
 async fn the_webhooks_of_the_real_server_are_accepted() {
     let mut world = world_without_router(Duration::from_secs(2)).await;
-    let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let http = ports::free();
     let file = world.rig.dir.join("livekit-server.yaml");
     let without = fs::read_to_string(&file).unwrap();
     let key = &world.rig.api_key;
