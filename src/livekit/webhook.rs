@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use livekit_api::access_token::TokenVerifier;
 use livekit_api::webhooks::WebhookReceiver;
@@ -17,15 +16,20 @@ use crate::livekit::api::Listed;
 pub const BODY_MAX: usize = 256 * 1024;
 /// Rooms that wait to be looked into. What does not fit is found by the rounds.
 const QUEUE: usize = 256;
-/// From a caller's arrival until its agent is missed.
-const EXPECTED: Duration = Duration::from_secs(4);
 
 /// A room where something has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {
     pub room: Listed,
-    /// When it is worth a look.
-    pub after: Duration,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A caller who is about to get an agent.
+    CallerCame,
+    /// An agent whose caller may still be there.
+    AgentLeft,
 }
 
 /// The webhooks of every project. Clones share them.
@@ -75,12 +79,12 @@ impl fmt::Debug for Webhooks {
 
 fn happening(event: WebhookEvent) -> Option<Happening> {
     let kind = event.participant.as_ref()?.kind();
-    let after = match (event.event.as_str(), kind) {
-        ("participant_joined", Kind::Sip) => EXPECTED,
-        ("participant_left" | "participant_connection_aborted", Kind::Agent) => Duration::ZERO,
+    let what = match (event.event.as_str(), kind) {
+        ("participant_joined", Kind::Sip) => What::CallerCame,
+        ("participant_left" | "participant_connection_aborted", Kind::Agent) => What::AgentLeft,
         _ => return None,
     };
-    Some(Happening { room: event.room?.into(), after })
+    Some(Happening { room: event.room?.into(), what })
 }
 
 #[cfg(test)]
@@ -92,9 +96,9 @@ mod tests {
     #[test]
     fn callers_who_come_and_agents_who_go_are_worth_a_look() {
         for (event, kind, expected) in [
-            ("participant_joined", Kind::Sip, Some(EXPECTED)),
-            ("participant_left", Kind::Agent, Some(Duration::ZERO)),
-            ("participant_connection_aborted", Kind::Agent, Some(Duration::ZERO)),
+            ("participant_joined", Kind::Sip, Some(What::CallerCame)),
+            ("participant_left", Kind::Agent, Some(What::AgentLeft)),
+            ("participant_connection_aborted", Kind::Agent, Some(What::AgentLeft)),
             ("participant_left", Kind::Sip, None),
             ("participant_joined", Kind::Agent, None),
             ("participant_joined", Kind::Standard, None),
@@ -107,7 +111,7 @@ mod tests {
                 ..WebhookEvent::default()
             };
             let name = event.event.clone();
-            assert_eq!(happening(event).map(|happening| happening.after), expected, "{name} of {kind:?}");
+            assert_eq!(happening(event).map(|happening| happening.what), expected, "{name} of {kind:?}");
         }
         let room = Some(Room::default());
         let started = WebhookEvent { event: "room_started".to_owned(), room, ..WebhookEvent::default() };

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialplane::admin::{Shown, serve};
-use dialplane::livekit::webhook::{BODY_MAX, Happening, Webhooks};
+use dialplane::livekit::webhook::{BODY_MAX, Happening, Webhooks, What};
 use dialplane::livekit::{Orphans, Project};
 use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::{Metrics, Readiness};
@@ -92,7 +91,7 @@ async fn what_a_project_has_signed_reaches_its_own_rescue() {
     let left = event("participant_left", "AGENT");
     assert_eq!(listening.post(&token(&project("spare"), &left), &left).await, 200);
     let happening = listening.spare.try_recv().unwrap();
-    assert_eq!((&*happening.room.id, happening.after), ("RM_1", Duration::ZERO));
+    assert_eq!((&*happening.room.id, happening.what), ("RM_1", What::AgentLeft));
     assert!(listening.main.try_recv().is_err());
     let tomorrow = event("an_event_of_tomorrow", "SIP");
     let bearer = format!("Bearer {}", token(&project("main"), &tomorrow));

@@ -31,11 +31,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::decide::{Decision, Lone, Means, decide, is_missed, lone_caller};
+use self::decide::{DISPATCHED, Decision, Lone, Means, decide, is_missed, lone_caller};
 use self::rounds::{Rounds, Sight};
 use super::Site;
 use crate::livekit::api::{ApiError, Listed};
-use crate::livekit::webhook::Happening;
+use crate::livekit::webhook::{Happening, What};
 use crate::telemetry::Rescued;
 
 const ROUND: Duration = Duration::from_secs(2);
@@ -43,6 +43,9 @@ const ROUND: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 8;
 /// Before anything is done it is looked at again, after a pause as random as this: another router may be first.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
+/// From a caller's arrival until the dispatch that came with them is old enough to be answered no more, and a little: the
+/// clocks of router and LiveKit may differ. An earlier look could not do anything yet.
+const EXPECTED: Duration = DISPATCHED.saturating_add(Duration::from_millis(200));
 /// Calls that an agent is expected in. The rounds find those beyond.
 const EXPECTED_MAX: usize = 1024;
 /// Requests that fail in a row before it is said. One may concern a room that has just closed.
@@ -130,14 +133,16 @@ impl Rescue {
         }
     }
 
-    fn happened(&mut self, Happening { room, after }: Happening) {
+    fn happened(&mut self, Happening { room, what }: Happening) {
         if self.site.served.includes(&room.name) {
             return;
         }
-        if after.is_zero() {
-            self.wait([room]);
-        } else if self.expected.len() < EXPECTED_MAX {
-            self.expected.push_back((Instant::now() + after, room));
+        match what {
+            What::AgentLeft => self.wait([room]),
+            What::CallerCame if self.expected.len() < EXPECTED_MAX => {
+                self.expected.push_back((Instant::now() + EXPECTED, room));
+            }
+            What::CallerCame => {}
         }
     }
 

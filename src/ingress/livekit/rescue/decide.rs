@@ -14,7 +14,7 @@ use crate::pii::Redacted;
 /// started again waits for an agent that does so too.
 pub const MISSED: Duration = Duration::from_secs(4);
 /// LiveKit asks for an answer for 3 s, and the agent has to join.
-const DISPATCHED: Duration = Duration::from_secs(7);
+pub const DISPATCHED: Duration = Duration::from_secs(7);
 /// No caller waits longer, ringing or in silence.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// So long we have watched a caller ourselves before we send them away: clocks may differ.
