@@ -1,5 +1,5 @@
 //! A telephone that is code: it calls a SIP port over UDP, says what it is told, keeps what it hears, presses keys and
-//! hangs up. It offers no more than it can do, and shares no line with the router that it calls, but for G.722.
+//! hangs up. It offers no more than it can do, and shares no line with the router that it calls, but for G.722 and Opus.
 
 mod audio;
 mod coder;
@@ -37,17 +37,27 @@ pub enum Codec {
     Pcmu,
     Pcma,
     G722,
+    Opus,
 }
 
 impl Codec {
-    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
+    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus];
 
-    /// RTP's payload type: static (RFC 3551).
+    /// RTP's payload type: static (RFC 3551), but for that of Opus.
     const fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
             Self::G722 => 9,
+            Self::Opus => 96,
+        }
+    }
+
+    /// How fast RTP's timestamps count, in Hz, and with them the durations of keys.
+    const fn clock_rate(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => RATE,
+            Self::Opus => 48_000,
         }
     }
 
@@ -57,6 +67,7 @@ impl Codec {
             Self::Pcmu => "PCMU/8000",
             Self::Pcma => "PCMA/8000",
             Self::G722 => "G722/8000",
+            Self::Opus => "opus/48000/2",
         }
     }
 }
@@ -134,6 +145,7 @@ pub struct Call {
     stage: watch::Receiver<Stage>,
     heard: Arc<Journal<Packet>>,
     pressed: Arc<Journal<KeyPacket>>,
+    codec: Codec,
     jitter_buffer: Duration,
     /// Where the phone takes audio.
     audio: SocketAddr,
@@ -166,7 +178,8 @@ impl Call {
         };
         #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
         let phone = AbortOnDropHandle::new(tokio::spawn(line.run()));
-        Ok(Self { orders, stage, heard, pressed, jitter_buffer: dial.jitter_buffer, audio, _phone: phone })
+        let Dial { codec, jitter_buffer, .. } = *dial;
+        Ok(Self { orders, stage, heard, pressed, codec, jitter_buffer, audio, _phone: phone })
     }
 
     pub fn stage(&self) -> Stage {
@@ -205,7 +218,7 @@ impl Call {
 
     /// What was heard so far.
     pub fn heard(&self) -> Recording {
-        audio::recording(&self.heard.snapshot(), self.jitter_buffer)
+        self.recording(&self.heard.snapshot())
     }
 
     /// Waits until what was heard is as it should be. It is looked at with every packet.
@@ -214,17 +227,21 @@ impl Call {
         is_right: impl Fn(&Recording) -> bool,
         within: Duration,
     ) -> Result<Recording, TimedOut> {
-        let find = |packets: &[Packet]| Some(audio::recording(packets, self.jitter_buffer)).filter(&is_right);
+        let find = |packets: &[Packet]| Some(self.recording(packets)).filter(&is_right);
         self.heard.wait_for(find, within).await
     }
 
     /// Waits until the other side has pressed so many keys, to the end of the last.
     pub async fn keys(&self, count: usize, within: Duration) -> Result<Vec<Press>, TimedOut> {
         let find = |packets: &[KeyPacket]| {
-            let presses = audio::presses(packets);
+            let presses = audio::presses(packets, self.codec);
             (presses.len() >= count && presses.last().is_some_and(|last| last.ends >= 3)).then_some(presses)
         };
         self.pressed.wait_for(find, within).await
+    }
+
+    fn recording(&self, packets: &[Packet]) -> Recording {
+        audio::recording(packets, self.codec, self.jitter_buffer)
     }
 
     async fn wait_for(&mut self, within: Duration, found: impl Fn(Stage) -> bool) -> Result<Stage, TimedOut> {

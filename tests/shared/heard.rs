@@ -13,15 +13,23 @@ pub struct Tone {
     pub missing: f64,
 }
 
-/// How loud the tone is in a piece, as a share of all that is in it, if there is anything.
+/// How loud the tone is in a piece, as a share of all that is in it, if there is anything. By Goertzel's recurrence:
+/// tests look often, and a sine for each sample would take more of the machine than the calls do.
 pub fn is_tone(piece: &[i16], hz: f32) -> bool {
-    let turn = |n: usize| std::f64::consts::TAU * f64::from(hz) * n as f64 / f64::from(RATE);
-    let part = |wave: fn(f64) -> f64| {
-        piece.iter().enumerate().map(|(n, s)| f64::from(*s) * wave(turn(n))).sum::<f64>()
-    };
-    let power: f64 = piece.iter().map(|s| f64::from(*s).powi(2)).sum();
-    let of_tone = (part(f64::sin).powi(2) + part(f64::cos).powi(2)) * 2.0 / piece.len() as f64;
+    let turn = 2.0 * (std::f64::consts::TAU * f64::from(hz) / f64::from(RATE)).cos();
+    let (mut power, mut last, mut before) = (0.0, 0.0, 0.0);
+    for sample in piece {
+        let sample = f64::from(*sample);
+        power += sample * sample;
+        (last, before) = (turn.mul_add(last, sample - before), last);
+    }
+    let of_tone = (last * last + before * before - turn * last * before) * 2.0 / piece.len() as f64;
     power > 100.0 * piece.len() as f64 && of_tone > 0.5 * power
+}
+
+/// Whether the tone is there for so long, from its beginning to now.
+pub fn lasts(hz: f32, length: Duration) -> impl Fn(&Recording) -> bool {
+    move |heard| heard.length() >= length && find(heard, hz).is_some_and(|tone| tone.length >= length)
 }
 
 pub fn find(heard: &Recording, hz: f32) -> Option<Tone> {

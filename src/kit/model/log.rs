@@ -94,6 +94,8 @@ pub struct Utterance {
     pub tone_hz: Option<f32>,
     /// Sound in it, silence not counted.
     pub voiced: Duration,
+    /// The longest silence in it.
+    pub longest_pause: Duration,
 }
 
 /// A response.
@@ -142,7 +144,7 @@ pub(super) enum Note {
     Refused { event: Value, error: Value },
     Audio { bytes: u64, length: Duration },
     SpeechStarted { item: String },
-    SpeechStopped { tone_hz: Option<f32>, voiced: Duration },
+    SpeechStopped { tone_hz: Option<f32>, voiced: Duration, longest_pause: Duration },
     ResponseCreated(Box<ResponseLog>),
     ResponseAudio { sent: Duration },
     ResponseDone { id: String, status: String, reason: Option<String> },
@@ -230,13 +232,15 @@ impl SessionLog {
                     stopped: None,
                     tone_hz: None,
                     voiced: Duration::ZERO,
+                    longest_pause: Duration::ZERO,
                 });
             }
-            Note::SpeechStopped { tone_hz, voiced } => {
+            Note::SpeechStopped { tone_hz, voiced, longest_pause } => {
                 if let Some(utterance) = self.utterances.last_mut() {
                     utterance.stopped = Some(now);
                     utterance.tone_hz = tone_hz;
                     utterance.voiced = voiced;
+                    utterance.longest_pause = longest_pause;
                 }
             }
             Note::ResponseCreated(response) => self.responses.push(*response),

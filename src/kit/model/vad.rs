@@ -33,17 +33,18 @@ pub(super) struct Vad {
     pitch: Pitch,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Speech {
     voiced: Duration,
     quiet: Duration,
+    longest_pause: Duration,
 }
 
 /// What was heard; times since the session began, by the audio.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Heard {
     Started { at: Duration },
-    Stopped { at: Duration, tone_hz: Option<f32>, voiced: Duration },
+    Stopped { at: Duration, tone_hz: Option<f32>, voiced: Duration, longest_pause: Duration },
 }
 
 impl Vad {
@@ -83,6 +84,7 @@ impl Vad {
         };
         if loud {
             speech.voiced += FRAME_TIME;
+            speech.longest_pause = speech.longest_pause.max(speech.quiet);
             speech.quiet = Duration::ZERO;
             return None;
         }
@@ -90,7 +92,8 @@ impl Vad {
         if speech.quiet < silence {
             return None;
         }
-        let stopped = Heard::Stopped { at: self.heard, tone_hz: self.pitch.median(), voiced: speech.voiced };
+        let Speech { voiced, longest_pause, .. } = *speech;
+        let stopped = Heard::Stopped { at: self.heard, tone_hz: self.pitch.median(), voiced, longest_pause };
         self.reset();
         Some(stopped)
     }
@@ -104,7 +107,7 @@ impl Vad {
         if self.onset < ONSET {
             return None;
         }
-        self.speech = Some(Speech { voiced: self.onset, quiet: Duration::ZERO });
+        self.speech = Some(Speech { voiced: self.onset, ..Speech::default() });
         Some(Heard::Started { at: self.heard - self.onset })
     }
 }
@@ -172,7 +175,7 @@ mod tests {
             let mut vad = Vad::default();
             let events: Vec<Heard> =
                 sound.chunks(cut).flat_map(|piece| vad.hear(piece, rate, SILENCE)).collect();
-            let [Heard::Started { at }, Heard::Stopped { at: end, tone_hz: Some(hz), voiced }] = *events
+            let [Heard::Started { at }, Heard::Stopped { at: end, tone_hz: Some(hz), voiced, .. }] = *events
             else {
                 panic!("{events:?}");
             };
@@ -192,5 +195,14 @@ mod tests {
             let mut vad = Vad::default();
             assert_eq!(vad.hear(&sound.concat(), 8_000, SILENCE).len(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn the_longest_pause_of_an_utterance_is_told_without_the_silence_that_ends_it() {
+        let piece = |pause| [tone(970.0, 8_000, 200), quiet(8_000, pause)].concat();
+        let sound: Vec<i16> = [30, 110, 20, 600].into_iter().flat_map(piece).collect();
+        let events = Vad::default().hear(&sound, 8_000, SILENCE);
+        let Some(Heard::Stopped { voiced, longest_pause, .. }) = events.last() else { panic!("{events:?}") };
+        assert_eq!((voiced.as_millis(), longest_pause.as_millis()), (800, 110));
     }
 }

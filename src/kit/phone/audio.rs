@@ -21,6 +21,9 @@ const KEYS: u8 = 101;
 const KEY_PACKETS: u16 = 12;
 const SSRC: u32 = 0x0D1A_1B1A;
 
+/// So many packets wait for one that is missing: 100 ms.
+const MOST_EARLY: usize = 5;
+
 /// Ten minutes: what a phone keeps of one call at most.
 pub(super) const MOST_PACKETS: usize = 30_000;
 
@@ -105,29 +108,84 @@ impl Recording {
     }
 }
 
-/// What the other side says, packet by packet, as they come.
+/// What the other side says, decoded in the order in which it was said.
 #[derive(Debug)]
 pub(super) struct Ear {
     codec: Codec,
     decoder: Decode,
+    source: Option<u32>,
+    /// The number of the next packet.
+    next: u16,
+    early: Vec<Arrived>,
+}
+
+/// A packet that may have to wait for its turn.
+#[derive(Debug)]
+struct Arrived {
+    at: Instant,
+    sequence: u16,
+    timestamp: u32,
+    source: u32,
+    /// Of audio.
+    payload: Option<Vec<u8>>,
 }
 
 impl Ear {
     pub(super) fn new(codec: Codec) -> Self {
-        Self { codec, decoder: Decode::new(codec) }
+        Self { codec, decoder: Decode::new(codec), source: None, next: 0, early: Vec::new() }
     }
 
-    /// Reads RTP of audio; anything else, reports among it, is none.
-    pub(super) fn read(&mut self, datagram: &[u8], arrived: Instant) -> Option<Packet> {
+    /// Takes a datagram of RTP; what is audio in it, or behind it, comes out once its turn has come.
+    pub(super) fn hear(&mut self, datagram: &[u8], at: Instant) -> Vec<Packet> {
+        let Some(arrived) = self.read(datagram, at) else { return Vec::new() };
+        if self.source.replace(arrived.source) != Some(arrived.source) {
+            (self.decoder, self.next) = (Decode::new(self.codec), arrived.sequence);
+            self.early.clear();
+        }
+        if self.ahead(&arrived) >= 0 {
+            self.early.push(arrived);
+        }
+        let mut heard = Vec::new();
+        while let Some(arrived) = self.take_next() {
+            heard.extend(self.decode(arrived));
+        }
+        heard
+    }
+
+    fn read(&self, datagram: &[u8], at: Instant) -> Option<Arrived> {
         let (header, payload) = datagram.split_first_chunk::<12>()?;
-        let [0x80, kind, _, _, t0, t1, t2, t3, s0, s1, s2, s3] = *header else { return None };
-        if kind & 0x7F != self.codec.payload_type() {
+        let [0x80, kind, n0, n1, t0, t1, t2, t3, s0, s1, s2, s3] = *header else { return None };
+        let is_audio = kind & 0x7F == self.codec.payload_type();
+        (!matches!(kind, 200..=204)).then(|| Arrived {
+            at,
+            sequence: u16::from_be_bytes([n0, n1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            source: u32::from_be_bytes([s0, s1, s2, s3]),
+            payload: is_audio.then(|| payload.to_vec()),
+        })
+    }
+
+    /// The packet whose turn it is: the next one, or, once too many wait for that, the first of those.
+    fn take_next(&mut self) -> Option<Arrived> {
+        let first = (0..self.early.len()).min_by_key(|at| self.early.get(*at).map(|one| self.ahead(one)))?;
+        let is_next = self.early.get(first).is_some_and(|one| self.ahead(one) == 0);
+        if !is_next && self.early.len() <= MOST_EARLY {
             return None;
         }
-        let samples = self.decoder.samples(payload)?;
-        let (timestamp, source) =
-            (u32::from_be_bytes([t0, t1, t2, t3]), u32::from_be_bytes([s0, s1, s2, s3]));
-        Some(Packet { arrived, timestamp, source, samples })
+        let arrived = self.early.swap_remove(first);
+        self.next = arrived.sequence.wrapping_add(1);
+        Some(arrived)
+    }
+
+    /// By how many packets.
+    const fn ahead(&self, arrived: &Arrived) -> i16 {
+        arrived.sequence.wrapping_sub(self.next).cast_signed()
+    }
+
+    fn decode(&mut self, arrived: Arrived) -> Option<Packet> {
+        let Arrived { at, timestamp, source, payload, .. } = arrived;
+        let samples = self.decoder.samples(&payload?)?;
+        Some(Packet { arrived: at, timestamp, source, samples })
     }
 }
 
@@ -147,14 +205,14 @@ pub(super) fn read_key(datagram: &[u8], arrived: Instant) -> Option<KeyPacket> {
 }
 
 /// Packets of one timestamp are of one key.
-pub(super) fn presses(packets: &[KeyPacket]) -> Vec<Press> {
+pub(super) fn presses(packets: &[KeyPacket], codec: Codec) -> Vec<Press> {
     let of_keys = packets.chunk_by(|a, b| (a.timestamp, a.code) == (b.timestamp, b.code));
     let press = |packets: &[KeyPacket]| {
         let (first, last) = (packets.first()?, packets.last()?);
         Some(Press {
             key: "0123456789*#ABCD".chars().nth(first.code.into())?,
             began: first.arrived,
-            length: Duration::from_secs(last.duration.into()) / RATE,
+            length: Duration::from_secs(last.duration.into()) / codec.clock_rate(),
             ends: packets.iter().filter(|packet| packet.over).count(),
             marked: first.marked && packets.iter().filter(|packet| packet.marked).count() == 1,
         })
@@ -164,15 +222,16 @@ pub(super) fn presses(packets: &[KeyPacket]) -> Vec<Press> {
 
 /// Puts packets where a phone would play them: counted from the first of their source; one that comes later than the
 /// jitter buffer lasts moves all that follow.
-pub(super) fn recording(packets: &[Packet], jitter_buffer: Duration) -> Recording {
+pub(super) fn recording(packets: &[Packet], codec: Codec, jitter_buffer: Duration) -> Recording {
     let Some(first) = packets.first() else { return Recording::default() };
     let in_samples =
         |time: Duration| i64::try_from(time.as_micros() * u128::from(RATE) / 1_000_000).unwrap_or(i64::MAX);
     let (mut source, mut origin, mut anchor) = (first.source, first.timestamp, 0);
     let mut samples: Vec<i16> = Vec::new();
     for packet in packets {
-        let arrived = in_samples(packet.arrived - first.arrived);
-        let mut place = anchor + i64::from(packet.timestamp.wrapping_sub(origin).cast_signed());
+        let arrived = in_samples(packet.arrived.saturating_duration_since(first.arrived));
+        let ticks = packet.timestamp.wrapping_sub(origin).cast_signed();
+        let mut place = anchor + i64::from(ticks) * i64::from(RATE) / i64::from(codec.clock_rate());
         let is_late = arrived > place + in_samples(jitter_buffer);
         if packet.source != source || is_late || place > arrived + i64::from(RATE) {
             (source, origin, anchor, place) = (packet.source, packet.timestamp, arrived, arrived);
@@ -183,7 +242,10 @@ pub(super) fn recording(packets: &[Packet], jitter_buffer: Duration) -> Recordin
             *slot = *sample;
         }
     }
-    let gaps = packets.iter().zip(packets.iter().skip(1)).map(|(a, b)| b.arrived - a.arrived);
+    let gaps = packets
+        .iter()
+        .zip(packets.iter().skip(1))
+        .map(|(a, b)| b.arrived.saturating_duration_since(a.arrived));
     Recording { start: Some(first.arrived), samples, longest_gap: gaps.max().unwrap_or_default() }
 }
 
@@ -221,13 +283,19 @@ impl Mouth {
         datagram.extend(SSRC.to_be_bytes());
         datagram.extend(payload);
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.ticks());
         datagram
+    }
+
+    /// Of 20 ms.
+    const fn ticks(&self) -> u32 {
+        self.codec.clock_rate() / 50
     }
 
     /// The payload type of the next 20 ms, how many ticks ago what it tells of began, and the payload.
     fn payload(&mut self) -> (u8, u32, Vec<u8>) {
         let mut frame: Vec<i16> = Vec::new();
+        let ticks = self.ticks();
         match self.plan.front_mut() {
             Some(Part::Key { code, sent }) => {
                 let (code, step) = (*code, *sent);
@@ -236,7 +304,7 @@ impl Mouth {
                     self.plan.pop_front();
                 }
                 let marker = if step == 0 { 0x80 } else { 0 };
-                return (KEYS | marker, u32::from(step) * FRAME_SAMPLES as u32, key(code, step));
+                return (KEYS | marker, u32::from(step) * ticks, key(code, step, ticks));
             }
             Some(Part::Samples(samples)) => {
                 frame.extend(samples.drain(..samples.len().min(FRAME_SAMPLES)));
@@ -263,10 +331,10 @@ impl Part {
     }
 }
 
-/// The payload of a key's packet: code, released, volume, and how long it is held by then.
-fn key(code: u8, step: u16) -> Vec<u8> {
+/// The payload of a key's packet: code, released, volume, and how long it is held by then, in steps of so many ticks.
+fn key(code: u8, step: u16, ticks: u32) -> Vec<u8> {
     let held = KEY_PACKETS - 3;
     let released = if step >= held { 0x80 } else { 0 };
-    let duration = (step.min(held - 1) + 1) * FRAME_SAMPLES as u16;
+    let duration = (step.min(held - 1) + 1) * ticks as u16;
     [&[code, released | 10], &duration.to_be_bytes()[..]].concat()
 }

@@ -3,13 +3,14 @@
 use super::Codec;
 use crate::kit::codec::Codec as Law;
 use crate::media::resample::{Down, Up};
-use crate::media::{FRAME_SAMPLES, g722};
+use crate::media::{FRAME_SAMPLES, PcmFrame, g722, opus};
 
 /// One stream of the phone's.
 #[derive(Debug)]
 pub(super) enum Encode {
     G711(Law),
     G722(Box<(Up, g722::Encoder)>),
+    Opus(Box<(Up, opus::Encoder)>),
 }
 
 impl Encode {
@@ -18,6 +19,7 @@ impl Encode {
             Codec::Pcmu => Self::G711(Law::Mulaw),
             Codec::Pcma => Self::G711(Law::Alaw),
             Codec::G722 => Self::G722(Box::default()),
+            Codec::Opus => Self::Opus(Box::default()),
         }
     }
 
@@ -26,8 +28,11 @@ impl Encode {
             Self::G711(law) => law.encode(samples),
             Self::G722(stages) => {
                 let (up, encoder) = &mut **stages;
-                let pcm = up.push(samples).try_into().unwrap_or([0; FRAME_SAMPLES]);
-                encoder.encode(&pcm).to_vec()
+                encoder.encode(&raised(up, samples)).to_vec()
+            }
+            Self::Opus(stages) => {
+                let (up, encoder) = &mut **stages;
+                encoder.encode(&raised(up, samples)).to_vec()
             }
         }
     }
@@ -38,6 +43,7 @@ impl Encode {
 pub(super) enum Decode {
     G711(Law),
     G722(Box<(g722::Decoder, Down)>),
+    Opus(Box<(opus::Decoder, Down)>),
 }
 
 impl Decode {
@@ -46,6 +52,7 @@ impl Decode {
             Codec::Pcmu => Self::G711(Law::Mulaw),
             Codec::Pcma => Self::G711(Law::Alaw),
             Codec::G722 => Self::G722(Box::default()),
+            Codec::Opus => Self::Opus(Box::default()),
         }
     }
 
@@ -56,6 +63,15 @@ impl Decode {
                 let (decoder, down) = &mut **stages;
                 decoder.decode(payload).ok().map(|pcm| down.push(&pcm))
             }
+            Self::Opus(stages) => {
+                let (decoder, down) = &mut **stages;
+                decoder.decode(payload).ok().map(|pcm| down.push(&pcm))
+            }
         }
     }
+}
+
+/// At the rate that the encoders take.
+fn raised(up: &mut Up, samples: &[i16]) -> PcmFrame {
+    up.push(samples).try_into().unwrap_or([0; FRAME_SAMPLES])
 }

@@ -109,9 +109,10 @@ impl Line {
             return;
         }
         self.kept += 1;
-        if let Some(packet) = self.ear.read(datagram, now) {
+        for packet in self.ear.hear(datagram, now) {
             self.heard.add(packet);
-        } else if let Some(packet) = audio::read_key(datagram, now) {
+        }
+        if let Some(packet) = audio::read_key(datagram, now) {
             self.pressed.add(packet);
         }
     }

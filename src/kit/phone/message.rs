@@ -155,9 +155,10 @@ impl Dialog {
         let (ip, port, codec) = (self.audio.ip(), self.audio.port(), self.codec);
         let version = if ip.is_ipv4() { "IP4" } else { "IP6" };
         let direction = if hold { "sendonly" } else { "sendrecv" };
+        let rate = codec.clock_rate();
         let (format, map) = match self.keys {
-            true => (" 101", "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"),
-            false => ("", ""),
+            true => (" 101", format!("a=rtpmap:101 telephone-event/{rate}\r\na=fmtp:101 0-15\r\n")),
+            false => ("", String::new()),
         };
         format!(
             "v=0\r\no=phone 1 {} IN {version} {ip}\r\ns=-\r\nc=IN {version} {ip}\r\nt=0 0\r\n\

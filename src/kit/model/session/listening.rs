@@ -62,11 +62,11 @@ impl Session {
                     self.end_response(&Ending::Cancelled("turn_detected"));
                 }
             }
-            Heard::Stopped { at, tone_hz, voiced } => {
+            Heard::Stopped { at, tone_hz, voiced, longest_pause } => {
                 let Some(item) = self.speaking.take() else { return };
                 let stopped = json!({"audio_end_ms": ms(at), "item_id": item});
                 self.send("input_audio_buffer.speech_stopped", stopped);
-                self.note(Note::SpeechStopped { tone_hz, voiced });
+                self.note(Note::SpeechStopped { tone_hz, voiced, longest_pause });
                 self.commit(&item);
                 if turns.create_response {
                     // The service has one response at a time: a turn that it speaks over, it does not answer.

@@ -32,7 +32,7 @@ fn a_turn_is_heard_committed_and_answered_in_the_services_order() {
     assert_eq!(events[1]["audio_end_ms"], 1_300);
     assert!(events[..3].iter().all(|event| event["item_id"] == events[0]["item_id"]));
     let heard = bench.notes.iter().find_map(|note| match note {
-        Note::SpeechStopped { tone_hz, voiced } => Some((tone_hz.unwrap(), voiced.as_millis())),
+        Note::SpeechStopped { tone_hz, voiced, .. } => Some((tone_hz.unwrap(), voiced.as_millis())),
         _ => None,
     });
     let (hz, ms) = heard.unwrap();
