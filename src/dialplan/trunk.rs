@@ -1,17 +1,18 @@
 //! The carrier's trunks as the settings name them: where their calls come from, how their numbers are read.
 
+mod credentials;
 mod read;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use self::credentials::{Algorithm, Algorithms, Credentials};
 pub use self::read::TRUNK_KEYS;
 use crate::call::TrunkRules;
 use crate::fleet::calls::Caps;
 use crate::http::address::Network;
 use crate::media::codec::Codecs;
-use crate::pii::Redacted;
 
 /// One trunk. LiveKit's trunk ids change when a trunk is made anew, its name here stays.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,13 +32,6 @@ pub struct TrunkPlan {
     pub codecs: Codecs,
     /// How what arrives on it is read.
     pub rules: TrunkRules,
-}
-
-/// Of digest authentication.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub username: Redacted<String>,
-    pub password: Redacted<String>,
 }
 
 /// Where a call to our own SIP port names the called number.
@@ -112,12 +106,21 @@ impl Trunks {
         self.all.iter().any(|trunk| trunk.calls_from_anywhere())
     }
 
+    /// What is asked of those who call from anywhere, before they say which trunk they are: of all the same.
+    pub fn asked_of_anyone(&self) -> Algorithms {
+        let first = self.credentials_from_anywhere().next();
+        first.map(|(credentials, _)| credentials.algorithms.clone()).unwrap_or_default()
+    }
+
     /// The trunk that calls from anywhere and says that it is this user.
     pub fn of_username(&self, username: &str) -> Option<&Arc<TrunkPlan>> {
-        self.all
-            .iter()
-            .filter(|trunk| trunk.calls_from_anywhere())
-            .find(|trunk| trunk.credentials.as_ref().is_some_and(|known| known.username.reveal() == username))
+        let mut from_anywhere = self.credentials_from_anywhere();
+        from_anywhere.find(|(known, _)| known.username.reveal() == username).map(|(_, trunk)| trunk)
+    }
+
+    fn credentials_from_anywhere(&self) -> impl Iterator<Item = (&Credentials, &Arc<TrunkPlan>)> {
+        let from_anywhere = self.all.iter().filter(|trunk| trunk.calls_from_anywhere());
+        from_anywhere.filter_map(|trunk| Some((trunk.credentials.as_ref()?, trunk)))
     }
 
     /// Trunks by name and by the one network that each calls from, or `anywhere`, with its name as username and password.
@@ -127,8 +130,11 @@ impl Trunks {
             name: (*name).into(),
             ids: Vec::new(),
             addresses: Network::parse(network).into_iter().collect(),
-            credentials: (*network == "anywhere")
-                .then(|| Credentials { username: (*name).into(), password: (*name).into() }),
+            credentials: (*network == "anywhere").then(|| Credentials {
+                username: (*name).into(),
+                password: (*name).into(),
+                algorithms: Algorithms::default(),
+            }),
             called_from: CalledFrom::default(),
             caps: Caps::default(),
             unanswered_transfer: UnansweredTransfer::default(),

@@ -39,10 +39,12 @@ fn dialplan(number: &str, voice: &str, rest: &str) -> String {
     )
 }
 
-async fn open(line: Line<'_>, number: &str, voice: &str, rest: &str) -> Port {
+async fn open(line: Line<'_>, settings: &str, number: &str, voice: &str, rest: &str) -> Port {
     let dialplans = vec![("acme.toml", dialplan(number, voice, rest))];
     let tls = line.authority.map(|authority| authority.server_files.clone());
-    Port::open(Plan { script: Script::always(behaviour()), dialplans, tls, ..Plan::default() }).await
+    let variables = vec![("OFFICE_PASSWORD", "open-sesame".to_owned())];
+    let (script, settings) = (Script::always(behaviour()), settings.to_owned());
+    Port::open(Plan { script, dialplans, settings, variables, tls }).await
 }
 
 /// Waits until baresip has heard so much of the voice in its call of that number, and then a pause: the whole call.
@@ -74,10 +76,11 @@ async fn says(phone: &mut Baresip, port: &Port, times: usize) {
     assert!(hz.is_some_and(|hz| (hz - CALLER as f32).abs() < 10.0), "{hz:?}");
 }
 
-async fn whole_call(line: Line<'_>) {
-    let other = open(line, BILLING, OTHER_VOICE, "").await;
+/// `settings`: a file of them for both routers, where there is one.
+async fn whole_call(line: Line<'_>, settings: &str) {
+    let other = open(line, settings, BILLING, OTHER_VOICE, "").await;
     let billing = format!("sip:{BILLING}@{};transport={}", other.sip, line.transport);
-    let port = open(line, RECEPTION, VOICE, &format!("[transfers]\nbilling = '{billing}'\n")).await;
+    let port = open(line, settings, RECEPTION, VOICE, &format!("[transfers]\nbilling = '{billing}'\n")).await;
     let mut phone = Baresip::start(&port.dir, ADA, line).await;
 
     phone.dial(RECEPTION, port.sip).await;
@@ -138,13 +141,13 @@ async fn whole_call(line: Line<'_>) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs baresip"]
 async fn baresip_calls_talks_presses_keys_holds_is_transferred_and_hangs_up() {
-    whole_call(UDP).await;
+    whole_call(UDP, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs baresip"]
 async fn baresip_does_the_same_over_tcp() {
-    whole_call(TCP).await;
+    whole_call(TCP, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +156,15 @@ async fn baresip_does_the_same_over_tls_with_srtp() {
     let dir = std::env::temp_dir().join(format!("dialplane-authority-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir(&dir).unwrap();
     let authority = Authority::new(&dir);
-    whole_call(Line { transport: "tls", media: ";mediaenc=srtp-mand", authority: Some(&authority) }).await;
+    let line = Line { transport: "tls", account: ";mediaenc=srtp-mand", authority: Some(&authority) };
+    whole_call(line, "").await;
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs baresip"]
+async fn baresip_does_the_same_with_a_password() {
+    let office = "[sip]\nlisten = '127.0.0.1:0'\n[[trunk]]\nname = 'office'\nfrom = 'anywhere'\n\
+                  digest = { username = 'office', password = 'env:OFFICE_PASSWORD', algorithms = ['MD5'] }\n";
+    whole_call(Line { account: ";auth_user=office;auth_pass=open-sesame", ..UDP }, office).await;
 }

@@ -53,7 +53,10 @@ impl World {
                 ("acme.toml", format!("tenant = 'acme'\n{acme}{agent}")),
                 ("brief.toml", format!("tenant = 'brief'\n{brief}{agent}{limits}")),
             ],
-            variables: vec![("DIALPLANE_MAX_CALLS", calls.to_string())],
+            variables: vec![
+                ("DIALPLANE_MAX_CALLS", calls.to_string()),
+                ("OFFICE_PASSWORD", "open-sesame".to_owned()),
+            ],
             settings: settings.to_owned(),
             tls: None,
         };
@@ -75,6 +78,7 @@ impl World {
         let sipp = Command::new("sipp")
             .arg(self.port.sip.to_string())
             .args(["-m", "1", "-i", "127.0.0.1", "-nostdin", "-s", called, "-p", &port.to_string()])
+            .args(["-auth_uri", &format!("{called}@{}", self.port.sip)])
             .args([
                 "-trace_err",
                 "-error_file",
@@ -205,6 +209,24 @@ async fn callers_are_handed_on() {
     let [(how, record)] = world.end().await.try_into().expect("one record");
     assert_eq!(how, "transferred");
     assert!(timing(&record)["active"].is_number(), "{record}");
+}
+
+/// SIPp tries the first challenge alone, and knows no algorithm but MD5.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SIPp"]
+async fn a_trunk_without_an_address_calls_with_its_password() {
+    let office = "[sip]\nlisten = '127.0.0.1:0'\n[[trunk]]\nname = 'office'\nfrom = 'anywhere'\n\
+                  digest = { username = 'office', password = 'env:OFFICE_PASSWORD', algorithms = ['MD5', 'SHA-256'] }\n";
+    let world = World::with(10, Behaviour::default(), office).await;
+    let scenario = "a-caller-from-anywhere-answers-a-challenge";
+    let calls = [&[][..], &["-t", "t1"]].map(|more| world.call_with(scenario, RECEPTION, more));
+    join_all(calls.map(Scenario::succeeds)).await;
+    let records = world.end().await;
+    assert_eq!(records.len(), 2, "{records:?}");
+    for (ending, record) in &records {
+        let trunk = &record["call"]["trunk"]["name"];
+        assert_eq!((ending.as_str(), trunk), ("caller-hung-up", &"office".into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

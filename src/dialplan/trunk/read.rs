@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use self::digest::read_credentials;
 use super::super::limits::read_caps;
-use super::{CalledFrom, TrunkPlan, Trunks, UnansweredTransfer};
+use super::{Algorithms, CalledFrom, TrunkPlan, Trunks, UnansweredTransfer};
 use crate::call::{Bare, Country, NumberingPlan, TrunkRules, Withheld};
 use crate::document::{Keys, Surroundings, Table, Value, shown};
 use crate::http::address::Network;
@@ -17,7 +17,7 @@ use crate::pii::Redacted;
 /// | key | what | default |
 /// |---|---|---|
 /// | `addresses` | networks and addresses it calls our own SIP port from | none: it only comes by LiveKit |
-/// | `digest` | `username` and `password` that it has to know at our own SIP port | none |
+/// | `digest` | `username` and `password` that it has to know at our own SIP port, and the `algorithms` it is offered | none |
 /// | `from` | `anywhere`, where `digest` alone says who it is | none: `addresses` say it |
 /// | `called_from` | on our own SIP port, where the called number stands: `request-uri`, `to` or `p-called-party-id` | `request-uri` |
 /// | `calls` | on our own SIP port, how many at once | no limit |
@@ -72,6 +72,8 @@ struct Taken<'d> {
     networks: Vec<Network>,
     /// Of those that call from anywhere.
     usernames: HashSet<Redacted<String>>,
+    /// What the first of those is offered, and so the others.
+    asked_of_anyone: Option<Algorithms>,
 }
 
 fn read_trunk<'d>(

@@ -13,7 +13,7 @@ use super::digest::nonces::Nonces;
 use super::digest::{Authorization, REALM, challenges};
 use super::message::{Reply, values};
 use super::sources::Source;
-use crate::dialplan::trunk::{Credentials, TrunkPlan, Trunks};
+use crate::dialplan::trunk::{Algorithms, Credentials, TrunkPlan, Trunks};
 use crate::fleet::rate::Pace;
 use crate::telemetry::Authenticated;
 
@@ -51,48 +51,55 @@ impl Authentication {
     /// Judges a request outside a dialog. Of one in a dialog, see [`super::Port`]; ACK and CANCEL are never challenged
     /// (RFC 3261, section 22.1).
     pub fn judge(&mut self, request: &Request, source: &Source, address: IpAddr, now: Instant) -> Verdict {
-        match source {
-            Source::Here => Verdict::Take(None, Proof::Address),
-            Source::Trunk(trunk) if trunk.credentials.is_none() => {
-                Verdict::Take(Some(Arc::clone(trunk)), Proof::Address)
-            }
-            Source::Trunk(_) | Source::Anyone if !self.failures.has_room(address, now) => Verdict::Silence,
-            Source::Trunk(trunk) => self.check(request, Some(trunk), address, now),
-            Source::Anyone => self.check(request, None, address, now),
+        let (trunk, algorithms) = match source {
+            Source::Here => return Verdict::Take(None, Proof::Address),
+            Source::Trunk(trunk) => match &trunk.credentials {
+                None => return Verdict::Take(Some(Arc::clone(trunk)), Proof::Address),
+                Some(credentials) => (Some(trunk), credentials.algorithms.clone()),
+            },
+            Source::Anyone => (None, self.trunks.asked_of_anyone()),
+        };
+        if !self.failures.has_room(address, now) {
+            return Verdict::Silence;
+        }
+        match self.check(request, trunk, address, now) {
+            Ok(trunk) => Verdict::Take(Some(trunk), Proof::Credentials),
+            Err(why) => self.challenge(&algorithms, why, address, now),
         }
     }
 
+    /// Whose request it is, by its credentials. `known` is the trunk that has its address.
     fn check(
         &mut self,
         request: &Request,
         known: Option<&Arc<TrunkPlan>>,
         address: IpAddr,
         now: Instant,
-    ) -> Verdict {
-        let headers = values(request, "authorization");
-        let Some(answer) = headers.filter_map(Authorization::parse).find(|answer| answer.realm == REALM)
-        else {
-            return self.challenge(Authenticated::Challenged, address, now);
-        };
+    ) -> Result<Arc<TrunkPlan>, Authenticated> {
+        let mut answers = values(request, "authorization").filter_map(Authorization::parse);
+        let answer = answers.find(|answer| answer.realm == REALM).ok_or(Authenticated::Challenged)?;
         // Nobody else has a nonce of this address's, so nobody else's wrong answers count against it.
-        let Ok(nonce) = self.nonces.known(answer.nonce, address, now) else {
-            return self.challenge(Authenticated::Stale, address, now);
-        };
-        let trunk = known.cloned().or_else(|| self.trunks.of_username(answer.username).cloned());
+        let nonce = self.nonces.known(answer.nonce, address, now).map_err(|_| Authenticated::Stale)?;
+        let trunk = known.or_else(|| self.trunks.of_username(answer.username));
         let Some(trunk) = trunk.filter(|trunk| is_right(&answer, request, trunk.credentials.as_ref())) else {
             self.failures.spend(address, now);
-            return self.challenge(Authenticated::Wrong, address, now);
+            return Err(Authenticated::Wrong);
         };
-        match self.nonces.used(nonce, answer.count, now) {
-            Ok(()) => Verdict::Take(Some(trunk), Proof::Credentials),
-            Err(_replayed) => self.challenge(Authenticated::Replayed, address, now),
-        }
+        let trunk = Arc::clone(trunk);
+        self.nonces.used(nonce, answer.count, now).map_err(|_replayed| Authenticated::Replayed)?;
+        Ok(trunk)
     }
 
-    fn challenge(&mut self, why: Authenticated, address: IpAddr, now: Instant) -> Verdict {
+    fn challenge(
+        &mut self,
+        algorithms: &Algorithms,
+        why: Authenticated,
+        address: IpAddr,
+        now: Instant,
+    ) -> Verdict {
         let stale = matches!(why, Authenticated::Stale | Authenticated::Replayed);
         let nonce = self.nonces.issue(address, now);
-        let reply = challenges(&nonce, stale)
+        let reply = challenges(algorithms, &nonce, stale)
             .into_iter()
             .fold(Reply::status(401), |reply, challenge| reply.with("WWW-Authenticate", challenge));
         Verdict::Challenge(reply, why)
@@ -102,6 +109,7 @@ impl Authentication {
 fn is_right(answer: &Authorization<'_>, request: &Request, credentials: Option<&Credentials>) -> bool {
     credentials.is_some_and(|credentials| {
         credentials.username.reveal() == answer.username
+            && credentials.algorithms.contains(answer.algorithm)
             && answer.is_for(&request.uri().to_string())
             && answer.proves(&request.method().to_string(), credentials.password.reveal())
     })

@@ -8,14 +8,10 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use md5::{Digest, Md5};
 
+use crate::dialplan::trunk::{Algorithm, Algorithms};
+
 /// Ours, the same for every trunk: which one it is, the username says.
 pub const REALM: &str = "dialplane";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    Sha256,
-    Md5,
-}
 
 /// What an Authorization header says. Nothing of it shows in `Debug`: there is none.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,20 +21,21 @@ pub struct Authorization<'h> {
     pub nonce: &'h str,
     pub uri: &'h str,
     response: &'h str,
-    algorithm: Algorithm,
+    pub algorithm: Algorithm,
     cnonce: &'h str,
     /// How many times the nonce was used, as it was written.
     nc: &'h str,
     pub count: u32,
 }
 
-/// The two WWW-Authenticate headers of a challenge: the better first.
-pub fn challenges(nonce: &str, stale: bool) -> [String; 2] {
+/// The WWW-Authenticate headers of a challenge, in the order of our preference (RFC 8760, section 2.3).
+pub fn challenges(algorithms: &Algorithms, nonce: &str, stale: bool) -> Vec<String> {
     let stale = if stale { ",stale=true" } else { "" };
-    [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
+    let challenge = |algorithm: Algorithm| {
         let algorithm = algorithm.name();
         format!("Digest realm=\"{REALM}\",nonce=\"{nonce}\",qop=\"auth\",algorithm={algorithm}{stale}")
-    })
+    };
+    algorithms.iter().map(challenge).collect()
 }
 
 impl<'h> Authorization<'h> {
@@ -59,7 +56,7 @@ impl<'h> Authorization<'h> {
             nonce: parameters.get("nonce")?,
             uri: parameters.get("uri")?,
             response: parameters.get("response")?,
-            algorithm: parameters.get("algorithm").map_or(Some(Algorithm::Md5), Algorithm::parse)?,
+            algorithm: parameters.get("algorithm").map_or(Some(Algorithm::Md5), Algorithm::named)?,
             cnonce: parameters.get("cnonce")?,
             nc,
             count,
@@ -68,7 +65,7 @@ impl<'h> Authorization<'h> {
 
     /// Whether who wrote it knows the password.
     pub fn proves(&self, method: &str, password: &str) -> bool {
-        let of = |text: String| self.algorithm.of(&text);
+        let of = |text: String| hash(self.algorithm, &text);
         let user = of(format!("{}:{}:{password}", self.username, self.realm));
         let request = of(format!("{method}:{}", self.uri));
         let (nonce, nc, cnonce) = (self.nonce, self.nc, self.cnonce);
@@ -91,25 +88,12 @@ fn target(uri: &str) -> (String, &str, String) {
     (scheme.to_ascii_lowercase(), user, host.to_ascii_lowercase())
 }
 
-impl Algorithm {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "SHA-256",
-            Self::Md5 => "MD5",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Md5].into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
-    }
-
-    /// In hexadecimal digits.
-    fn of(self, text: &str) -> String {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        match self {
-            Self::Sha256 => hex(digest(&SHA256, text.as_bytes()).as_ref()),
-            Self::Md5 => hex(&Md5::digest(text.as_bytes())),
-        }
+/// In hexadecimal digits.
+fn hash(algorithm: Algorithm, text: &str) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    match algorithm {
+        Algorithm::Sha256 => hex(digest(&SHA256, text.as_bytes()).as_ref()),
+        Algorithm::Md5 => hex(&Md5::digest(text.as_bytes())),
     }
 }
 

@@ -28,13 +28,13 @@ const QUIET: Duration = Duration::from_secs(180);
 pub struct Line<'a> {
     /// SIP over `udp`, `tcp` or `tls`.
     pub transport: &'static str,
-    /// What is said of media in its account: empty, or `;mediaenc=srtp-mand`.
-    pub media: &'static str,
+    /// What else its account says, such as `;mediaenc=srtp-mand`.
+    pub account: &'static str,
     /// Who vouches for the router.
     pub authority: Option<&'a Authority>,
 }
 
-pub const UDP: Line<'static> = Line { transport: "udp", media: "", authority: None };
+pub const UDP: Line<'static> = Line { transport: "udp", account: "", authority: None };
 pub const TCP: Line<'static> = Line { transport: "tcp", ..UDP };
 
 pub struct Baresip {
@@ -58,8 +58,10 @@ impl Baresip {
             fs::write(dir.join(name).with_extension("wav"), wav::of(&samples)).unwrap();
         }
         // It takes no port 0 for either.
-        let sip = ports::free();
         let control = ports::free();
+        let sip = ports::free();
+        // Where it listens for TLS: the port above.
+        let _tls = ports::free();
         let home = dir.display();
         let authority = line.authority.map(|authority| format!("sip_cafile {}\n", authority.file.display()));
         let authority = authority.unwrap_or_default();
@@ -70,8 +72,8 @@ impl Baresip {
              module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
              ctrl_tcp_listen {control}\nsnd_path {home}\n"
         );
-        let Line { transport, media, .. } = line;
-        let account = format!("<sip:{caller}@127.0.0.1;transport={transport}>;regint=0{media}\n");
+        let Line { transport, account, .. } = line;
+        let account = format!("<sip:{caller}@127.0.0.1;transport={transport}>;regint=0{account}\n");
         fs::write(dir.join("config"), config).unwrap();
         fs::write(dir.join("accounts"), account).unwrap();
         let log = fs::File::create(dir.join("log")).unwrap();

@@ -1,9 +1,9 @@
-use super::super::Credentials;
+use super::super::{Algorithm, Algorithms, Credentials};
 use super::Taken;
-use crate::document::{Keys, SecretRef, Surroundings, Table};
+use crate::document::{Keys, SecretRef, Surroundings, Table, Value};
 use crate::pii::Redacted;
 
-const DIGEST_KEYS: Keys = Keys::only(&["username", "password"]);
+const DIGEST_KEYS: Keys = Keys::only(&["username", "password", "algorithms"]);
 
 /// `digest`, and `from` where there are no addresses beside it; `None` when something is wrong.
 pub(super) fn read_credentials(
@@ -11,6 +11,7 @@ pub(super) fn read_credentials(
     surroundings: &dyn Surroundings,
     taken: &mut Taken<'_>,
 ) -> Option<Option<Credentials>> {
+    const SAME: &str = "the same algorithms in the same order for every trunk that calls from anywhere";
     const USERNAME: &str = "1 to 64 printable characters without a quote, a backslash or a colon";
     let from = table.get("from");
     if let Some(from) = &from {
@@ -36,6 +37,10 @@ pub(super) fn read_credentials(
     }
     let keys = digest.table(DIGEST_KEYS)?;
     let password = keys.require("password", SecretRef::ACCEPTED).and_then(|value| value.secret(surroundings));
+    let algorithms = match keys.get("algorithms") {
+        Some(value) => read_algorithms(&value),
+        None => Some(Algorithms::default()),
+    };
     let written = keys.require("username", USERNAME)?;
     let Some(username) = written.text(USERNAME).filter(|text| is_username(text)) else {
         written.report_found("something else (not shown)", USERNAME);
@@ -46,7 +51,36 @@ pub(super) fn read_credentials(
         written.report_found("the username of another trunk (not shown)", "one of its own for each");
         return None;
     }
-    Some(Some(Credentials { username, password: password? }))
+    let algorithms = algorithms?;
+    if table.get("addresses").is_none() {
+        // They are asked before they say which of the trunks they are.
+        let asked = taken.asked_of_anyone.get_or_insert_with(|| algorithms.clone());
+        if *asked != algorithms {
+            let found = format!("{}, and {} of another trunk", algorithms.names(), asked.names());
+            keys.get("algorithms").unwrap_or(digest).report_found(&found, SAME);
+            return None;
+        }
+    }
+    Some(Some(Credentials { username, password: password?, algorithms }))
+}
+
+/// `None` when something is wrong.
+fn read_algorithms(value: &Value<'_>) -> Option<Algorithms> {
+    const ACCEPTED: &str = "an array of SHA-256 and MD5, each once, the preferred first";
+    let mut algorithms = Vec::new();
+    for item in value.items(ACCEPTED)? {
+        let algorithm = Algorithm::named(item.choice(Algorithm::ALL.map(Algorithm::name))?)?;
+        if algorithms.contains(&algorithm) {
+            item.report_found(&format!("{} again", algorithm.name()), ACCEPTED);
+            return None;
+        }
+        algorithms.push(algorithm);
+    }
+    let read = Algorithms::new(algorithms);
+    if read.is_none() {
+        value.report_found("an empty array", ACCEPTED);
+    }
+    read
 }
 
 fn is_username(text: &str) -> bool {
@@ -66,7 +100,10 @@ mod tests {
              [[trunk]]\nname = 'carrier'\naddresses = ['203.0.113.7']\n{digest}"
         ));
         assert_eq!(found, Vec::<String>::new());
-        let credentials = Credentials { username: "office".into(), password: "secret".into() };
+        let algorithms = Algorithms::default();
+        assert_eq!(algorithms.iter().collect::<Vec<_>>(), [Algorithm::Sha256, Algorithm::Md5]);
+        assert_eq!(trunks.asked_of_anyone(), algorithms);
+        let credentials = Credentials { username: "office".into(), password: "secret".into(), algorithms };
         let pbx = trunks.of_username("office").expect("the one that calls from anywhere");
         assert_eq!((&*pbx.name, pbx.credentials.as_ref()), ("pbx", Some(&credentials)));
         assert_eq!(trunks.named("carrier").and_then(|trunk| trunk.credentials.as_ref()), Some(&credentials));
@@ -80,6 +117,10 @@ mod tests {
         let of = |digest: &str| format!("digest = {{ {digest} }}\n");
         let good = of("username = 'office', password = 'env:PASSWORD'");
         let anywhere = "from = 'anywhere'\n";
+        let with_algorithms = |algorithms: &str| {
+            let digest = of(&format!("username = 'a', password = 'env:PASSWORD', algorithms = {algorithms}"));
+            anywhere.to_owned() + &digest
+        };
         for (rest, said) in [
             (
                 good.clone(),
@@ -97,6 +138,13 @@ mod tests {
             ),
             (anywhere.to_owned() + &of("password = 'env:PASSWORD'"), "found no username"),
             (anywhere.to_owned() + &of("username = 'a'"), "found no password"),
+            (with_algorithms("['MD5', 'SHA-512-256']"), "found \"SHA-512-256\"; accepted: SHA-256, MD5"),
+            (with_algorithms("['MD5', 'MD5']"), "found MD5 again"),
+            (
+                with_algorithms("[]"),
+                "algorithms: found an empty array; accepted: an array of SHA-256 and MD5",
+            ),
+            (with_algorithms("'MD5'"), "accepted: an array of SHA-256 and MD5"),
         ] {
             let (trunks, found) = read(&format!("[[trunk]]\nname = 'pbx'\n{rest}"));
             let [line] = &found[..] else { panic!("{rest}: {found:?}") };
@@ -109,5 +157,34 @@ mod tests {
             found[0].contains("the username of another trunk") && !found[0].contains("office"),
             "{found:?}"
         );
+    }
+    /// A trunk of that name as its username, with those algorithms.
+    fn trunk(name: &str, place: &str, algorithms: &str) -> String {
+        format!(
+            "[[trunk]]\nname = '{name}'\n{place}\n\
+             digest = {{ username = '{name}', password = 'env:PASSWORD'{algorithms} }}\n"
+        )
+    }
+
+    #[test]
+    fn who_calls_from_anywhere_is_offered_the_same_and_who_has_an_address_its_own() {
+        let (anywhere, somewhere) = ("from = 'anywhere'", "addresses = ['203.0.113.7']");
+        let (old, by_default) = (", algorithms = ['MD5']", "");
+        let (trunks, found) = read(&(trunk("pbx", anywhere, by_default) + &trunk("old", somewhere, old)));
+        assert_eq!(found, Vec::<String>::new());
+        let of_old = trunks.named("old").and_then(|trunk| trunk.credentials.as_ref());
+        assert_eq!(of_old.map(|known| known.algorithms.names()), Some("MD5".to_owned()));
+        assert_eq!(trunks.asked_of_anyone(), Algorithms::default());
+
+        for (first, second, said) in [
+            (by_default, old, "algorithms: found MD5, and SHA-256, MD5 of another trunk"),
+            (old, by_default, "digest: found SHA-256, MD5, and MD5 of another trunk"),
+            (by_default, ", algorithms = ['MD5', 'SHA-256']", "found MD5, SHA-256, and SHA-256, MD5 of"),
+        ] {
+            let (trunks, found) = read(&(trunk("pbx", anywhere, first) + &trunk("old", anywhere, second)));
+            let [line] = &found[..] else { panic!("{first}, {second}: {found:?}") };
+            assert!(line.contains(said) && line.ends_with("that calls from anywhere"), "{line}");
+            assert!(trunks.of_username("old").is_none());
+        }
     }
 }

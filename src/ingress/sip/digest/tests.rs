@@ -88,11 +88,22 @@ fn an_answer_is_for_one_address() {
 }
 
 #[test]
-fn a_challenge_offers_both_algorithms_and_says_when_a_nonce_is_stale() {
-    let [sha, md5] = challenges("n", false);
-    assert_eq!(sha, "Digest realm=\"dialplane\",nonce=\"n\",qop=\"auth\",algorithm=SHA-256");
-    assert_eq!(md5, "Digest realm=\"dialplane\",nonce=\"n\",qop=\"auth\",algorithm=MD5");
-    assert!(challenges("n", true).iter().all(|challenge| challenge.ends_with(",stale=true")));
+fn a_challenge_offers_what_is_preferred_first_and_says_when_a_nonce_is_stale() {
+    use Algorithm::{Md5, Sha256};
+    for (order, expected) in [
+        (&[Sha256, Md5][..], &["SHA-256", "MD5"][..]),
+        (&[Md5, Sha256], &["MD5", "SHA-256"]),
+        (&[Md5], &["MD5"]),
+    ] {
+        let algorithms = Algorithms::new(order.to_vec()).expect("some");
+        for (stale, said) in [(false, ""), (true, ",stale=true")] {
+            let line = |name: &&str| {
+                format!("Digest realm=\"dialplane\",nonce=\"n\",qop=\"auth\",algorithm={name}{said}")
+            };
+            let expected: Vec<String> = expected.iter().map(line).collect();
+            assert_eq!(challenges(&algorithms, "n", stale), expected);
+        }
+    }
 }
 
 proptest! {
@@ -118,9 +129,9 @@ proptest! {
             username: &username, realm: REALM, nonce: &nonce, uri, response: "", algorithm, cnonce: "c", nc: &nc, count,
         };
         prop_assert!(!unproved.proves("INVITE", &password));
-        let user = algorithm.of(&format!("{username}:{REALM}:{password}"));
-        let request = algorithm.of(&format!("INVITE:{uri}"));
-        let response = algorithm.of(&format!("{user}:{nonce}:{nc}:c:auth:{request}"));
+        let user = hash(algorithm, &format!("{username}:{REALM}:{password}"));
+        let request = hash(algorithm, &format!("INVITE:{uri}"));
+        let response = hash(algorithm, &format!("{user}:{nonce}:{nc}:c:auth:{request}"));
         let header = format!(
             "Digest username=\"{username}\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{uri}\", \
              response=\"{response}\", algorithm={}, cnonce=\"c\", qop=auth, nc={nc}", algorithm.name(),
