@@ -55,6 +55,7 @@ use self::calls::Calls;
 use self::dialog::Dialog;
 use self::door::{Judged, judge};
 use self::flow::Flow;
+use self::leg::Asked;
 use self::media::{Media, Place};
 use self::message::{Reply, fresh_tag};
 use self::refusals::Refusals;
@@ -237,8 +238,9 @@ impl Port {
         match judge(&transaction.original, &self.site.slots, Instant::now()) {
             Judged::Answer(reply) => self.refuse(transaction, reply, sender).await,
             Judged::Within(tag) => {
-                if let Err((transaction, reply)) = self.calls.pass(&tag, Box::new(transaction)) {
-                    self.refuse(*transaction, reply, sender).await;
+                let asked = Box::new(Asked { transaction, flow: sender.flow.clone() });
+                if let Err((asked, reply)) = self.calls.pass(&tag, asked) {
+                    self.refuse(asked.transaction, reply, sender).await;
                 }
             }
             Judged::Call if self.calls.has_merged(&transaction.original) => {

@@ -2,11 +2,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use rsipstack::sip::Request;
-use rsipstack::transaction::Transaction;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{Id, JoinSet};
 
 use super::dialog::Dialog;
+use super::leg::Asked;
 use super::message::{Reply, call_id, cseq, from_tag, to_tag};
 
 /// Requests of one caller that its leg has not dealt with yet.
@@ -23,7 +23,7 @@ pub(super) struct Calls {
 struct Up {
     dialog: Dialog,
     invite: InviteId,
-    requests: mpsc::Sender<Box<Transaction>>,
+    requests: mpsc::Sender<Box<Asked>>,
 }
 
 /// What copies of an INVITE that came several ways have in common (RFC 3261, section 8.2.2.2).
@@ -46,7 +46,7 @@ impl Calls {
         &mut self,
         invite: &Request,
         dialog: Dialog,
-        run: impl FnOnce(mpsc::Receiver<Box<Transaction>>) -> F,
+        run: impl FnOnce(mpsc::Receiver<Box<Asked>>) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -58,8 +58,8 @@ impl Calls {
     }
 
     /// Passes a request on to the leg that has this tag of ours, or gives it back with its answer.
-    pub(super) fn pass(&self, tag: &str, request: Box<Transaction>) -> Result<(), (Box<Transaction>, Reply)> {
-        let up = self.legs.get(tag).filter(|up| up.dialog.owns(&request.original));
+    pub(super) fn pass(&self, tag: &str, request: Box<Asked>) -> Result<(), (Box<Asked>, Reply)> {
+        let up = self.legs.get(tag).filter(|up| up.dialog.owns(&request.transaction.original));
         let Some(up) = up else { return Err((request, Reply::status(481))) };
         up.requests.try_send(request).map_err(|error| match error {
             TrySendError::Full(request) => (request, Reply::later(1)),

@@ -3,6 +3,7 @@
 
 mod asked;
 pub mod machine;
+mod negotiate;
 mod ours;
 pub mod reliable;
 
@@ -48,9 +49,15 @@ pub struct Task {
     /// Where callers reach us: our Contact.
     pub local: SocketAddr,
     /// The caller's requests in the dialog.
-    pub requests: mpsc::Receiver<Box<Transaction>>,
+    pub requests: mpsc::Receiver<Box<Asked>>,
     pub commands: mpsc::Receiver<LegCommand>,
     pub events: mpsc::Sender<LegEvent>,
+}
+
+/// A request of the caller's in the dialog, and the way it came.
+pub struct Asked {
+    pub transaction: Transaction,
+    pub flow: Flow,
 }
 
 /// Runs the leg to its end, and that of its last transaction. A bug that ends it early lets the caller go all the same.
@@ -71,8 +78,8 @@ struct Leg {
     ours: Ours,
     invite: Invite,
     /// The request that is being answered.
-    asked: Option<Box<Transaction>>,
-    requests: Option<mpsc::Receiver<Box<Transaction>>>,
+    asked: Option<Box<Asked>>,
+    requests: Option<mpsc::Receiver<Box<Asked>>>,
     /// `None` once the session is gone.
     commands: Option<mpsc::Receiver<LegCommand>>,
     events: mpsc::Sender<LegEvent>,
@@ -87,7 +94,7 @@ struct Leg {
 
 /// What woke the leg.
 enum Wake {
-    Request(Option<Box<Transaction>>),
+    Request(Option<Box<Asked>>),
     Happening(Happening),
     Command(Option<LegCommand>),
     Heard(Heard),
@@ -140,7 +147,7 @@ impl Leg {
     async fn run(&mut self) {
         while !(self.machine.is_over() && self.followed.is_empty() && self.ours.is_idle()) {
             match self.wake().await {
-                Wake::Request(Some(transaction)) => self.request(transaction).await,
+                Wake::Request(Some(asked)) => self.request(asked).await,
                 Wake::Request(None) => self.requests = None,
                 Wake::Happening(happening) => self.happened(happening).await,
                 Wake::Command(Some(LegCommand::Frame(frame))) => self.send(&frame),
@@ -193,16 +200,17 @@ impl Leg {
         }
     }
 
-    async fn request(&mut self, transaction: Box<Transaction>) {
-        if let Err(OutOfOrder) = self.dialog.take(&transaction.original) {
-            self.asked = Some(transaction);
+    async fn request(&mut self, asked: Box<Asked>) {
+        let request = &asked.transaction.original;
+        if let Err(OutOfOrder) = self.dialog.take(request) {
+            self.asked = Some(asked);
             return self.reply(Reply::later(0)).await;
         }
-        let input = match transaction.original.method() {
-            Method::PRack => self.pracked(&transaction.original),
-            _ => Input::Asked(asked::read(&transaction.original)),
+        let input = match request.method() {
+            Method::PRack => self.pracked(request),
+            _ => Input::Asked(asked::read(request)),
         };
-        self.asked = Some(transaction);
+        self.asked = Some(asked);
         self.input(input).await;
     }
 
@@ -304,10 +312,10 @@ impl Leg {
     }
 
     async fn reply(&mut self, reply: Reply) {
-        let Some(transaction) = self.asked.take() else { return };
-        let tag = self.dialog.local_tag();
+        let Some(asked) = self.asked.take() else { return };
+        let (transaction, tag) = (asked.transaction, self.dialog.local_tag());
         if !uas::is_invite(&transaction) {
-            return uas::respond(*transaction, reply, tag).await;
+            return uas::respond(transaction, reply, tag).await;
         }
         let accepted = reply.status < 300;
         let response = message::response(&transaction.original, reply, tag);
@@ -316,43 +324,7 @@ impl Leg {
         if accepted {
             self.unacked = Some(invite.sequence());
         }
-        self.followed.spawn(uas::follow(*transaction, self.told.clone()));
-    }
-
-    async fn negotiate(&mut self) {
-        let Some(asked) = &self.asked else { return };
-        let (offer, is_invite) = (asked.original.body.clone(), uas::is_invite(asked));
-        let timer = match timer::agree(&asked.original) {
-            Ok(timer) => timer,
-            Err(reply) => return self.reply(reply).await,
-        };
-        let reply = match (offer.is_empty(), is_invite) {
-            // A refresh (RFC 3311): nothing changes.
-            (true, false) => Reply::status(200),
-            (true, true) => {
-                self.machine.offers();
-                Reply::abilities(200).describing(self.media.offer())
-            }
-            (false, _) => match self.media.negotiate(&offer) {
-                Ok(answer) => Reply::abilities(200).describing(answer),
-                Err(reply) => reply,
-            },
-        };
-        let mut reply = reply.with("Contact", self.ours.contact(&self.dialog));
-        if reply.status < 300 {
-            reply = reply.with_all(timer.map(timer::Timer::headers).unwrap_or_default());
-            self.machine.time(timer, Instant::now());
-        }
-        self.reply(reply).await;
-        self.note_hold();
-    }
-
-    /// A caller who holds the line hears nobody.
-    fn note_hold(&mut self) {
-        let held = self.media.is_held();
-        if std::mem::replace(&mut self.held, held) != held {
-            self.emit(if held { LegEvent::Away } else { LegEvent::Back });
-        }
+        self.followed.spawn(uas::follow(transaction, self.told.clone()));
     }
 
     fn ask(&mut self, method: Method, more: Vec<Header>) -> (Request, Hop) {

@@ -10,6 +10,7 @@ use super::rtp::ports::{Port, Ports};
 use super::rtp::{Heard, Session};
 use super::sdp::{Description, Local, Stream, Text, Unacceptable};
 use super::srtp::{Key, Keys, Suite};
+use super::transport::Transport;
 use crate::call::Digits;
 use crate::ingress::leg::Frame;
 use crate::media::codec::{Codec, Codecs};
@@ -26,7 +27,7 @@ pub struct Place<'p> {
     pub address: IpAddr,
     /// What the call may be in.
     pub codecs: Codecs,
-    /// The call's signalling goes over TLS: SRTP's keys may stand in it.
+    /// The INVITE came over TLS: SRTP's keys may stand in its answer.
     pub secure: bool,
     pub ports: &'p Ports,
     pub metrics: &'p Metrics,
@@ -102,10 +103,10 @@ impl Media {
     }
 
     /// Offers anew to a caller who asks for it.
-    pub fn offer(&mut self) -> Vec<u8> {
-        self.local.version += 1;
+    pub fn offer(&mut self, over: Transport) -> Result<Vec<u8>, Reply> {
+        self.local = self.next_local(over)?;
         self.described = self.local.offer(self.key.as_ref());
-        self.describe()
+        Ok(self.describe())
     }
 
     /// The caller's answer to our offer.
@@ -116,9 +117,9 @@ impl Media {
     }
 
     /// The caller offers anew. Where that fits, this answers it; else all stays as it is. Our key stays while its suite does.
-    pub fn negotiate(&mut self, offer: &[u8]) -> Result<Vec<u8>, Reply> {
+    pub fn negotiate(&mut self, offer: &[u8], over: Transport) -> Result<Vec<u8>, Reply> {
         let offered = parse(offer)?;
-        let local = Local { version: self.local.version + 1, ..self.local };
+        let local = self.next_local(over)?;
         let ours = self.key.clone();
         let key = |suite| ours.filter(|key| key.suite() == suite).unwrap_or_else(|| Key::fresh(suite));
         let answer = offered.answer(&local, key).map_err(refused)?;
@@ -178,6 +179,16 @@ impl Media {
             Stage::Offered(_) => None,
             Stage::Over(quality) => *quality,
         }
+    }
+
+    /// What we describe next to a request that came so. Who could read our key on the way gets none, nor may they have a
+    /// sealed call opened.
+    fn next_local(&self, over: Transport) -> Result<Local, Reply> {
+        let secure = over.is_secure();
+        if self.key.is_some() && !secure {
+            return Err(refused(Unacceptable::KeysInClear));
+        }
+        Ok(Local { version: self.local.version + 1, secure, ..self.local })
     }
 
     fn agree(&mut self, stream: Stream, keys: Option<Keys>) {

@@ -101,6 +101,12 @@ impl Phone {
         }
     }
 
+    /// Goes on over another line, to where the router hears that. Gives the old one.
+    pub fn change_to(&mut self, line: Line, router: SocketAddr) -> Line {
+        self.router = router;
+        std::mem::replace(&mut self.line, line)
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.line.local()
     }

@@ -64,6 +64,44 @@ async fn a_call_goes_over_tls_and_our_bye_comes_on_the_same_connection() {
 }
 
 #[tokio::test]
+async fn our_key_stands_in_no_answer_but_over_tls_and_the_call_is_kept() {
+    let sealed = SDP.replace("RTP/AVP", "RTP/SAVP")
+        + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    let (mut world, root) = world().await;
+    let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;
+    phone.ask("INVITE", "", &sealed).await;
+    phone.status("INVITE", 100).await;
+    phone.status("INVITE", 180).await;
+    let mut session = world.call().await;
+    session.answer().await;
+    let key = |sdp: &str| sdp.lines().find_map(|line| line.strip_prefix("a=crypto:1 ")).map(str::to_owned);
+    let ours = key(&phone.status("INVITE", 200).await.body).expect("our key");
+    phone.ack("").await;
+    session.expect("Active").await;
+
+    let mut secret = None;
+    for line in [Line::udp(world.address).await, Line::tcp(world.address).await] {
+        let before = phone.change_to(line, world.address);
+        secret.get_or_insert(before);
+        for (method, sdp) in [("INVITE", &*sealed), ("INVITE", ""), ("INVITE", SDP), ("UPDATE", &sealed)] {
+            phone.ask(method, "", sdp).await;
+            let refused = phone.status(method, 488).await;
+            assert_eq!(refused.one("warning"), r#"399 dialplane "SRTP keys are taken over TLS only""#);
+            assert!(!format!("{refused:?}").contains("inline:"), "{refused:?}");
+            if method == "INVITE" {
+                phone.follow_up("ACK").await;
+            }
+        }
+    }
+    phone.change_to(secret.unwrap(), world.tls.unwrap());
+    phone.ask("UPDATE", "", &sealed).await;
+    assert_eq!(key(&phone.status("UPDATE", 200).await.body), Some(ours), "all is as it was");
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
 async fn who_calls_a_sips_uri_gets_a_sips_contact() {
     let (mut world, root) = world().await;
     let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;

@@ -206,12 +206,16 @@ async fn the_same_key_goes_on_where_it_was_and_a_new_one_begins() {
         let opened = theirs.rtp(&world.phone.received().await).expect("our key and our count stay");
         streams.push(Rtp::read(&opened).expect("RTP").ssrc);
         match step {
-            2 => drop(media.negotiate(&world.phone.offer()).expect("it fits")),
+            2 => drop(media.negotiate(&world.phone.offer(), Transport::Tls).expect("it fits")),
             // As it is when the phone restarts its encoder.
-            3 => drop(media.negotiate(&world.phone.description("RTP/SAVP", "|2^20")).expect("it fits")),
+            3 => drop(
+                media
+                    .negotiate(&world.phone.description("RTP/SAVP", "|2^20"), Transport::Tls)
+                    .expect("it fits"),
+            ),
             4 => {
                 world.phone.change_key();
-                drop(media.negotiate(&world.phone.offer()).expect("it fits"));
+                drop(media.negotiate(&world.phone.offer(), Transport::Tls).expect("it fits"));
             }
             _ => {}
         }
@@ -235,7 +239,8 @@ async fn another_suite_is_another_key_of_ours_and_another_stream() {
     let (old, new) = (world.phone.offer(), Key::fresh(suite));
     let line = format!("a=crypto:1 {} inline:{}\r\n", suite.name(), new.reveal());
     let offer = String::from_utf8(old).unwrap().replace("a=crypto:1 ", &format!("{line}a=crypto:2 "));
-    let answer = String::from_utf8(media.negotiate(offer.as_bytes()).expect("it fits")).unwrap();
+    let answer =
+        String::from_utf8(media.negotiate(offer.as_bytes(), Transport::Tls).expect("it fits")).unwrap();
     let key = answer.lines().find_map(|line| line.strip_prefix("a=crypto:1 AEAD_AES_256_GCM inline:"));
     let mut theirs = Incoming::new(&Key::read(suite, key.expect("a key")).expect("a key"), LIFETIME);
     media.send(&[0xD5; FRAME_BYTES].into());
@@ -285,9 +290,32 @@ async fn an_offer_of_ours_is_sealed_over_tls() {
     assert!(theirs.rtp(&world.phone.received().await).is_ok());
     // Asked once more, we offer the same key.
     let key = our_key(&media);
-    media.offer();
+    media.offer(Transport::Tls).unwrap();
     assert_eq!(our_key(&media), key);
     for key in [key, world.phone.key] {
         assert!(!format!("{media:?}").contains(&key.reveal().to_string()), "{media:?}");
     }
+}
+
+#[tokio::test]
+async fn a_sealed_call_is_described_over_tls_alone_and_another_may_become_one() {
+    let world = World::new().await;
+    let mut sealed = world.call().await;
+    let described = sealed.describe();
+    for over in [Transport::Udp, Transport::Tcp] {
+        for protocol in ["RTP/SAVP", "RTP/AVP"] {
+            let reply = sealed.negotiate(&world.phone.description(protocol, ""), over).expect_err("refused");
+            assert_eq!(reply.status, 488, "{protocol} by {over:?}");
+        }
+        assert_eq!(sealed.offer(over).expect_err("refused").status, 488);
+    }
+    assert_eq!(sealed.describe(), described, "nothing has changed");
+    sealed.offer(Transport::Tls).expect("our key");
+
+    let mut open = world.open(&world.phone.description("RTP/AVP", ""), false).await.expect("it fits");
+    open.offer(Transport::Udp).expect("there is no key");
+    let reply = open.negotiate(&world.phone.offer(), Transport::Tcp).expect_err("refused");
+    assert_eq!(reply.status, 488);
+    open.negotiate(&world.phone.offer(), Transport::Tls).expect("it fits");
+    our_key(&open);
 }
