@@ -47,14 +47,14 @@ const CLOSE: Duration = Duration::from_secs(3);
 /// Why the router did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(transparent)]
-    Records(#[from] OpenError),
-    #[error("DIALPLANE_HTTP: cannot listen on {address}: {source}; accepted: a free address of this machine")]
-    Listen { address: SocketAddr, source: std::io::Error },
-    #[error("DIALPLANE_SIP: cannot listen on {address}: {source}; accepted: a free address of this machine")]
-    ListenSip { address: SocketAddr, source: std::io::Error },
-    #[error("DIALPLANE_DIALPLANS: {folder} cannot be read: {source}; accepted: a folder", folder = folder.display())]
-    Dialplans { folder: PathBuf, source: std::io::Error },
+    #[error("DIALPLANE_RECORDS: {path}: {error}; accepted: a file of this router alone, in a folder that is there", path = path.display())]
+    Records { path: PathBuf, error: OpenError },
+    #[error("DIALPLANE_HTTP: cannot listen on {address}: {error}; accepted: a free address of this machine")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("DIALPLANE_SIP: cannot listen on {address}: {error}; accepted: a free address of this machine")]
+    ListenSip { address: SocketAddr, error: std::io::Error },
+    #[error("DIALPLANE_DIALPLANS: {folder} cannot be read: {error}; accepted: a folder", folder = folder.display())]
+    Dialplans { folder: PathBuf, error: std::io::Error },
     #[error("no provider is configured; set OPENAI_API_KEY or [[provider]]")]
     NoProvider,
     #[error(transparent)]
@@ -95,7 +95,7 @@ impl App {
             Dialplans::open(settings.dialplans.as_deref(), &settings.trunks, &readiness, &metrics)?;
         let address = settings.http;
         let listening = TcpListener::bind(address).await;
-        let http = listening.map_err(|source| StartError::Listen { address, source })?;
+        let http = listening.map_err(|error| StartError::Listen { address, error })?;
         let unmatched = settings.unmatched(any_dialplan);
         let default_agent = settings.default_agent;
         if settings.backend.as_ref().is_some_and(|backend| backend.secrets.is_empty()) {
@@ -293,15 +293,16 @@ async fn open_port(
         metrics: metrics.clone(),
         calls: calls.clone(),
     };
-    Port::open(site).await.map_err(|source| StartError::ListenSip { address, source })
+    Port::open(site).await.map_err(|error| StartError::ListenSip { address, error })
 }
 
-fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, OpenError> {
+fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, StartError> {
     let Some(path) = records else {
         tracing::warn!("DIALPLANE_RECORDS is not set: no call records are kept");
         return Ok(Journal::off());
     };
-    let (journal, interrupted) = Journal::open(path, metrics.clone())?;
+    let (journal, interrupted) = Journal::open(path, metrics.clone())
+        .map_err(|error| StartError::Records { path: path.to_owned(), error })?;
     if interrupted.calls > 0 {
         tracing::warn!(
             calls = interrupted.calls,

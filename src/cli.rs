@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Stop};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::demo::{Demo, Options, RealModel};
 use crate::dialplan::reload::Trigger;
 use crate::document::{Process, Surroundings as _};
@@ -38,7 +38,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Show six calls, with nothing installed, configured or paid for: what each caller heard, and why. Their recordings
+    /// Show six calls, with nothing installed, configured or paid for: what was said, and why. Their recordings
     /// and records go to ./demo-output. With OPENAI_API_KEY set, the real model answers, which costs money.
     Demo {
         /// Keep the router up afterwards, for a softphone to call.
@@ -53,8 +53,15 @@ enum Command {
 /// Wrong settings: EX_CONFIG of sysexits(3).
 const EX_CONFIG: u8 = 78;
 
-pub fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+pub fn main() -> ExitCode {
+    obey(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn obey(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Run { config } => run(config.as_deref()),
         Command::Demo { stay } => demo(stay),
         Command::Check(args) => Ok(print(|now, out| check::check(&args, now, out))),
@@ -95,6 +102,9 @@ fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let by_output = if std::io::stderr().is_terminal() { logs::Format::Human } else { logs::Format::Json };
     logs::init(settings.log.unwrap_or(by_output), tracing::Level::INFO).context("logs")?;
     logs::panics();
+    for (variable, meant) in config::misspelt(std::env::vars_os()) {
+        tracing::warn!(variable, did_you_mean = meant, "unknown variable, which changes nothing");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     runtime.block_on(serve(settings))?;
     Ok(ExitCode::SUCCESS)
@@ -124,7 +134,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
     let app = App::start(settings).await?;
-    tracing::info!(http = %app.http()?, "started");
+    tracing::info!(http = %app.http()?, sip = app.sip().map(tracing::field::display), "started");
     let (stop, reload) = (Stop::default(), app.reload());
     tokio::select! {
         () = app.run(stop.clone()) => {}

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use variables::Variables;
+pub use variables::misspelt;
 
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
 use crate::dialplan::{Action, Backend, read_transfers, read_when_model_down};

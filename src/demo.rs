@@ -119,7 +119,10 @@ fn part(options: &Options, wrong: usize, out: &mut impl Write) -> io::Result<()>
         _ => writeln!(out, "{wrong} of the six calls did not go as they should: see WRONG above.")?,
     }
     let output = options.output.display();
-    writeln!(out, "In {output}/: what each caller heard (*.wav), {RECORDS} and the {DIALPLANS}/ behind it.")
+    writeln!(
+        out,
+        "In {output}/: what was said in each call (*.wav), {RECORDS} and the {DIALPLANS}/ behind it."
+    )
 }
 
 fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), DemoError> {

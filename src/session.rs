@@ -36,6 +36,7 @@ pub mod setup;
 pub mod shelter;
 pub mod sounds;
 pub mod timings;
+mod traces;
 pub mod voice;
 
 use std::sync::Arc;

@@ -41,8 +41,8 @@ impl Dialplans {
             let (current, trigger) = (watch::Sender::default(), Trigger::default());
             return Ok((Self { current, folder: None, trigger }, false));
         };
-        if let Err(source) = std::fs::read_dir(path) {
-            return Err(StartError::Dialplans { folder: path.to_owned(), source });
+        if let Err(error) = std::fs::read_dir(path) {
+            return Err(StartError::Dialplans { folder: path.to_owned(), error });
         }
         let reloader = Reloader::new(path);
         let mut set = Set::new(trunks.clone());

@@ -65,8 +65,8 @@ pub(super) fn explain(args: &Explain, now: Timestamp, out: &mut impl Write) -> a
     let (_, loaded, _) = load_good(&folder(args.dialplans.as_deref()), trunks, now)?;
     if call.called.e164.is_none() {
         eprintln!(
-            "note: the called number is none in international form, +15557770001; a --trunk of the settings or a \
-             --country reads national ones"
+            "note: the called number is not in international form, such as +15557770001, and its country is not known: \
+             give a --trunk of the settings, or a --country"
         );
     }
     let explanation = loaded.dialplan.explain(&call, at);

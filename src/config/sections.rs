@@ -53,7 +53,12 @@ pub(super) fn read_projects(
     let read = |layers: Layers<'_, '_>| {
         let url = layers.address(LIVEKIT_URL, LIVEKIT_ACCEPTED, &["ws", "wss", "http", "https"]);
         if matches!(url, Ok(None)) {
-            layers.report_missing(LIVEKIT_URL, LIVEKIT_ACCEPTED, LIVEKIT_ACCEPTED);
+            let or_sip = format!("{LIVEKIT_ACCEPTED}, or DIALPLANE_SIP to take SIP calls without LiveKit");
+            layers.report_missing(
+                LIVEKIT_URL,
+                LIVEKIT_ACCEPTED,
+                if may_be_none { LIVEKIT_ACCEPTED } else { &or_sip },
+            );
         }
         let name = read_name(layers.table, "main");
         let api_key = layers.secret(LIVEKIT_KEY, "the project's API key");

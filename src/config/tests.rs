@@ -1,4 +1,5 @@
 mod addresses;
+mod misspelt;
 mod model_down;
 mod providers;
 mod sip;
@@ -96,7 +97,11 @@ fn every_variable_is_read() {
 fn each_missing_or_wrong_variable_is_named_with_what_is_accepted() {
     let livekit = "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
     for (name, value, expected) in [
-        ("LIVEKIT_URL", "", format!("found nothing; accepted: {livekit}")),
+        (
+            "LIVEKIT_URL",
+            "",
+            format!("found nothing; accepted: {livekit}, or DIALPLANE_SIP to take SIP calls without LiveKit"),
+        ),
         ("LIVEKIT_URL", "acme", format!("found something that is no address (not shown); accepted: {livekit}")),
         (
             "LIVEKIT_URL",

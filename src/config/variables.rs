@@ -1,9 +1,10 @@
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 
 use url::Url;
 
-use crate::document::{Diagnostic, Place, Surroundings, parse_address, shown, shown_address};
+use crate::document::{Diagnostic, Place, Surroundings, nearest, parse_address, shown, shown_address};
 use crate::pii::Redacted;
 
 /// The environment, and what has been found wrong in it so far.
@@ -17,6 +18,41 @@ const NOTHING: &str = "found nothing; accepted: ";
 /// Named in the design for later versions.
 const NOT_YET: [&str; 4] =
     ["DIALPLANE_REDIS", "DIALPLANE_REDIS_URL", "DIALPLANE_DATABASE", "DIALPLANE_DATABASE_URL"];
+
+/// All that are read, but for those of a `SecretRef`.
+const KNOWN: [&str; 17] = [
+    "DIALPLANE_AGENT_NAME",
+    "DIALPLANE_CALL_CONFIG_CACHE_BY",
+    "DIALPLANE_CALL_CONFIG_SECRET",
+    "DIALPLANE_CALL_CONFIG_URL",
+    "DIALPLANE_CONFIG",
+    "DIALPLANE_DIALPLANS",
+    "DIALPLANE_DRAIN_SECONDS",
+    "DIALPLANE_HTTP",
+    "DIALPLANE_LOG",
+    "DIALPLANE_MAX_CALLS",
+    "DIALPLANE_RECORDS",
+    "DIALPLANE_SIP",
+    "LIVEKIT_API_KEY",
+    "LIVEKIT_API_SECRET",
+    "LIVEKIT_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+];
+
+/// Variables that look as if one of ours was meant, and which. Others may be secrets that a reference names, or
+/// somebody else's, such as those that Kubernetes makes of a service's name.
+pub fn misspelt(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> impl Iterator<Item = (String, &'static str)> {
+    let names = variables.into_iter().filter_map(|(name, _)| name.into_string().ok());
+    let ours = names.filter(|name| {
+        ["DIALPLANE_", "LIVEKIT_", "OPENAI_"].iter().any(|prefix| name.starts_with(prefix))
+            && !KNOWN.contains(&&**name)
+            && !NOT_YET.contains(&&**name)
+    });
+    ours.filter_map(|name| nearest(&name, KNOWN).map(|meant| (name, meant)))
+}
 
 /// Whether it says that a variable is not there.
 pub(super) fn is_missing(diagnostic: &Diagnostic) -> bool {

@@ -15,18 +15,18 @@ pub(super) struct Told<'t> {
     pub(super) record: Option<&'t Value>,
     /// What the agent said is known then.
     pub(super) is_recorded: bool,
-    /// What the caller heard.
+    /// What was said.
     pub(super) wav: Option<PathBuf>,
 }
 
 impl Told<'_> {
-    /// Writes what the caller heard, if anything.
+    /// Writes what was said, if anything.
     pub(super) fn save(&self, output: &Path) -> Result<Option<PathBuf>, DemoError> {
         if self.played.heard.samples.is_empty() {
             return Ok(None);
         }
         let path = output.join(format!("{}-{}.wav", self.number, self.story.file));
-        let written = self.played.heard.write_wav(&path);
+        let written = self.played.conversation().write_wav(&path);
         written.map_err(|source| DemoError::File { path: path.clone(), source })?;
         Ok(Some(path))
     }
@@ -36,7 +36,11 @@ impl Told<'_> {
         let text = |pointer: &str| record.map_or("none", |record| text(record, pointer));
         let decided_by =
             format!("tenant {}, route {} ({})", text("/tenant"), text("/route/id"), text("/route/match"));
-        let decided = format!("{decided_by}, configuration from {}", text("/config_source"));
+        let because = match text("/config/why") {
+            "none" => String::new(),
+            why => format!(" (backend: {why})"),
+        };
+        let decided = format!("{decided_by}, configuration from {}{because}", text("/config_source"));
         let title = format!("{number}. {}: {}", story.title, story.called);
         writeln!(out, "{title}")?;
         let mut line = |at: Option<Duration>, what: &str| match at {

@@ -157,7 +157,10 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.winner {
             Some(step) => writeln!(f, "{step}")?,
-            None => writeln!(f, "no route: the call is [unmatched]")?,
+            None => writeln!(
+                f,
+                "no route: [unmatched] decides; unless it is set, the router's own backend is asked, or without one the call refused"
+            )?,
         }
         if let Some(when_full) = &self.when_full {
             writeln!(f, "{when_full}")?;

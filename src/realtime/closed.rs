@@ -66,6 +66,15 @@ impl Closed {
         }
     }
 
+    /// Beside the name: the server's code, or what is wrong with the way to it.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Asked => None,
+            Self::Lost { reason } => Some(reason),
+            Self::Busy { code, .. } | Self::Refused { code } => Some(code),
+        }
+    }
+
     /// `None`: we asked for it, so nothing is to be done.
     pub fn verdict(&self) -> Option<Verdict> {
         match self {

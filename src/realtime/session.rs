@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::connect::Dialer;
 use super::openai::OpenAi;
@@ -29,7 +30,9 @@ impl Dialer {
     pub fn open(&self, provider: &Provider, opening: Opening) -> ModelSession {
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (event_queue, events) = mpsc::channel(EVENT_QUEUE);
-        let session = run(self.clone(), provider.clone(), opening, command_queue, event_queue);
+        // What it says in the log is said of the call.
+        let session =
+            run(self.clone(), provider.clone(), opening, command_queue, event_queue).in_current_span();
         #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
         let task = AbortOnDropHandle::new(tokio::spawn(session));
         ModelSession { commands, events, task }
@@ -55,7 +58,16 @@ async fn run(
             Pump::new(socket, dialer.timing, dialect, commands, events).run().await;
         }
         Err(closed) => {
-            tracing::debug!(provider = &*provider.name, ?closed, "model session did not open");
+            if closed != Closed::Asked {
+                let (provider, model) = (&*provider.name, &*opening.model);
+                tracing::warn!(
+                    provider,
+                    model,
+                    why = closed.name(),
+                    detail = closed.detail(),
+                    "model session did not open"
+                );
+            }
             if events.send(ModelEvent::Closed(closed)).await.is_err() {
                 tracing::debug!("nobody waits for the model session any more");
             }

@@ -18,6 +18,7 @@ use super::machine::{Context, Machine};
 use super::models::Models;
 use super::sounds::SoundsByCodec;
 use super::timings::Timings;
+use super::traces;
 use super::voice::Turns;
 use super::{Action, Event};
 use crate::admission::{Permit, Permits};
@@ -25,15 +26,14 @@ use crate::call::Fault;
 use crate::dialplan::{Action as RouteAction, Dialplan};
 use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
-use crate::lookup::{Answer, Lookup, Why};
+use crate::lookup::{Answer, Lookup};
 use crate::media::codec::Codec;
 use crate::media::lateness::Lateness;
-use crate::media::quality::Quality;
 use crate::realtime::ModelEvent;
 use crate::realtime::connect::Dialer;
 use crate::record::CallRecord;
 use crate::store::journal::Journal;
-use crate::telemetry::{Direction, Metrics, call_span};
+use crate::telemetry::{Metrics, call_span};
 use crate::tenant::TenantId;
 
 /// The longest wait for a place in a leg's command queue.
@@ -86,44 +86,14 @@ pub async fn run(incoming: Incoming, shared: Arc<Shared>, let_go: LetGo) {
         Ok(None) => return,
         Err(_panic) => panicked(known.into_inner().unwrap_or_else(|| CallRecord::begun(id, offered_at))),
     };
-    close(&record, &shared).instrument(span).await;
+    let close = async {
+        traces::ended(&record, &shared.metrics);
+        // The journal logs and counts its failures itself, and none of them is the caller's.
+        let _ = shared.journal.record(&record).await;
+    };
+    close.instrument(span).await;
     // Only now may another call have the place.
     drop((counted, permit, slot, trunk_permit));
-}
-
-async fn close(record: &CallRecord, shared: &Shared) {
-    let (ending, detail) = (record.ending.name(), record.ending.detail());
-    let seconds = record.timing.ended.as_secs_f64();
-    tracing::info!(ending, detail, by = record.ending.side().name(), seconds, "call ended");
-    shared.metrics.call_ended(ending, detail);
-    if let Some(limit) = record.limit {
-        shared.metrics.call_limited(limit.name());
-    }
-    if let Some(config) = &record.config {
-        shared.metrics.config_found(config.source.name(), config.why.map(Why::name), config.took);
-    }
-    if let Some(active) = record.timing.active {
-        shared.metrics.call_answered(active);
-    }
-    if let Some(first_speech) = record.timing.first_speech {
-        shared.metrics.greeting_started(first_speech);
-    }
-    shared.metrics.barge_ins(record.barge_ins);
-    if let Some(media) = &record.media {
-        note_media(media, &shared.metrics);
-    }
-    for ended in record.model.iter().flat_map(|model| &model.sessions).filter_map(|session| session.ended) {
-        shared.metrics.model_given_up(ended);
-    }
-    // The journal logs and counts its failures itself, and none of them is the caller's.
-    let _ = shared.journal.record(record).await;
-}
-
-fn note_media(media: &Quality, metrics: &Metrics) {
-    for (direction, way) in [(Direction::Received, media.received), (Direction::Sent, media.sent)] {
-        metrics.media(direction, way.packets, way.lost, way.jitter, way.longest_gap);
-    }
-    metrics.frames_unsent(media.unsent);
 }
 
 /// A bug of ours cost this call; what was known of it still makes a record.
@@ -338,10 +308,7 @@ impl<'call> Shell<'call> {
 
     /// The mark is written beside the lookup, and waited for before the call is answered.
     fn mark(&mut self, record: CallRecord) {
-        tracing::info!("call arrived");
-        if record.call.as_ref().is_some_and(|call| call.answered) {
-            self.shared.metrics.resumed();
-        }
+        traces::arrived(&record, &self.shared.metrics);
         let (shared, marked) = (Arc::clone(self.shared), record.clone());
         let mark = async move {
             // The journal logs and counts its failures itself; the call goes on without a mark.

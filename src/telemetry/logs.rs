@@ -24,6 +24,12 @@ pub enum Format {
     Json,
 }
 
+/// As much of it as a line in the log is to have: for what others chose, a Call-ID say, which may be as long as they like.
+pub fn shortened(text: &str) -> &str {
+    const LONGEST: usize = 128;
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default()
+}
+
 impl Format {
     pub fn parse(name: &str) -> Option<Self> {
         match name {

@@ -107,7 +107,11 @@ fn explain_says_who_gets_the_call_at_a_time() {
 #[test]
 fn explain_exits_1_without_a_route_and_0_with_one_that_refuses() {
     let folder = acme();
-    let nobody = Outcome::new(1, "no route: the call is [unmatched]\n", "");
+    let nobody = Outcome::new(
+        1,
+        "no route: [unmatched] decides; unless it is set, the router's own backend is asked, or without one the call refused\n",
+        "",
+    );
     assert_eq!(folder.run("explain --dialplans d --called +15550000000"), nobody);
     let refused = folder.run_with(&[("DIALPLANE_DIALPLANS", "d")], "explain --called +15557770009");
     let busy = "acme/none (d/acme.toml:11:11): busy, exact +15557770009\n";
@@ -172,7 +176,10 @@ fn explain_reads_the_call_as_its_trunk_does() {
 fn explain_notes_a_number_that_nothing_reads() {
     let folder = acme();
     let outcome = folder.run("explain --dialplans d --called 5557770002");
-    assert_eq!((outcome.code, outcome.err.starts_with("note: the called number is none in")), (1, true));
+    assert_eq!(
+        (outcome.code, outcome.err.starts_with("note: the called number is not in international form")),
+        (1, true)
+    );
     let outcome = folder.run("explain --dialplans d --called 5557770002 --country US");
     assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{outcome:?}");
 }

@@ -59,9 +59,9 @@ fn six_calls_are_placed_told_and_kept_within_20_s_with_nothing_configured() {
     assert!(took < Duration::from_secs(20), "{took:?}");
     for line in [
         "answered: tenant bright-smile, route front-desk (exact), configuration from backend",
-        "answered: tenant copper-kettle, route after-hours (prefix), configuration from dialplan",
-        "answered: tenant harbour-clinic, route forwarded (exact), configuration from dialplan",
-        "answered: tenant north-cab, route dispatch (exact), configuration from default",
+        "answered: tenant copper-kettle, route after-hours (prefix), configuration from dialplan (backend: unknown)",
+        "answered: tenant harbour-clinic, route forwarded (exact), configuration from dialplan (backend: unknown)",
+        "answered: tenant north-cab, route dispatch (exact), configuration from default (backend: broken)",
         "the agent greets: Good evening, this is the Copper Kettle.",
         "the caller says: I would like to move my appointment",
         "the agent answers: Of course. I will see you on Friday",

@@ -19,6 +19,7 @@ mod lookup;
 #[path = "../shared/network.rs"]
 mod network;
 mod numbers;
+mod operator;
 mod pii;
 #[path = "../shared/process.rs"]
 #[allow(dead_code, clippy::print_stdout, reason = "shared with the live tests")]

@@ -95,7 +95,7 @@ nearer, and passed over:
     assert_eq!(loaded.dialplan.explain(&call, evening).to_string(), expected);
     let nobody = loaded.dialplan.explain(&call_to("+49301234567"), NOW).to_string();
     assert!(
-        nobody.starts_with("no route: the call is [unmatched]\nnearer, and passed over:\n  acme/carrier"),
+        nobody.starts_with("no route: [unmatched] decides; unless it is set, the router's own backend is asked, or without one the call refused\nnearer, and passed over:\n  acme/carrier"),
         "{nobody}"
     );
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rsipstack::sip::{Method, Request};
 use tokio::time::Instant;
 
-use super::message::to_tag;
+use super::message::{call_id, to_tag};
 use crate::dialplan::trunk::TrunkPlan;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, logs};
 
 /// From one line in the log to the next of the same trunk and status.
 const EVERY: Duration = Duration::from_secs(10);
@@ -46,7 +46,8 @@ impl Refusals {
         self.metrics.sip_refused(status);
         let trunk = trunk.map(|trunk| Arc::clone(&trunk.name));
         if let Some(times) = self.due(trunk.clone(), status, now) {
-            tracing::info!(status, trunk = trunk.as_deref(), times, "INVITE refused");
+            let sip_call_id = call_id(request).map(logs::shortened);
+            tracing::info!(status, trunk = trunk.as_deref(), times, sip_call_id, "INVITE refused");
         }
     }
 

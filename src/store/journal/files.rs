@@ -19,11 +19,11 @@ const COMPACT_AT: u64 = 1 << 20;
 /// The journal could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("another process writes this journal")]
+    #[error("another process writes it")]
     InUse,
-    #[error("the journal could not be opened: {0}")]
+    #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("the journal's thread could not be started: {0}")]
+    #[error("the thread that writes it could not be started: {0}")]
     Thread(io::Error),
 }
 
