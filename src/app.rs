@@ -139,7 +139,7 @@ impl App {
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
         let port = match settings.sip {
-            Some(sip) => Some(open_port(sip, &settings.trunks, &slots, &metrics, &call_sender).await?),
+            Some(sip) => Some(open_port(sip, &settings.trunks, &tls, &slots, &metrics, &call_sender).await?),
             None => None,
         };
         let overdue = shared.timings.to_the_answer();
@@ -278,6 +278,7 @@ impl Sessions {
 async fn open_port(
     settings: SipSettings,
     trunks: &Trunks,
+    trusted: &Tls,
     slots: &Slots,
     metrics: &Metrics,
     calls: &mpsc::Sender<Incoming>,
@@ -291,6 +292,7 @@ async fn open_port(
         trunks: Arc::new(trunks.clone()),
         slots: slots.clone(),
         metrics: metrics.clone(),
+        trusted: trusted.clone(),
         calls: calls.clone(),
     };
     Port::open(site).await.map_err(|error| StartError::ListenSip { address, error })

@@ -72,6 +72,7 @@ use crate::dialplan::trunk::{TrunkPlan, Trunks};
 use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
 use crate::telemetry::{Dropped, Metrics};
+use crate::tls::Tls;
 
 /// After the socket failed to receive.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -89,6 +90,8 @@ pub struct Site {
     pub trunks: Arc<Trunks>,
     pub slots: Slots,
     pub metrics: Metrics,
+    /// Whom we trust where we connect to a caller over TLS.
+    pub trusted: Tls,
     /// Where calls go. It takes as many as there are slots, and each call in it holds one: it is never full.
     pub calls: mpsc::Sender<Incoming>,
 }
@@ -132,7 +135,7 @@ impl Port {
         let tls_address = tls.as_ref().map(|tls| tls.listener.local_addr()).transpose()?;
         let sender = UdpConnection::from_socket(udp.clone(), None, None).await;
         let sender = sender.map_err(io::Error::other)?;
-        let (streams, opener) = Streams::new(listener, tls)?;
+        let (streams, opener) = Streams::new(listener, tls, &site.trusted)?;
         let (uas, incoming) = Uas::new(sender.clone(), opener)?;
         let sources = Sources::new(Arc::clone(&site.trunks));
         let socket = Socket::new(Arc::clone(&udp), sender, streams, sources, site.metrics.clone());
@@ -315,6 +318,7 @@ impl Port {
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
         let (uas, flow) = (self.uas.clone(), sender.flow.clone());
+        flow.carry_calls();
         self.calls.start(&invite.original.clone(), dialog.clone(), move |requests| {
             leg::run(leg::Task {
                 uas,

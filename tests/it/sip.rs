@@ -30,6 +30,7 @@ use dialplane::ingress::sip::settings::{SipSettings, TlsSettings};
 use dialplane::ingress::sip::{Port, Site};
 use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::Metrics;
+use dialplane::tls::Tls;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -61,6 +62,16 @@ impl World {
     }
 
     pub async fn listening(listen: &str, slots: usize, trunks: Trunks, tls: Option<TlsSettings>) -> Self {
+        Self::trusting(Tls::trusting([]), listen, slots, trunks, tls).await
+    }
+
+    pub async fn trusting(
+        trusted: Tls,
+        listen: &str,
+        slots: usize,
+        trunks: Trunks,
+        tls: Option<TlsSettings>,
+    ) -> Self {
         let (slots, metrics, drain) = (
             Slots::new(slots, Arc::new(Lateness::new(Instant::now()))),
             Metrics::new(),
@@ -78,6 +89,7 @@ impl World {
             trunks: Arc::new(trunks),
             slots: slots.clone(),
             metrics: metrics.clone(),
+            trusted,
             calls: sender,
         };
         let open = Port::open(site).await.unwrap();

@@ -206,6 +206,7 @@ impl Leg {
             self.asked = Some(asked);
             return self.reply(Reply::later(0)).await;
         }
+        self.ours.heard_on(&asked.flow);
         let input = match request.method() {
             Method::PRack => self.pracked(request),
             _ => Input::Asked(asked::read(request)),

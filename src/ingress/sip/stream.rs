@@ -4,10 +4,13 @@
 //! ```text
 //! bytes ──> frame ──> connection ──> arrivals (bounded) ──> socket
 //! bytes <── bounded <── connection <── flow <── transactions
+//!                       opener (where the connection is gone)
 //! ```
 
 mod connection;
+mod elsewhere;
 pub mod frame;
+mod opener;
 pub mod places;
 
 use std::future::pending;
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -27,16 +30,15 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
+use self::opener::Opened;
+pub use self::opener::Opener;
 use self::places::{Most, Place, Places};
 use super::flow::Flow;
 use super::transport::{Peer, Transport};
+use crate::tls::Tls;
 
 /// Messages that were read and are not dealt with yet. While there are as many, nothing more is read.
 const ARRIVALS: usize = 64;
-/// Connections of ours that are open and not served yet.
-const OPENED: usize = 16;
-/// The longest wait for a connection of ours.
-const CONNECT: Duration = Duration::from_secs(3);
 /// Handshakes of TLS at once, and how long one may take.
 const HANDSHAKES: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -53,25 +55,35 @@ pub struct Streams {
     rested: Option<Instant>,
     places: Places,
     tasks: JoinSet<()>,
-    sender: mpsc::Sender<Arrival>,
+    served: Served,
     arrivals: mpsc::Receiver<Arrival>,
     opened: mpsc::Receiver<Opened>,
     handshakes: Arc<Semaphore>,
+}
+
+/// What every connection is given.
+#[derive(Clone)]
+struct Served {
+    arrivals: mpsc::Sender<Arrival>,
+    opener: Opener,
     stop: CancellationToken,
 }
+
+/// Who has opened a connection.
+enum By {
+    /// A caller, who has a place.
+    Peer(Place),
+    /// We, for whoever is to be told.
+    Us(oneshot::Sender<Flow>),
+}
+
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Where connections over TLS come to.
 pub struct TlsListener {
     pub listener: TcpListener,
     pub acceptor: TlsAcceptor,
-}
-
-/// Opens connections. Clones share the port.
-#[derive(Clone)]
-pub struct Opener {
-    /// Where the port listens: connections of ours come from the same address.
-    local: SocketAddr,
-    opened: mpsc::Sender<Opened>,
 }
 
 pub enum Event {
@@ -86,28 +98,22 @@ pub struct Arrival {
     pub message: Vec<u8>,
 }
 
-struct Opened {
-    stream: TcpStream,
-    peer: Peer,
-    flow: oneshot::Sender<Flow>,
-}
-
 impl Streams {
-    pub fn new(listener: TcpListener, tls: Option<TlsListener>) -> io::Result<(Self, Opener)> {
+    /// Those that we open trust whom `trusted` does.
+    pub fn new(listener: TcpListener, tls: Option<TlsListener>, trusted: &Tls) -> io::Result<(Self, Opener)> {
         let (sender, arrivals) = mpsc::channel(ARRIVALS);
-        let (open_sender, opened) = mpsc::channel(OPENED);
-        let opener = Opener { local: listener.local_addr()?, opened: open_sender };
+        let (opener, opened) = Opener::new(listener.local_addr()?, trusted);
+        let served = Served { arrivals: sender, opener: opener.clone(), stop: CancellationToken::new() };
         let streams = Self {
             listener,
             tls,
             rested: None,
             places: Places::default(),
             tasks: JoinSet::new(),
-            sender,
+            served,
             arrivals,
             opened,
             handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
-            stop: CancellationToken::new(),
         };
         Ok((streams, opener))
     }
@@ -128,8 +134,7 @@ impl Streams {
                     }
                 },
                 Some(Opened { stream, peer, flow }) = self.opened.recv() => {
-                    // As many as there are calls, at most.
-                    self.serve(stream, peer, None, Some(flow));
+                    self.tasks.spawn(serve(stream, peer, By::Us(flow), self.served.clone()));
                 }
                 Some(_) = self.tasks.join_next() => {}
             }
@@ -140,14 +145,13 @@ impl Streams {
     pub fn admit(&mut self, stream: TcpStream, peer: Peer, most: Most) -> Result<(), TooMany> {
         let place = self.places.take(peer.address.ip(), most).ok_or(TooMany)?;
         match self.tls.as_ref().filter(|_| peer.transport.is_secure()) {
-            None => self.serve(stream, peer, Some(place), None),
+            None => _ = self.tasks.spawn(serve(stream, peer, By::Peer(place), self.served.clone())),
             Some(tls) => {
                 let handshake = Arc::clone(&self.handshakes).try_acquire_owned().map_err(|_| TooMany)?;
-                let acceptor = tls.acceptor.clone();
-                let (arrivals, stop) = (self.sender.clone(), self.stop.clone());
+                let (acceptor, served) = (tls.acceptor.clone(), self.served.clone());
                 self.tasks.spawn(async move {
                     if let Some(secured) = secure(stream, &acceptor, handshake).await {
-                        serve(secured, peer, Some(place), None, arrivals, stop).await;
+                        serve(secured, peer, By::Peer(place), served).await;
                     }
                 });
             }
@@ -155,20 +159,9 @@ impl Streams {
         Ok(())
     }
 
-    fn serve(
-        &mut self,
-        stream: TcpStream,
-        peer: Peer,
-        place: Option<Place>,
-        told: Option<oneshot::Sender<Flow>>,
-    ) {
-        let (arrivals, stop) = (self.sender.clone(), self.stop.clone());
-        self.tasks.spawn(serve(stream, peer, place, told, arrivals, stop));
-    }
-
     /// Says what is still to be said on every connection, and closes it.
     pub async fn finish(mut self) {
-        self.stop.cancel();
+        self.served.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         // What is not read by now is not waited for.
         let _ = timeout(FINISH, all).await;
@@ -218,51 +211,23 @@ async fn secure(
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite>(
-    stream: S,
-    peer: Peer,
-    place: Option<Place>,
-    told: Option<oneshot::Sender<Flow>>,
-    arrivals: mpsc::Sender<Arrival>,
-    stop: CancellationToken,
-) {
+async fn serve<S: Stream>(stream: S, peer: Peer, by: By, served: Served) {
     let Ok((flow, outgoing)) = Flow::connection(peer).await else { return };
-    if let Some(told) = told {
-        // Who wanted it may be gone: then nobody uses it, and it is closed some time.
-        let _ = told.send(flow.clone());
-    }
+    let Served { arrivals, opener, stop } = served;
+    let place = match by {
+        By::Peer(place) => Some(place),
+        By::Us(told) => {
+            // Who wanted it may be gone: then nobody uses it, and it is closed some time.
+            let _ = told.send(flow.clone());
+            None
+        }
+    };
     let connection = Connection::new(stream, flow, outgoing, arrivals);
     let connection = if place.is_some() { connection.awaiting(Instant::now()) } else { connection };
-    let mut outgoing = connection.run(&stop).await;
+    let outgoing = connection.run(&stop).await;
     drop(place);
-    // A transaction whose connection is gone sends on, and ends by its timers.
-    let unheard = async { while outgoing.next().await.is_some() {} };
     select! {
-        () = unheard => {}
+        () = elsewhere::deliver(outgoing, peer, &opener) => {}
         () = stop.cancelled() => {}
-    }
-}
-
-impl Opener {
-    /// Connects to a peer.
-    pub async fn open(&self, to: SocketAddr) -> io::Result<Flow> {
-        let stream = timeout(CONNECT, self.connect(to)).await??;
-        let peer = Peer { transport: Transport::Tcp, address: to };
-        let (told, flow) = oneshot::channel();
-        let gone = |_| io::Error::from(io::ErrorKind::NotConnected);
-        let opened = Opened { stream, peer, flow: told };
-        self.opened.send(opened).await.map_err(|_| io::ErrorKind::NotConnected)?;
-        flow.await.map_err(gone)
-    }
-
-    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        let local = self.local.ip();
-        if !local.is_unspecified() && local.is_ipv4() == to.is_ipv4() {
-            socket.bind(SocketAddr::new(local, 0))?;
-        }
-        let stream = socket.connect(to).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
     }
 }

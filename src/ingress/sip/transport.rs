@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rsipstack::sip::{Param, Scheme, Transport as Named, Uri};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
     Udp,
     Tcp,
@@ -12,10 +12,18 @@ pub enum Transport {
 }
 
 /// The other end of a datagram's way or of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Peer {
     pub transport: Transport,
     pub address: SocketAddr,
+}
+
+/// A peer that we send to first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Remote {
+    pub peer: Peer,
+    /// Its name, or its address: what its certificate has to be for, over TLS.
+    pub host: String,
 }
 
 impl Transport {

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::flow::Flow;
 use super::message::{self, Reply, fresh_tag};
 use super::stream::Opener;
-use super::transport::{Peer, Transport};
+use super::transport::{Peer, Remote, Transport};
 
 /// Transactions that are under way or remembered (for 32 s): beyond that, what would begin another is dropped, and its
 /// sender tries again. Each takes some 2 kB.
@@ -104,12 +104,11 @@ impl Uas {
         true
     }
 
-    /// A way to a peer. A connection is opened for it; over TLS we open none.
-    pub async fn way_to(&self, peer: Peer) -> io::Result<Flow> {
-        match peer.transport {
-            Transport::Udp => Ok(Flow::datagrams(self.udp.clone(), peer.address)),
-            Transport::Tcp => self.opener.open(peer.address).await,
-            Transport::Tls => Err(io::ErrorKind::NotConnected.into()),
+    /// A way to a peer, over a connection of ours where it is to be one.
+    pub async fn way_to(&self, remote: &Remote) -> io::Result<Flow> {
+        match remote.peer.transport {
+            Transport::Udp => Ok(Flow::datagrams(self.udp.clone(), remote.peer.address)),
+            Transport::Tcp | Transport::Tls => self.opener.open(remote).await,
         }
     }
 

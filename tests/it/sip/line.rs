@@ -100,6 +100,12 @@ impl Line {
         }
     }
 
+    /// Says that nothing more will be sent.
+    pub async fn shut(&self) {
+        let Self::Stream { wire, .. } = self else { panic!("no stream") };
+        wire.lock().await.stream.shutdown().await.unwrap();
+    }
+
     /// So many bytes, whatever they are.
     pub async fn bytes(&self, length: usize) -> Vec<u8> {
         let Self::Stream { wire, .. } = self else { panic!("no stream") };

@@ -12,31 +12,56 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::World;
 use super::line::Line;
 use super::phone::{Phone, SDP};
 use super::streams::up;
+use super::{SOON, Session, World};
 
-/// A router with a certificate for 127.0.0.1, and the authority that vouches for it.
-async fn world() -> (World, CertificateDer<'static>) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let root = authority.self_signed(&key).unwrap().der().clone();
-    let issuer = Issuer::new(authority, key);
-    let own_key = KeyPair::generate().unwrap();
-    let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let own = own.signed_by(&own_key, &issuer).unwrap().pem();
-    let chain = PemFile { path: Path::new("own.pem"), bytes: own.as_bytes() };
-    let private = own_key.serialize_pem();
-    let key = PemFile { path: Path::new("own.key"), bytes: private.as_bytes() };
-    let identity = Identity::read(&chain, &key).unwrap();
-    let tls = TlsSettings { listen: "127.0.0.1:0".parse().unwrap(), identity };
-    (World::listening("127.0.0.1:0", 10, Trunks::default(), Some(tls)).await, root)
+/// An authority that vouches for whoever is at 127.0.0.1.
+struct Authority {
+    root: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let root = params.self_signed(&key).unwrap().der().clone();
+        Self { root, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate of its own.
+    fn identity(&self) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let own = own.signed_by(&key, &self.issuer).unwrap().pem();
+        let chain = PemFile { path: Path::new("own.pem"), bytes: own.as_bytes() };
+        let private = key.serialize_pem();
+        Identity::read(&chain, &PemFile { path: Path::new("own.key"), bytes: private.as_bytes() }).unwrap()
+    }
+
+    fn trusted(&self) -> Tls {
+        Tls::trusting([self.root.clone()])
+    }
+
+    /// Who trusts it connects so.
+    fn connector(&self) -> TlsConnector {
+        self.trusted().config().into()
+    }
+}
+
+/// A router with a certificate of an authority, which it trusts.
+async fn world() -> (World, Authority) {
+    let authority = Authority::new();
+    let tls = TlsSettings { listen: "127.0.0.1:0".parse().unwrap(), identity: authority.identity() };
+    let trusted = authority.trusted();
+    (World::trusting(trusted, "127.0.0.1:0", 10, Trunks::default(), Some(tls)).await, authority)
 }
 
 async fn phone(world: &World, connector: TlsConnector) -> Phone {
@@ -50,8 +75,8 @@ async fn phone(world: &World, connector: TlsConnector) -> Phone {
 
 #[tokio::test]
 async fn a_call_goes_over_tls_and_our_bye_comes_on_the_same_connection() {
-    let (mut world, root) = world().await;
-    let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;
+    let (mut world, authority) = world().await;
+    let mut phone = phone(&world, authority.connector()).await;
     // A phone that has no certificate of its own can be reached no other way.
     let session = up(&mut world, &mut phone, "Contact: <sip:ada@127.0.0.1:9;transport=tls>\r\n").await;
     session.command(LegCommand::HangUp(None)).await;
@@ -63,12 +88,66 @@ async fn a_call_goes_over_tls_and_our_bye_comes_on_the_same_connection() {
     phone.is_cut_off().await;
 }
 
+/// A call over TLS whose caller listens there, and has lost the connection.
+async fn lost(world: &mut World, connector: TlsConnector, listener: &TcpListener) -> (Phone, Session) {
+    let mut phone = phone(world, connector).await;
+    let contact = format!("Contact: <sip:ada@{};transport=tls>\r\n", listener.local_addr().unwrap());
+    let session = up(world, &mut phone, &contact).await;
+    phone.line = Line::udp(world.address).await;
+    (phone, session)
+}
+
+#[tokio::test]
+async fn a_caller_whose_connection_is_lost_gets_our_bye_over_tls_again() {
+    let (mut world, authority) = world().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut phone, session) = lost(&mut world, authority.connector(), &listener).await;
+    session.command(LegCommand::HangUp(None)).await;
+    let (stream, _) = timeout(SOON, listener.accept()).await.expect("a connection in time").unwrap();
+    let acceptor = TlsAcceptor::from(authority.identity().config());
+    let stream = acceptor.accept(stream).await.unwrap();
+    phone.line = Line::stream(listener.local_addr().unwrap(), "TLS", stream);
+    let bye = phone.let_go().await;
+    assert!(bye.one("via").starts_with(&format!("SIP/2.0/TLS {};", world.tls.unwrap())), "{bye:?}");
+    session.leave().await;
+    world.drain();
+    world.ended().await;
+}
+
+#[tokio::test]
+async fn who_cannot_show_that_it_is_who_the_contact_names_gets_nothing() {
+    let (mut world, authority) = world().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (_phone, session) = lost(&mut world, authority.connector(), &listener).await;
+    let acceptor = TlsAcceptor::from(Authority::new().identity().config());
+    session.command(LegCommand::HangUp(None)).await;
+    session.leave().await;
+    world.drain();
+    let mut tries = 0;
+    let serve = async {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tries += 1;
+            let mut heard = Vec::new();
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _refused = stream.read_to_end(&mut heard).await;
+            }
+            assert_eq!(heard, b"");
+        }
+    };
+    tokio::select! {
+        () = serve => {}
+        ended = timeout(SOON, world.ended()) => ended.expect("the call is over all the same"),
+    }
+    assert!((1..=2).contains(&tries), "{tries}");
+}
+
 #[tokio::test]
 async fn our_key_stands_in_no_answer_but_over_tls_and_the_call_is_kept() {
     let sealed = SDP.replace("RTP/AVP", "RTP/SAVP")
         + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
-    let (mut world, root) = world().await;
-    let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;
+    let (mut world, authority) = world().await;
+    let mut phone = phone(&world, authority.connector()).await;
     phone.ask("INVITE", "", &sealed).await;
     phone.status("INVITE", 100).await;
     phone.status("INVITE", 180).await;
@@ -103,8 +182,8 @@ async fn our_key_stands_in_no_answer_but_over_tls_and_the_call_is_kept() {
 
 #[tokio::test]
 async fn who_calls_a_sips_uri_gets_a_sips_contact() {
-    let (mut world, root) = world().await;
-    let mut phone = phone(&world, Tls::trusting([root]).config().into()).await;
+    let (mut world, authority) = world().await;
+    let mut phone = phone(&world, authority.connector()).await;
     let invite = phone.request("INVITE", "", SDP).replace("INVITE sip:", "INVITE sips:");
     phone.send(&invite).await;
     phone.status("INVITE", 100).await;
@@ -115,10 +194,10 @@ async fn who_calls_a_sips_uri_gets_a_sips_contact() {
 
 #[tokio::test]
 async fn tls_1_2_and_1_3_are_spoken_and_nothing_in_the_clear() {
-    let (world, root) = world().await;
+    let (world, authority) = world().await;
     for version in [&TLS12, &TLS13] {
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(root.clone()).unwrap();
+        roots.add(authority.root.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[version])

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dialplane::call::Refusal;
 use dialplane::ingress::leg::LegCommand;
 use dialplane::ingress::sip::stream::places::OF_TRUNKS;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 
 use super::line::Line;
 use super::phone::{Phone, SDP};
-use super::{SOON, Session, World, trunks};
+use super::{QUIET, SOON, Session, World, trunks};
 
 /// Longer than UDP waits before it sends anything again.
 const AGAIN: Duration = Duration::from_millis(700);
@@ -81,6 +82,113 @@ async fn a_caller_whose_connection_is_lost_gets_our_bye_on_a_new_one() {
     session.leave().await;
     world.drain();
     world.ended().await;
+}
+
+#[tokio::test]
+async fn callers_who_lost_a_connection_share_the_new_one() {
+    let mut world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let contact = format!("Contact: <sip:ada@{};transport=tcp>\r\n", listener.local_addr().unwrap());
+    let mut phones = [phone(&world).await, phone(&world).await];
+    let mut sessions = Vec::new();
+    for phone in &mut phones {
+        sessions.push(up(&mut world, phone, &contact).await);
+        phone.change_to(Line::udp(world.address).await, world.address);
+    }
+    for session in &sessions {
+        session.command(LegCommand::HangUp(None)).await;
+    }
+    let line = Line::taken(&listener).await;
+    for _ in &phones {
+        // In the order that they come in.
+        let bye = line.hear(world.address).await.expect("a BYE");
+        let bye = String::from_utf8(bye).unwrap();
+        assert!(phones.iter().any(|phone| bye.contains(phone.call_id())), "{bye}");
+    }
+    assert!(timeout(QUIET, listener.accept()).await.is_err(), "one connection does");
+}
+
+#[tokio::test]
+async fn a_caller_who_has_connected_anew_is_reached_by_that() {
+    let mut world = World::new().await;
+    let mut phone = phone(&world).await;
+    // Nobody is there.
+    let session = up(&mut world, &mut phone, "Contact: <sip:ada@127.0.0.1:9;transport=tcp>\r\n").await;
+    phone.change_to(Line::tcp(world.address).await, world.address);
+    phone.ask("UPDATE", "Contact: <sip:ada@127.0.0.1:9;transport=tcp>\r\n", "").await;
+    phone.status("UPDATE", 200).await;
+    session.command(LegCommand::HangUp(None)).await;
+    phone.let_go().await;
+}
+
+/// An INVITE whose Via says that the phone listens there.
+fn invite_from(phone: &mut Phone, listener: &TcpListener, more: &str) -> String {
+    let (local, listens) = (phone.address().to_string(), listener.local_addr().unwrap().to_string());
+    phone.request("INVITE", more, SDP).replace(&local, &listens)
+}
+
+/// A call of a phone that listens there, and whose connection is closed while it rings.
+async fn closed(world: &mut World, listener: &TcpListener) -> (Phone, Session) {
+    let mut phone = phone(world).await;
+    let invite = invite_from(&mut phone, listener, "");
+    phone.send(&invite).await;
+    phone.status("INVITE", 100).await;
+    phone.status("INVITE", 180).await;
+    let session = world.call().await;
+    phone.line.shut().await;
+    phone.is_cut_off().await;
+    (phone, session)
+}
+
+#[tokio::test]
+async fn the_answer_to_a_caller_whose_connection_is_closed_comes_on_a_new_one() {
+    let mut world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut phone, mut session) = closed(&mut world, &listener).await;
+    session.answer().await;
+    phone.line = Line::taken(&listener).await;
+    phone.status("INVITE", 200).await;
+    phone.ack("").await;
+    session.expect("Active").await;
+    phone.ask("BYE", "", "").await;
+    phone.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_caller_whose_connection_is_closed_comes_on_a_new_one() {
+    let mut world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut phone, session) = closed(&mut world, &listener).await;
+    session.command(LegCommand::HangUp(Some(Refusal::Busy))).await;
+    phone.line = Line::taken(&listener).await;
+    phone.status("INVITE", 486).await;
+    phone.follow_up("ACK").await;
+}
+
+#[tokio::test]
+async fn who_has_not_proved_who_it_is_has_us_connect_nowhere() {
+    let office = "[[trunk]]\nname = 'office'\nfrom = 'anywhere'\n\
+                  digest = { username = 'office', password = 'env:PASSWORD' }\n";
+    let world = World::with(10, trunks(office)).await;
+    let mut phone = phone(&world).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let more = format!("Contact: <sip:{at};transport=tcp>\r\nRecord-Route: <sip:{at};transport=tcp;lr>\r\n");
+    let invite = invite_from(&mut phone, &listener, &more);
+    for _ in 0..3 {
+        phone.send(&invite.replace("branch=", "branch=z9hG4bKn")).await;
+    }
+    drop(phone);
+    let challenged =
+        || world.metrics.render().contains("sip_authentications_total{outcome=\"challenged\"} 3");
+    let counted = async {
+        while !challenged() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, counted).await.expect("it is challenged");
+    assert!(timeout(QUIET, listener.accept()).await.is_err());
 }
 
 #[tokio::test]

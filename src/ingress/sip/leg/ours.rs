@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::ingress::sip::dialog::{Address, Dialog, Hop};
 use crate::ingress::sip::flow::Flow;
 use crate::ingress::sip::message::fresh_tag;
-use crate::ingress::sip::transport::{Peer, Transport};
+use crate::ingress::sip::transport::{Peer, Remote, Transport};
 use crate::ingress::sip::uas::Uas;
 
 /// The longest wait for the address of a proxy or a phone that is known by its name.
@@ -31,7 +31,7 @@ pub(super) struct Ours {
 #[derive(Clone)]
 struct Way {
     uas: Uas,
-    /// The way that the INVITE came.
+    /// The way that the INVITE came, or the last request of its transport.
     flow: Flow,
     local: SocketAddr,
 }
@@ -83,6 +83,14 @@ impl Ours {
         }
     }
 
+    /// A request of the caller's came this way. Who has lost a connection, which we may not know, and made another, is
+    /// reached by that.
+    pub(super) fn heard_on(&mut self, flow: &Flow) {
+        if self.way.flow.peer.transport == flow.peer.transport {
+            self.way.flow = flow.clone();
+        }
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.sent.is_empty()
     }
@@ -112,7 +120,7 @@ impl Way {
         if self.flow.peer.transport.is_stream() && self.flow.is_open() {
             return Ok(self.flow.clone());
         }
-        self.uas.way_to(Peer { transport: hop.transport, address: address(hop.address).await }).await
+        self.uas.way_to(&remote(hop).await).await
     }
 
     /// Of a transaction of our own.
@@ -122,13 +130,15 @@ impl Way {
     }
 }
 
-async fn address(address: Address) -> SocketAddr {
-    match address {
-        Address::Known(address) => address,
+async fn remote(Hop { transport, address }: Hop) -> Remote {
+    let (address, host) = match address {
+        Address::Known(address) => (address, address.ip().to_string()),
         Address::Named { host, port, otherwise } => {
-            let found = timeout(LOOKUP, lookup_host((host, port))).await;
+            let found = timeout(LOOKUP, lookup_host((&*host, port))).await;
             let of_our_kind = |address: &SocketAddr| address.is_ipv4() == otherwise.is_ipv4();
-            found.ok().and_then(Result::ok).and_then(|mut all| all.find(of_our_kind)).unwrap_or(otherwise)
+            let found = found.ok().and_then(Result::ok).and_then(|mut all| all.find(of_our_kind));
+            (found.unwrap_or(otherwise), host)
         }
-    }
+    };
+    Remote { peer: Peer { transport, address }, host }
 }

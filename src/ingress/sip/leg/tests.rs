@@ -18,6 +18,7 @@ use crate::ingress::sip::settings::SipSettings;
 use crate::ingress::sip::{Port, Site};
 use crate::media::lateness::Lateness;
 use crate::telemetry::Metrics;
+use crate::tls::Tls;
 
 /// The frame that makes a leg panic.
 const BUG: &[u8] = b"bug";
@@ -48,7 +49,8 @@ impl Rig {
         };
         let slots = Slots::new(1, Arc::new(Lateness::new(Instant::now())));
         let trunks = Arc::new(Trunks::default());
-        let site = Site { settings, trunks, slots, metrics: Metrics::new(), calls: sender };
+        let (metrics, trusted) = (Metrics::new(), Tls::trusting([]));
+        let site = Site { settings, trunks, slots, metrics, trusted, calls: sender };
         let port = Port::open(site).await.unwrap();
         let (router, drain) = (port.address().unwrap(), CancellationToken::new());
         let mut running = JoinSet::new();

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use rsipstack::sip::SipMessage;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::select;
 use tokio::sync::mpsc::{self, error::SendError};
@@ -59,7 +60,7 @@ enum End {
 
 /// What woke the connection.
 enum Wake {
-    Outgoing(Option<Vec<u8>>),
+    Outgoing(Option<SipMessage>),
     Read(io::Result<usize>),
     Passed(Result<(), SendError<()>>),
     Written(io::Result<()>),
@@ -107,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Err(end) => return end,
             };
             let step = match wake {
-                Wake::Outgoing(Some(message)) => self.queue(&message),
+                Wake::Outgoing(Some(message)) => self.queue(&message.to_bytes()),
                 Wake::Read(Ok(length)) if length > 0 => {
                     self.heard = Instant::now();
                     self.framer.push(chunk.get(..length).unwrap_or_default());
