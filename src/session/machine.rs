@@ -322,6 +322,7 @@ impl Machine {
                 self.errand = Some(errand);
                 self.begin_errand(now)
             }
+            Some(Step::NotRedirected) => self.transferred(false, now),
             Some(Step::Answer) => self.answer(now),
             Some(Step::Up) => {
                 self.record.timing.active = Some(self.since_offer(now));

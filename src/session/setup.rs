@@ -48,6 +48,8 @@ pub enum Step {
     Errand(Errand),
     /// Do this without an answer.
     Redirect(Errand),
+    /// Nothing was heard of it in time.
+    NotRedirected,
     /// Open the gate: publish our track.
     Answer,
     /// The caller hears us.
@@ -166,7 +168,7 @@ impl Setup {
             // The lookup keeps a shorter budget of its own and always answers.
             Stage::Looking => Step::End(Ending::Failed(Fault::Internal)),
             Stage::Connecting => Step::ModelDown,
-            Stage::Redirecting => Step::End(Ending::Failed(Fault::Transfer)),
+            Stage::Redirecting => Step::NotRedirected,
             Stage::Publishing => Step::End(Ending::Failed(Fault::NotAnswered)),
             // A leg that does not say so in time is taken to be up: the caller may be listening.
             Stage::Answering | Stage::Up => self.go_up(),

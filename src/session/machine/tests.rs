@@ -51,6 +51,7 @@ const VOICE: [i16; 4] = [8_000, -8_000, 8_000, -8_000];
 fn any_call_has_one_ending_one_record_and_no_dead_air() {
     let (mut endings, mut given_up) = (HashMap::<_, u32>::new(), HashMap::<_, u32>::new());
     let (mut worst, mut failovers, mut keys) = (Duration::ZERO, 0, 0);
+    let mut redirected = HashMap::<_, u32>::new();
     let props = Props::default();
     for seed in 0..CALLS {
         let trouble = match seed {
@@ -66,9 +67,12 @@ fn any_call_has_one_ending_one_record_and_no_dead_air() {
         failovers += record.model.as_ref().map_or(0, |model| model.failovers);
         worst = worst.max(world.seen.worst_silence);
         keys += world.keys.told();
+        if world.acts.redirected {
+            *redirected.entry(record.ending.detail().unwrap_or(record.ending.name())).or_default() += 1;
+        }
     }
     println!("{CALLS} calls, {failovers} failovers, worst silence while speech was owed {worst:?}");
-    println!("{endings:?}\n{given_up:?}");
+    println!("{endings:?}\n{given_up:?}\nredirected: {redirected:?}");
     assert!(keys > 1_000, "models were told of {keys} keys");
     for ending in [
         "caller-hung-up",
@@ -86,6 +90,9 @@ fn any_call_has_one_ending_one_record_and_no_dead_air() {
         "transfer",
     ] {
         assert!(endings.contains_key(ending), "no call ended {ending}: {endings:?}");
+    }
+    for ending in ["transferred", "transfer", "model-unavailable", "caller-cancelled", "drained"] {
+        assert!(redirected.contains_key(ending), "no redirected call ended {ending}: {redirected:?}");
     }
     for why in ["lasted", "lost", "busy", "refused", "expired", "late", "silent", "failed", "renewed"] {
         assert!(given_up.contains_key(why), "no session was {why}: {given_up:?}");
@@ -136,6 +143,7 @@ impl World {
         assert_eq!(full, seen.full, "{context}: the record says which limit");
         assert!(!full || seen.answers == 0, "{context}: a full tenant's call went on");
         self.check_errand(record, props, &context);
+        self.check_redirect(record, &context);
         self.check_acts(record, &context);
         self.check_keys(record, &context);
         self.check_end(record, &context);

@@ -32,6 +32,8 @@ pub(super) struct Acts {
     /// The responses that hung up, whose words must be heard whole.
     last_words: Vec<(u8, u8)>,
     pub(super) handed_on: bool,
+    /// It was told where else to call, unanswered.
+    pub(super) redirected: bool,
 }
 
 impl Wish {
@@ -106,6 +108,9 @@ impl World {
     /// It is done, in time or too late, is refused, or nothing is ever heard of it.
     pub(super) fn transfer(&mut self) {
         self.seen.transfers += 1;
+        if self.seen.answers == 0 {
+            return self.redirect();
+        }
         self.seen.owed_since.get_or_insert(self.now);
         let answered = self.elapsed() + self.rng.random_range(100..36_000);
         let leg = |event| Happening::Event(Event::Leg(event));
@@ -120,6 +125,46 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The leg has told the caller, cannot, or is never heard of again.
+    fn redirect(&mut self) {
+        assert!(self.redirects, "who rings and cannot be told is answered first");
+        self.acts.redirected = true;
+        let at = self.elapsed() + self.rng.random_range(0..8_000);
+        let leg = |event| Happening::Event(Event::Leg(event));
+        match self.rng.random_range(0..4) {
+            0 => self.at(at, leg(LegEvent::NotTransferred)),
+            1 => {}
+            _ => {
+                self.at(at, leg(LegEvent::Transferred));
+                if self.trouble != Trouble::LegHangsAtTheEnd {
+                    self.at(at, leg(LegEvent::Ended(LegEnd::HungUp)));
+                }
+            }
+        }
+    }
+
+    /// Who is told where else to call is never answered, and what came of it is in the record.
+    pub(super) fn check_redirect(&self, record: &CallRecord, context: &str) {
+        let (seen, ending) = (&self.seen, record.ending);
+        let transfers = self.redirects && self.route == Route::Transfers;
+        assert!(!transfers || seen.answers == 0, "{context}: answered");
+        if !self.acts.redirected || self.trouble == Trouble::Noise {
+            return;
+        }
+        assert_eq!((seen.answers, seen.frames, seen.transfers), (0, 0, 1), "{context}");
+        assert_eq!((record.timing.gate, record.timing.active), (None, None), "{context}");
+        let failed = match self.route {
+            Route::Transfers => Ending::Failed(Fault::Transfer),
+            _ => Ending::Failed(Fault::ModelUnavailable),
+        };
+        let others = [Ending::CallerCancelled, Ending::Drained, Ending::Failed(Fault::Room)];
+        assert!(
+            ending == Ending::Transferred || ending == failed || others.contains(&ending),
+            "{context}: {ending:?}"
+        );
+        assert_eq!(record.failed_transfers, u32::from(ending == failed), "{context}: {ending:?}");
     }
 
     /// The keys are pressed, are refused, or nothing is ever heard of them.

@@ -75,6 +75,8 @@ fn a_leg_that_does_not_hand_its_caller_on_refuses_the_call() {
     let due = machine.deadline().expect("it waits for the leg");
     let actions = machine.on_time(true, due);
     assert!(refused(&actions), "{actions:?}");
+    let record = ended(&mut machine, LegEnd::HungUp, due);
+    assert_eq!((record.ending, record.failed_transfers), (Ending::Failed(Fault::Transfer), 1));
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct World {
     pub(super) machine: Machine,
     pub(super) trouble: Trouble,
     pub(super) route: Route,
+    /// Whether the caller can be told where else to call while it rings.
+    pub(super) redirects: bool,
     pub(super) models: Models,
     pub(super) wish: Wish,
     pub(super) acts: Acts,
@@ -97,6 +99,7 @@ impl World {
             machine,
             trouble,
             route: props.route(seed),
+            redirects: seed / 8 % 3 == 0,
             models: Models::default(),
             wish: Wish::of(seed),
             acts: Acts::default(),
@@ -111,7 +114,8 @@ impl World {
     /// What happens to this call whatever the machine does.
     fn set_out(&mut self) {
         if self.trouble != Trouble::NeverArrives {
-            self.later(50..3_000, Event::Leg(LegEvent::Arrived(Box::new(Call::example()))));
+            let arrived = self.arrived();
+            self.later(50..3_000, arrived);
         }
         let longest = if self.trouble == Trouble::Long { 400_000 } else { 25_000 };
         self.later(0..longest, Event::Leg(LegEvent::Ended(LegEnd::Caller)));
@@ -149,13 +153,18 @@ impl World {
         }
     }
 
+    fn arrived(&self) -> Event {
+        let call = Call { redirects: self.redirects, ..Call::example() };
+        Event::Leg(LegEvent::Arrived(Box::new(call)))
+    }
+
     fn noise(&mut self) -> Event {
         let session = SessionNo::new(self.rng.random_range(0..3));
         let item = ItemId(self.rng.random_range(200..205u8).to_string().into());
         let response = ResponseId(item.0.to_string());
         let model = |event| Event::Model { session, event };
         match self.rng.random_range(0..15) {
-            0 => Event::Leg(LegEvent::Arrived(Box::new(Call::example()))),
+            0 => self.arrived(),
             1 => Event::Leg(LegEvent::Subscribed),
             2 => Event::Leg(LegEvent::Active),
             3 => Event::Leg(LegEvent::Audio(vec![0; VOICE.len()])),
@@ -269,12 +278,10 @@ impl World {
                 seen.away = false;
                 seen.owed_since = seen.owed_since.map(|_| self.now);
             }
-            Event::Leg(LegEvent::Transferred) if seen.transfers == 1 => {
-                seen.transferred.get_or_insert(true);
-                seen.owed_since = None;
-            }
-            Event::Leg(LegEvent::NotTransferred) if seen.transfers == 1 => {
-                seen.transferred.get_or_insert(false);
+            Event::Leg(event @ (LegEvent::Transferred | LegEvent::NotTransferred))
+                if seen.transfers == 1 && !self.machine.farewell.has_begun() =>
+            {
+                seen.transferred.get_or_insert(matches!(event, LegEvent::Transferred));
             }
             // Nobody speaks then, but who could know.
             Event::Model { event: ModelEvent::CallerStarted, .. } if self.trouble == Trouble::Noise => {
@@ -338,7 +345,8 @@ impl World {
                 }
             }
             LegCommand::Frame(frame) => self.frame(&frame),
-            LegCommand::HangUp(_) => {
+            LegCommand::HangUp(refusal) => {
+                assert_eq!(refusal.is_some(), self.seen.answers == 0, "only who rings is refused");
                 self.seen.hang_ups += 1;
                 if self.trouble != Trouble::LegHangsAtTheEnd {
                     self.later(1..3_000, Event::Leg(LegEvent::Ended(LegEnd::HungUp)));
