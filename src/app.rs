@@ -313,3 +313,6 @@ fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, St
     }
     Ok(journal)
 }
+
+#[cfg(test)]
+mod tests;

@@ -369,4 +369,4 @@ async fn received<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,7 +21,7 @@ use crate::telemetry::Metrics;
 use crate::tls::Tls;
 
 /// The frame that makes a leg panic.
-const BUG: &[u8] = b"bug";
+pub(crate) const BUG: &[u8] = b"bug";
 
 pub(super) fn panic_at(frame: &Frame) {
     assert_ne!(**frame, *BUG, "a bug");
