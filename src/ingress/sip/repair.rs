@@ -69,16 +69,17 @@ fn legible(head: &[u8]) -> Cow<'_, str> {
         // Latin-1, where names are written so.
         Err(_) => Cow::Owned(head.iter().copied().map(char::from).collect()),
     };
-    let (first, _) = head.split_once("\r\n").unwrap_or((&head, ""));
-    let is_low = first.to_ascii_uppercase().ends_with(VERSION) && !first.ends_with(VERSION);
     let is_folded = FOLDS.iter().any(|fold| head.contains(fold));
-    if !is_low && !is_folded && !head.split("\r\n").any(is_loose) {
-        return head;
+    let unfolded = || FOLDS.iter().fold(head.to_string(), |head, fold| head.replace(fold, " "));
+    let whole = if is_folded { unfolded().into() } else { head };
+    let (first, _) = whole.split_once("\r\n").unwrap_or((&whole, ""));
+    let is_low = first.to_ascii_uppercase().ends_with(VERSION) && !first.ends_with(VERSION);
+    if !is_low && !whole.split("\r\n").any(is_loose) {
+        return whole;
     }
-    let mut whole = FOLDS.iter().fold(head.clone().into_owned(), |head, fold| head.replace(fold, " "));
+    let (end, mut whole) = (first.len(), whole.to_string());
     if is_low {
-        let at = first.len() - VERSION.len();
-        whole.replace_range(at..first.len(), VERSION);
+        whole.replace_range(end - VERSION.len()..end, VERSION);
     }
     let lines: Vec<String> = whole.split("\r\n").map(tightened).collect();
     lines.join("\r\n").into()
@@ -183,6 +184,12 @@ mod tests {
         assert_eq!(request.via_header().unwrap().value(), "SIP/2.0/UDP c;branch=z9hG4bK1");
         assert!(request.headers.iter().any(|header| header.value() == "a ; b"), "nobody's but its own");
         assert_eq!(request.body, b"v=0\r");
+    }
+
+    #[test]
+    fn a_first_line_that_goes_on_in_the_next_is_mended_as_a_whole() {
+        let folded = b"INVITE sip:a@b\r\n sip/2.0\r\nCall-ID: 7\r\n\r\n";
+        assert!(repair(folded).unwrap().starts_with(b"INVITE sip:a@b SIP/2.0\r\n"));
     }
 
     #[test]
