@@ -99,7 +99,7 @@ impl World {
             machine,
             trouble,
             route: props.route(seed),
-            redirects: seed / 8 % 3 == 0,
+            redirects: (seed / 8).is_multiple_of(3),
             models: Models::default(),
             wish: Wish::of(seed),
             acts: Acts::default(),
