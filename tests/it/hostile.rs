@@ -7,6 +7,7 @@ mod fuzzed;
 mod messages;
 mod mutation;
 mod steady;
+mod strangers;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,11 @@ struct World {
 
 impl World {
     async fn start(slots: usize) -> Self {
+        Self::with_files(slots, &[("settings.toml", SETTINGS.to_owned())]).await
+    }
+
+    /// The first of the files is its settings.
+    async fn with_files(slots: usize, files: &[(&str, String)]) -> Self {
         let (delta, delta_gap) = (Duration::from_millis(200), Duration::from_millis(150));
         let behaviour = Behaviour { greeting: SPEECH, delta, delta_gap, ..Behaviour::default() };
         let model = ModelServer::start(Script::always(behaviour)).await.unwrap();
@@ -47,10 +53,13 @@ impl World {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("dialplane-hostile-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("settings.toml"), SETTINGS).unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.join(name), text).unwrap();
+        }
         let sip = free_address();
         let variables = [
-            ("DIALPLANE_CONFIG", "settings.toml".to_owned()),
+            ("DIALPLANE_CONFIG", files[0].0.to_owned()),
+            ("PASSWORD", "open sesame".to_owned()),
             ("DIALPLANE_SIP", sip.to_string()),
             ("DIALPLANE_MAX_CALLS", slots.to_string()),
             ("DIALPLANE_DRAIN_SECONDS", "1".to_owned()),

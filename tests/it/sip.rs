@@ -4,7 +4,7 @@
 mod addresses;
 mod answered;
 mod changes;
-mod line;
+pub mod line;
 pub mod phone;
 mod refused;
 mod reliable;

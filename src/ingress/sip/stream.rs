@@ -32,15 +32,14 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::opener::Opened;
 pub use self::opener::Opener;
-use self::places::{Most, Place, Places};
+use self::places::{Most, OF_TRUNKS, Place, Places};
 use super::flow::Flow;
 use super::transport::{Peer, Transport};
 use crate::tls::Tls;
 
 /// Messages that were read and are not dealt with yet. While there are as many, nothing more is read.
 const ARRIVALS: usize = 64;
-/// Handshakes of TLS at once, and how long one may take.
-const HANDSHAKES: usize = 64;
+/// How long a handshake of TLS may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// After a connection could not be taken: there are no more files, say.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -113,7 +112,7 @@ impl Streams {
             served,
             arrivals,
             opened,
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
+            handshakes: Arc::new(Semaphore::new(OF_TRUNKS.handshakes)),
         };
         Ok((streams, opener))
     }
@@ -147,6 +146,10 @@ impl Streams {
         match self.tls.as_ref().filter(|_| peer.transport.is_secure()) {
             None => _ = self.tasks.spawn(serve(stream, peer, By::Peer(place), self.served.clone())),
             Some(tls) => {
+                let under_way = OF_TRUNKS.handshakes - self.handshakes.available_permits();
+                if under_way >= most.handshakes {
+                    return Err(TooMany);
+                }
                 let handshake = Arc::clone(&self.handshakes).try_acquire_owned().map_err(|_| TooMany)?;
                 let (acceptor, served) = (tls.acceptor.clone(), self.served.clone());
                 self.tasks.spawn(async move {

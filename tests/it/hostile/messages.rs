@@ -77,6 +77,12 @@ pub fn request(method: &str, from: SocketAddr, audio: SocketAddr, ids: &Ids, kin
     .into_bytes()
 }
 
+/// The same as it goes over another transport than UDP.
+pub fn over(transport: &str, request: Vec<u8>) -> Vec<u8> {
+    let request = String::from_utf8(request).unwrap();
+    request.replace("SIP/2.0/UDP", &format!("SIP/2.0/{transport}")).into_bytes()
+}
+
 /// Session descriptions of some kinds: audio alone, held, with much else, with attributes of every sort.
 pub fn description(audio: SocketAddr, kind: usize) -> String {
     let (host, port) = (audio.ip(), audio.port());

@@ -8,6 +8,7 @@ use dialplane::kit::phone::{Call, Dial, Say, Stage};
 use dialplane::kit::tone::tone_of;
 use serde_json::Value;
 use tokio::net::UdpSocket;
+use tokio::select;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::messages::{Ids, established};
 use super::{SOON, World};
 use crate::heard::find;
+use crate::sip::line::Line;
 
 pub const CALLER: &str = "+15551230001";
 /// What the caller says, in Hz.
@@ -47,12 +49,25 @@ pub struct Had {
 
 impl Steady {
     pub async fn place(world: &World) -> Self {
+        let router = world.sip;
+        Self::through(|socket, told| pass_on(socket, router, told)).await
+    }
+
+    /// Its signalling goes by this line.
+    pub async fn place_by(line: Line, router: SocketAddr) -> Self {
+        Self::through(|socket, told| pass_over(socket, line, router, told)).await
+    }
+
+    async fn through<F>(pass: impl FnOnce(UdpSocket, watch::Sender<Option<Ids>>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = socket.local_addr().unwrap();
         let dial = Dial { jitter_buffer: LATEST, ..Dial::new(to, "+15557770001", CALLER) };
         let (told, mut ids) = watch::channel(None);
         let mut tap = JoinSet::new();
-        tap.spawn(pass_on(socket, world.sip, told));
+        tap.spawn(pass(socket, told));
         let mut call = Call::place(&dial).await.unwrap();
         let Stage::Answered(media) = call.answered(SOON).await.unwrap() else { panic!("{:?}", call.stage()) };
         let ids = timeout(SOON, ids.wait_for(Option::is_some)).await.unwrap().unwrap().clone().unwrap();
@@ -107,6 +122,32 @@ async fn pass_on(socket: UdpSocket, router: SocketAddr, told: watch::Sender<Opti
         }
         if let Some(target) = target {
             let _sent = socket.send_to(message, target).await;
+        }
+    }
+}
+
+/// The same for a phone that knows nothing of connections.
+async fn pass_over(phone: UdpSocket, line: Line, router: SocketAddr, told: watch::Sender<Option<Ids>>) {
+    let (mut back, mut buffer) = (None, vec![0; 65_535]);
+    let (datagrams, transport) = ("SIP/2.0/UDP".to_owned(), format!("SIP/2.0/{}", line.transport()));
+    loop {
+        select! {
+            received = phone.recv_from(&mut buffer) => {
+                let (length, source) = received.unwrap();
+                back = Some(source);
+                let message = String::from_utf8_lossy(&buffer[..length]).replace(&datagrams, &transport);
+                line.send(message.as_bytes(), router).await;
+            }
+            message = line.hear(router) => {
+                let message = message.expect("the connection of the call in progress");
+                let message = String::from_utf8(message).unwrap().replace(&transport, &datagrams);
+                if let Some(ids) = established(&message) {
+                    told.send_replace(Some(ids));
+                }
+                if let Some(back) = back {
+                    let _sent = phone.send_to(message.as_bytes(), back).await;
+                }
+            }
         }
     }
 }

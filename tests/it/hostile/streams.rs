@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -80,7 +80,7 @@ impl Broken {
             let ids = Ids { call_id: format!("stream-{number}-{at}"), to_tag: None, ..Ids::nobody() };
             let ids = Ids { branch: format!("z9hG4bK-stream-{number}-{at}"), ..ids };
             let request = messages::request(method, SocketAddr::from(([127, 0, 0, 1], 9)), router, &ids, 15);
-            String::from_utf8(request).unwrap().replace("SIP/2.0/UDP", "SIP/2.0/TCP").into_bytes()
+            messages::over("TCP", request)
         };
         let mut bytes = match number % 8 {
             0 => (0..mutator.up_to(20_000)).map(|_| mutator.up_to(255) as u8).collect(),
@@ -132,7 +132,7 @@ impl Broken {
     }
 }
 
-async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+pub async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
     socket.connect(to).await.unwrap()
@@ -140,18 +140,26 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
 
 /// Whether a good request is answered on a connection of its own.
 async fn is_served(router: SocketAddr) -> bool {
-    let mut stream = connect(Ipv4Addr::LOCALHOST, router).await;
-    let ids = Ids { to_tag: None, ..Ids::nobody() };
+    let stream = connect(Ipv4Addr::LOCALHOST, router).await;
     let from = stream.local_addr().unwrap();
-    let request = messages::request("OPTIONS", from, from, &ids, 0);
-    let request = String::from_utf8(request).unwrap().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    is_answered(stream, from, "TCP").await
+}
+
+/// Whether a good request is answered there.
+pub async fn is_answered(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    from: SocketAddr,
+    transport: &str,
+) -> bool {
+    let ids = Ids { to_tag: None, ..Ids::nobody() };
+    let request = messages::over(transport, messages::request("OPTIONS", from, from, &ids, 0));
+    stream.write_all(&request).await.unwrap();
     let mut answer = [0; 12];
     let read = timeout(SOON, stream.read_exact(&mut answer)).await;
     read.is_ok_and(|read| read.is_ok()) && matches!(&answer, b"SIP/2.0 200 " | b"SIP/2.0 503 ")
 }
 
 /// Open files and sockets of the router.
-fn descriptors(world: &World) -> usize {
+pub fn descriptors(world: &World) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", world.router.id())).unwrap().count()
 }

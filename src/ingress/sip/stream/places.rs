@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The most that there may be for another to be taken: in all, and from its address.
+/// The most that there may be for another to be taken: in all, from its address, and handshakes of TLS under way.
 #[derive(Debug, Clone, Copy)]
 pub struct Most {
     pub in_all: usize,
     pub each: usize,
+    pub handshakes: usize,
 }
 
 /// A carrier has a few, and a hundred phones behind one address have one each.
-pub const OF_TRUNKS: Most = Most { in_all: 2_000, each: 200 };
+pub const OF_TRUNKS: Most = Most { in_all: 2_000, each: 200, handshakes: 64 };
 /// Those who have not said yet who they are leave most of the places to those who have.
-pub const OF_STRANGERS: Most = Most { in_all: 500, each: 20 };
+pub const OF_STRANGERS: Most = Most { in_all: 500, each: 20, handshakes: 32 };
 
 /// The connections that are taken, by address. Clones share them.
 #[derive(Debug, Clone, Default)]
