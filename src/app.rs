@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::admission::{Permits, Slots};
 use crate::config::Settings;
+use crate::config::timeouts::Timeouts;
 use crate::dialplan::reload::Trigger;
 use crate::dialplan::trunk::Trunks;
 use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
 use crate::ingress::sip::settings::SipSettings;
 use crate::ingress::sip::{Port, Site};
-use crate::lookup::{self, Lookup};
+use crate::lookup::{self, Budget, Lookup};
 use crate::media::lateness::Lateness;
 use crate::realtime::connect::Dialer;
 use crate::session::failover::Server;
@@ -131,7 +132,7 @@ impl App {
             journal,
             metrics: metrics.clone(),
             lateness,
-            timings: Timings::with_lookup(budget.whole),
+            timings: timings(budget, settings.timeouts),
             sounds: SoundsByCodec::default(),
             turns: Turns::default(),
             when_model_down: settings.when_model_down,
@@ -272,6 +273,17 @@ impl Sessions {
 
     fn count(&self) {
         self.shared.metrics.slots(self.slots.taken(), self.slots.limit());
+    }
+}
+
+fn timings(budget: Budget, set: Timeouts) -> Timings {
+    let usual = Timings::with_lookup(budget.whole);
+    Timings {
+        model_open: set.model_open.unwrap_or(usual.model_open),
+        model_configured: set.model_configured.unwrap_or(usual.model_configured),
+        greeting: set.greeting.unwrap_or(usual.greeting),
+        gate: set.answer.unwrap_or(usual.gate),
+        ..usual
     }
 }
 

@@ -11,6 +11,7 @@ mod sections;
 mod sip;
 #[cfg(test)]
 mod tests;
+pub mod timeouts;
 mod variables;
 
 use std::io;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use timeouts::Timeouts;
 use variables::Variables;
 pub use variables::misspelt;
 
@@ -48,6 +50,7 @@ pub struct Settings {
     pub tenants_reach: Reach,
     /// Of one lookup.
     pub budget: Budget,
+    pub timeouts: Timeouts,
     /// How much is kept of what backends answer.
     pub cache: CacheBounds,
     /// The lowest rung of the answer ladder: `[default_agent]` over the built-in prompt and greeting.
@@ -81,6 +84,7 @@ const FILE_KEYS: Keys = Keys::only(&[
     "unmatched",
     "when_model_down",
     "addresses",
+    "timeouts",
 ]);
 
 /// The `[[trunk]]` tables alone of the file at `path`, or else at `DIALPLANE_CONFIG`, or none: who only asks where
@@ -177,6 +181,7 @@ impl Settings {
         let providers = sections::read_providers(&root, variables, surroundings);
         let call_config = call_config::read(&root, variables, surroundings);
         let tenants_reach = call_config::read_addresses(&root);
+        let timeouts = timeouts::read(&root);
         let default_agent = sections::read_default_agent(&root);
         let transfers = root.get("transfers").map(|value| read_transfers(&value)).unwrap_or_default();
         let when_model_down = read_when_model_down(&root, surroundings);
@@ -195,6 +200,7 @@ impl Settings {
             backend: call_config.backend,
             tenants_reach: tenants_reach?,
             budget: call_config.budget,
+            timeouts,
             cache: call_config.cache,
             default_agent,
             transfers,

@@ -3,6 +3,7 @@ mod misspelt;
 mod model_down;
 mod providers;
 mod sip;
+mod timeouts;
 
 use super::*;
 use crate::call::Country;
@@ -321,7 +322,7 @@ fn the_errors_of_file_and_variables_come_together() {
          [call_config]"
             .into(),
         "dialplane.toml:22:2: found the unknown key \"watchdogs\"; accepted: livekit, sip, trunk, provider, \
-         call_config, default_agent, transfers, unmatched, when_model_down, addresses"
+         call_config, default_agent, transfers, unmatched, when_model_down, addresses, timeouts"
             .into(),
         "LIVEKIT_URL: found beside 2 [[livekit]]; accepted: beside one at most".into(),
         "DIALPLANE_LOG: found \"xml\"; accepted: human or json".into(),

@@ -27,6 +27,7 @@ mod process;
 mod realtime;
 mod reload;
 mod schemas;
+mod settings_page;
 mod sip;
 mod sip_page;
 mod tidy;

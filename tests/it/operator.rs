@@ -112,6 +112,34 @@ async fn a_call_is_found_by_its_call_id_and_the_log_says_what_became_of_it_and_w
     fs::remove_dir_all(dir).unwrap();
 }
 
+#[tokio::test]
+async fn a_model_that_is_slower_than_usual_is_waited_for_where_the_settings_say_so() {
+    // Longer than a greeting may take by default.
+    let first_audio = Duration::from_millis(2_700);
+    let script = Script::always(Behaviour { first_audio, ..Behaviour::default() });
+    let (model, dir, sip) = (ModelServer::start(script).await.unwrap(), folder("slow"), free_address());
+    fs::write(dir.join("patient.toml"), "[timeouts]\ngreeting = '6s'\n").unwrap();
+    let (sip_port, url) = (sip.to_string(), model.url());
+    let mut variables = variables(&[
+        ("DIALPLANE_SIP", &sip_port),
+        ("OPENAI_API_KEY", "sk-of-the-test"),
+        ("OPENAI_BASE_URL", &url),
+    ]);
+    for (config, answered) in [("patient.toml", true), ("", false)] {
+        variables.insert("DIALPLANE_CONFIG".to_owned(), config.to_owned());
+        let mut router =
+            Process::start(Path::new(env!("CARGO_BIN_EXE_dialplane")), dir.clone(), &variables).await;
+        let mut call = Call::place(&Dial::new(sip, "+15557770001", "+15551230001")).await.unwrap();
+        let stage = call.answered(SOON).await.unwrap();
+        assert_eq!(matches!(stage, Stage::Answered(_)), answered, "{config}: {stage:?}");
+        call.hang_up().await;
+        router.terminate();
+        assert!(router.ended(SOON).await.success());
+    }
+    model.stop().await;
+    fs::remove_dir_all(dir).unwrap();
+}
+
 /// One line, which names the variable, what was found there and what is accepted.
 #[test]
 fn a_router_that_cannot_start_says_why_in_one_line() {

@@ -8,7 +8,7 @@ use dialplane::call::Ending;
 use dialplane::dialplan::trunk::TRUNK_KEYS;
 use dialplane::fleet::calls::Limit;
 use dialplane::ingress::livekit::leg::machine::{SUBSCRIBED_OR_END, SUBSCRIBED_OR_REPUBLISH};
-use dialplane::ingress::livekit::rescue::decide::{MISSED, PATIENCE};
+use dialplane::ingress::livekit::rescue::decide::{DISPATCHED, PATIENCE};
 use dialplane::livekit::api::TRANSFER_RINGS;
 use dialplane::lookup::Budget;
 use dialplane::session::timings::Timings;
@@ -92,7 +92,7 @@ fn the_timers_are_those_in_force() {
         ("nothing is ready to be spoken", Timings::default().gate),
         ("our audio is not taken", SUBSCRIBED_OR_REPUBLISH),
         ("our audio is still not taken", SUBSCRIBED_OR_END),
-        ("a call rings and no router came", MISSED),
+        ("a call rings and no router came", DISPATCHED),
         ("a call rings and no router took it", PATIENCE),
         ("the destination of a transfer may ring", TRANSFER_RINGS),
     ];

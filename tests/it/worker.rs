@@ -2,6 +2,8 @@
 
 mod server;
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,6 +156,35 @@ async fn two_projects_of_one_router_share_its_slots() {
     other.status_with(|status| status.status == Some(WorkerStatus::WsAvailable as i32)).await;
     other.offer("AJ_3").await;
     assert!(other.availability().await.available);
+}
+
+#[tokio::test]
+async fn every_agent_name_of_a_project_takes_calls_and_they_share_the_routers_slots() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let file =
+        format!("[[livekit]]\nname = 'main'\nurl = '{}'\nagent_names = ['day', 'night']\n", server.url());
+    let given = Given::variables([
+        ("LIVEKIT_API_KEY", KEY),
+        ("LIVEKIT_API_SECRET", SECRET),
+        ("OPENAI_API_KEY", "unused"),
+        ("DIALPLANE_HTTP", "127.0.0.1:0"),
+        ("DIALPLANE_MAX_CALLS", "1"),
+    ]);
+    let settings = Settings::read(Some((Path::new("dialplane.toml"), &file)), &given, 1).expect("settings");
+    let app = App::start(settings).await.expect("a router");
+    let _running = JoinSet::from_iter([app.run(Stop::default())]);
+    let mut agents = HashMap::new();
+    // One more is the router's own.
+    for _ in 0..3 {
+        let (agent, name) = server.next_registered().await;
+        agents.insert(name, agent);
+    }
+    let [mut day, mut night] = ["day", "night"].map(|name| agents.remove(name).expect(name));
+    day.offer("AJ_1").await;
+    assert!(day.availability().await.available);
+    night.status_with(|status| status.status == Some(WorkerStatus::WsFull as i32)).await;
+    night.offer("AJ_2").await;
+    assert!(!night.availability().await.available);
 }
 
 #[tokio::test]

@@ -148,7 +148,8 @@ impl Server {
         }
     }
 
-    async fn next_registered(&mut self) -> (Agent, String) {
+    /// The next worker, whichever it is, by the name that it has registered.
+    pub(super) async fn next_registered(&mut self) -> (Agent, String) {
         let socket =
             timeout(SOON, self.agents.recv()).await.expect("a worker in time").expect("the server lives");
         let mut agent = Agent { socket, waiting: VecDeque::new() };
