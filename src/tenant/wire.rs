@@ -195,7 +195,7 @@ fn variables(fields: &mut Fields) -> Variables {
         Some((name, value.into()))
     });
     let variables = taken.collect();
-    fields.absorb(object);
+    fields.absorb_free(object);
     variables
 }
 

@@ -1,5 +1,6 @@
 use serde_json::{Map, Value};
 
+use crate::document::nearest;
 use crate::tenant::Choice;
 
 #[cfg(test)]
@@ -16,17 +17,22 @@ pub(super) struct Fields {
     values: Map<String, Value>,
     /// What stands before a field's name in a warning: `limits.`.
     path: String,
+    /// The names that were looked for.
+    known: Vec<String>,
     warnings: Vec<String>,
 }
 
+/// Warnings that are kept, and unknown fields that are compared with those that we know.
+const MOST: usize = 16;
+
 impl Fields {
     pub(super) fn of(values: Map<String, Value>) -> Self {
-        Self { values, path: String::new(), warnings: Vec::new() }
+        Self { values, path: String::new(), known: Vec::new(), warnings: Vec::new() }
     }
 
     /// Each names a field; of very many only the first.
     pub(super) fn into_warnings(mut self) -> Vec<String> {
-        const MOST: usize = 16;
+        self.note_misspelt();
         if let Some(more) = self.warnings.len().checked_sub(MOST).filter(|more| *more > 0) {
             self.warnings.truncate(MOST);
             self.warnings.push(format!("{more} more faults are not named"));
@@ -42,11 +48,17 @@ impl Fields {
     /// The fields of an object in this one; those of an empty one where there is none.
     pub(super) fn object(&mut self, name: &str) -> Self {
         let values = self.take(name, "an object", |value| value.as_object().cloned()).unwrap_or_default();
-        Self { values, path: format!("{}{name}.", self.path), warnings: Vec::new() }
+        Self { values, path: format!("{}{name}.", self.path), known: Vec::new(), warnings: Vec::new() }
     }
 
     /// Keeps the warnings of an object in this one.
-    pub(super) fn absorb(&mut self, inner: Self) {
+    pub(super) fn absorb(&mut self, mut inner: Self) {
+        inner.note_misspelt();
+        self.absorb_free(inner);
+    }
+
+    /// The same of an object whose fields may be called anything.
+    pub(super) fn absorb_free(&mut self, inner: Self) {
         self.warnings.extend(inner.warnings);
     }
 
@@ -89,7 +101,21 @@ impl Fields {
         self.warnings.push(format!("{}{name}: {text}", self.path));
     }
 
-    fn get(&self, name: &str) -> Option<&Value> {
+    /// Other unknown fields may be for another version of us.
+    fn note_misspelt(&mut self) {
+        let names: Vec<String> =
+            self.known.iter().flat_map(|name| [name.clone(), snake_case(name)]).collect();
+        let unknown = self.names().filter(|written| !names.contains(written)).take(MOST);
+        let guess = |written: &String| nearest(written, names.iter().map(String::as_str));
+        let misspelt: Vec<_> =
+            unknown.filter_map(|written| Some((guess(&written)?.to_owned(), written))).collect();
+        for (meant, written) in misspelt {
+            self.warn(&written, &format!("no such field, did you mean {meant}?"));
+        }
+    }
+
+    fn get(&mut self, name: &str) -> Option<&Value> {
+        self.known.push(name.to_owned());
         #[cfg(test)]
         ASKED_FOR.with_borrow_mut(|paths| paths.insert(format!("{}{name}", self.path)));
         let said = |name: &str| self.values.get(name).filter(|value| !value.is_null());

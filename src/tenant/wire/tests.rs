@@ -65,6 +65,25 @@ fn nothing_said_leaves_every_field_to_the_next_layer_and_empty_text_is_nothing()
 }
 
 #[test]
+fn a_field_that_looks_misspelt_is_told_and_other_unknown_ones_are_not() {
+    let read = parse(&json!({
+        "systemPromt": "hi", "start_mesage": "Hello", "limits": {"silenceSecond": 20}, "variables": {"names": "Ada"},
+        "recording": true, "foo": 1, "voise": null,
+    }));
+    assert_eq!(
+        read.warnings,
+        [
+            "limits.silenceSecond: no such field, did you mean silenceSeconds?",
+            "start_mesage: no such field, did you mean start_message?",
+            "systemPromt: no such field, did you mean systemPrompt?",
+        ]
+    );
+    assert_eq!(read.agent, Agent::default());
+    let many: serde_json::Map<_, _> = (0..5_000).map(|n| (format!("voic{n}"), json!(1))).collect();
+    assert!(parse(&many.into()).warnings.len() <= 17);
+}
+
+#[test]
 fn actions_are_read_and_what_is_not_known_is_answered() {
     let transfer = |to: &str| BackendAction::Transfer(TransferTo::parse(to).unwrap());
     for (answer, action, warnings) in [
