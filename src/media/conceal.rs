@@ -36,6 +36,11 @@ impl Concealment {
         Self { times: rate / 8_000, memory: Vec::new(), lost: None }
     }
 
+    /// Whether what came last was made up.
+    pub(super) const fn is_going_on(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// Speech that arrived; what it goes on from may have been made up.
     pub(super) fn heard(&mut self, samples: &mut [i16]) {
         if let Some(mut lost) = self.lost.take() {

@@ -71,6 +71,9 @@ impl Decoder {
         if packet.is_empty() || packet.len() > MAX_PACKET {
             return Err(BadPacket);
         }
+        if self.concealment.is_going_on() {
+            self.bands.resume();
+        }
         let bands: Vec<_> = packet.iter().map(|byte| self.bands.decode(*byte)).collect();
         let mut samples = self.synthesis.push(&bands);
         self.concealment.heard(&mut samples);

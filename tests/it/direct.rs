@@ -3,10 +3,12 @@
 
 mod codecs;
 mod deaf;
+mod edge;
 mod keys;
 mod relay;
 mod sealed;
 mod timers;
+mod transports;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::heard::find;
+use crate::heard::{find, lasts};
 
 const SOON: Duration = Duration::from_secs(10);
 const CALLED: &str = "+15557770001";
@@ -37,6 +39,11 @@ const TONE: f32 = 600.0;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+fn dial(sip: SocketAddr) -> Dial {
+    // The machine may be busy beside the call.
+    Dial { jitter_buffer: ms(200), ..Dial::new(sip, CALLED, CALLER) }
 }
 
 /// A running router, and what it needs.
@@ -102,8 +109,7 @@ impl World {
     }
 
     fn dial(&self) -> Dial {
-        // The machine may be busy beside the call.
-        Dial { jitter_buffer: ms(200), ..Dial::new(self.sip, CALLED, CALLER) }
+        dial(self.sip)
     }
 
     /// The caller has said a sentence, and the model has heard its end.

@@ -146,6 +146,9 @@ impl Media {
 
     /// The call is over: its port is given back.
     pub fn stop(&mut self) {
+        if let Stage::Agreed(session) = &mut self.stage {
+            session.leave(Instant::now());
+        }
         self.stage = Stage::Over(self.quality());
     }
 

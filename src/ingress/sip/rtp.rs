@@ -41,8 +41,9 @@ use crate::telemetry::Metrics;
 /// A caller of whom nothing is heard for so long, and who does not hold the call, is gone.
 pub const SILENCE: Duration = Duration::from_secs(60);
 
-/// Between our reports, give or take half of it (RFC 3550, section 6.2).
+/// Between our reports, give or take half of it; the first comes after half of that (RFC 3550, section 6.2).
 const REPORTS: Duration = Duration::from_secs(5);
+const FIRST_REPORT: Duration = Duration::from_millis(2_500);
 
 const LONGEST_DATAGRAM: usize = 2048;
 
@@ -108,7 +109,7 @@ impl Session {
             reception: Reception::default(),
             sender: Sender::new(),
             reports: Reports::default(),
-            report_due: now + REPORTS.mul_f64(rand::random_range(0.1..0.5)),
+            report_due: now + about(FIRST_REPORT),
             alive: now,
             hearing: None,
             meter: Meter::default(),
@@ -121,6 +122,7 @@ impl Session {
     /// The call is answered: the caller is heard from now on.
     pub fn answer(&mut self, now: Instant) {
         self.alive = now;
+        self.report_due = now + about(FIRST_REPORT);
         self.hearing.get_or_insert_with(|| Hearing::new(now, self.stream.codec));
     }
 
@@ -338,12 +340,21 @@ impl Session {
             self.happened.push_back(Heard::Nothing);
         }
         if now >= self.report_due {
-            self.report(now);
+            self.report_due = now + about(REPORTS);
+            self.report(Reports::write, now);
         }
     }
 
-    fn report(&mut self, now: Instant) {
-        self.report_due = now + REPORTS.mul_f64(rand::random_range(0.5..1.5));
+    /// The call is over: the last report says so.
+    pub fn leave(&mut self, now: Instant) {
+        self.report(Reports::write_last, now);
+    }
+
+    fn report(
+        &mut self,
+        write: impl Fn(&mut Reports, u32, u32, Timestamp, Instant) -> Vec<u8>,
+        now: Instant,
+    ) {
         let Sender { ssrc, timestamp, .. } = self.sender;
         let together = self.stream.rtcp == Rtcp::Together;
         let announced = match self.stream.rtcp {
@@ -352,13 +363,18 @@ impl Session {
         };
         let Some(target) = self.reports_to.or(announced).filter(|_| self.hearing.is_some()) else { return };
         let socket = if together { &self.port.rtp } else { &self.port.rtcp };
-        let report = self.reports.write(ssrc, timestamp, Timestamp::now(), now);
+        let report = write(&mut self.reports, ssrc, timestamp, Timestamp::now(), now);
         let datagram = match &mut self.srtp {
             Some(srtp) => srtp.outgoing.rtcp(report),
             None => report,
         };
         let _ = socket.try_send_to(&datagram, target);
     }
+}
+
+/// Calls are not to report all at once.
+fn about(interval: Duration) -> Duration {
+    interval.mul_f64(rand::random_range(0.5..1.5))
 }
 
 #[cfg(test)]

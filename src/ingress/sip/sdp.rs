@@ -18,6 +18,8 @@ use crypto::Crypto;
 
 /// How comfort noise is named (RFC 3389).
 const COMFORT: &str = "CN";
+/// Its clock, and so those of the codecs that it goes with.
+const COMFORT_RATE: u32 = 8_000;
 
 /// A longer description is none that a phone or a carrier sends.
 pub const LONGEST: usize = 8 * 1024;
@@ -310,7 +312,7 @@ impl Section {
                 0 => Some((0, Format::Audio(Codec::Pcmu))),
                 8 => Some((8, Format::Audio(Codec::Pcma))),
                 9 => Some((9, Format::Audio(Codec::G722))),
-                13 => Some((13, Format::Comfort { rate: 8_000 })),
+                13 => Some((13, Format::Comfort { rate: COMFORT_RATE })),
                 _ => None,
             };
         };

@@ -28,6 +28,9 @@ const SCALE_LOW: [i32; 16] =
     [-60, 3042, 1198, 538, 334, 172, 58, -30, 3042, 1198, 538, 334, 172, 58, -30, -60];
 const SCALE_HIGH: [i32; 4] = [798, -214, 798, -214];
 
+/// How much of a weight of the newest sample is left after a loss, of 32768; of the one before it the square, and so on.
+const RESUMED: i32 = 28_508;
+
 /// 2048 times the 32nd roots of 2 (table 16).
 const ROOTS: [i32; 32] = [
     2048, 2093, 2139, 2186, 2233, 2282, 2332, 2383, 2435, 2489, 2543, 2599, 2656, 2714, 2774, 2834, 2896,
@@ -62,6 +65,15 @@ impl Bands {
         self.adapt(byte);
         // LIMIT
         (low.clamp(-16_384, 16_383), high.clamp(-16_384, 16_383))
+    }
+
+    /// What comes next follows on something that was lost. The weights fitted the encoder's samples and not those that we
+    /// made up, and between the two they ring, louder than the speech was. The older the sample, the less of its weight
+    /// is kept: the filter's bandwidth is expanded, as the concealment of annex C does. In the band above it makes no
+    /// difference.
+    pub(super) fn resume(&mut self) {
+        self.low.poles = expanded(self.low.poles);
+        self.low.zeros = expanded(self.low.zeros);
     }
 
     fn adapt(&mut self, byte: u8) {
@@ -199,6 +211,14 @@ impl Scale {
     const fn share(&self, decision: i32) -> i32 {
         (self.linear * decision) >> 12
     }
+}
+
+fn expanded<const N: usize>(weights: [i32; N]) -> [i32; N] {
+    let mut left = 1 << 15;
+    weights.map(|weight| {
+        left = (left * RESUMED) >> 15;
+        (weight * left) >> 15
+    })
 }
 
 /// Negative numbers are mirrored at -1/2.

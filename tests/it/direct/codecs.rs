@@ -7,7 +7,7 @@ use dialplane::kit::tone::dominant;
 use super::relay::Relay;
 use super::timers::{BareTask, Late};
 use super::*;
-use crate::heard::{Tone, lasts};
+use crate::heard::Tone;
 use crate::network::Weather;
 
 const KEYS: &str = "0123456789*#ABCD";
@@ -15,23 +15,32 @@ const KEYS: &str = "0123456789*#ABCD";
 /// What a phone plays in place of a packet or two that it waits for; nobody notices that.
 const CONCEALED: Duration = Duration::from_millis(40);
 
-/// What we make up for when we were kept waiting. A machine that keeps a task waiting for longer that only sleeps says
-/// nothing of the router.
-const TOO_BUSY: Duration = Duration::from_millis(60);
+/// We make up for so much when we were kept waiting. While the machine keeps a task waiting for longer that only sleeps,
+/// a call says little of the router: it is made again, and the last one counts with what the machine took away.
+const QUIET: Duration = Duration::from_millis(60);
 const ATTEMPTS: usize = 4;
+/// Beyond it nobody can hold a conversation.
+const TOO_BUSY: Duration = Duration::from_millis(300);
 
-/// A call in each codec, all at once: what became of it, and how late the machine was meanwhile. Calls that it was too busy
-/// for are made again.
-async fn in_each_codec<F, T>(call: impl Fn(Codec) -> F) -> Vec<(Codec, Late, T)>
+/// A call in each codec, all at once, each in a world of its own: what became of it, and how late the machine was meanwhile.
+pub async fn in_each_codec<W, F, T>(
+    world: impl AsyncFn() -> W,
+    call: impl Fn(W, Codec) -> F,
+) -> Vec<(Codec, Late, T)>
 where
     F: Future<Output = (Late, T)> + Send + 'static,
     T: Send + 'static,
 {
-    let mut latest = Duration::ZERO;
-    for _ in 0..ATTEMPTS {
+    let mut latest = Duration::MAX;
+    for attempt in 1..=ATTEMPTS {
+        // All are there before the first call: a router that starts keeps a thread for itself.
+        let mut worlds = Vec::new();
+        for _ in Codec::ALL {
+            worlds.push(world().await);
+        }
         let mut calls = JoinSet::new();
-        for codec in Codec::ALL {
-            let call = call(codec);
+        for (world, codec) in worlds.into_iter().zip(Codec::ALL) {
+            let call = call(world, codec);
             calls.spawn(async move {
                 let (late, went) = call.await;
                 (codec, late, went)
@@ -39,7 +48,7 @@ where
         }
         let went = calls.join_all().await;
         latest = went.iter().map(|(_, late, _)| late.longest).max().unwrap_or_default();
-        if latest <= TOO_BUSY {
+        if latest <= if attempt < ATTEMPTS { QUIET } else { TOO_BUSY } {
             return went;
         }
     }
@@ -48,30 +57,34 @@ where
 
 /// How a call on a good network went.
 #[derive(Debug)]
-struct Went {
+pub struct Went {
     greeting: Tone,
-    pitch: f32,
+    pitch: Option<f32>,
     said: Utterance,
     /// By the model.
     pressed: Vec<Press>,
     /// What the model was told of keys.
     told: String,
-    record: Value,
+    pub record: Value,
 }
 
-/// The model greets, is spoken to, presses every key and says something; then the caller presses them all.
-async fn tones_and_keys(codec: Codec) -> (Late, Went) {
+/// A model that greets, and that presses every key and says something when it is spoken to; and what the backend says of it.
+pub fn talkative() -> (Script, Value) {
     let tool_calls = vec![ToolCue::after(1, "send_dtmf", &json!({ "digits": KEYS }))];
     let behaviour = Behaviour { greeting: ms(1_500), reply: ms(700), tool_calls, ..Behaviour::default() };
-    let world = World::configured(Script::always(behaviour), json!({"tools": ["send_dtmf"]})).await;
+    (Script::always(behaviour), json!({"tools": ["send_dtmf"]}))
+}
+
+/// The caller of a [`talkative`] model speaks, hears out what that answers, and presses all keys too.
+pub async fn tones_and_keys(world: World, dial: Dial) -> (Late, Went) {
     let voice = tone_of("marin");
-    let mut call = Call::place(&Dial { codec, ..world.dial() }).await.unwrap();
+    let mut call = Call::place(&dial).await.unwrap();
     assert!(matches!(call.answered(SOON).await.unwrap(), Stage::Answered(_)));
     let bare = BareTask::start();
     let heard = call.hears(lasts(voice, ms(1_450)), SOON).await.unwrap();
     let greeting = find(&heard, voice).expect("the greeting");
     let middle = ((greeting.from + greeting.length / 2).as_millis() * 8) as usize;
-    let pitch = dominant(&heard.samples[middle - 400..middle + 400], RATE).expect("a tone");
+    let pitch = dominant(&heard.samples[middle - 400..middle + 400], RATE);
 
     call.say(vec![Say::Tone { hz: TONE, length: ms(1_000) }]).await;
     let said = world.understood().await;
@@ -95,28 +108,41 @@ fn keys_in(text: &str) -> Option<&str> {
     text.strip_prefix("[The caller pressed ")?.strip_suffix(" on the telephone keypad.]")
 }
 
+/// Both heard all that the other said and pressed.
+pub fn is_right(codec: Codec, late: Late, went: Went) {
+    let of = format!("{codec:?}, {late:?}: {went:?}");
+    let Went { greeting, pitch, said, pressed, told, record } = went;
+    assert!(greeting.from <= ms(300), "{of}");
+    assert!(greeting.longest_hole <= late.longest, "{of}");
+    let is_near = |pitch: Option<f32>, hz: f32| pitch.is_some_and(|pitch| (pitch - hz).abs() < 5.0);
+    assert!(is_near(pitch, tone_of("marin")) && is_near(said.tone_hz, TONE), "{of}");
+    assert!(said.voiced.abs_diff(ms(1_000)) <= ms(40) + late.longest, "{of}");
+    assert!(said.longest_pause <= late.longest, "{of}");
+    assert_eq!(pressed.iter().map(|press| press.key).collect::<String>(), KEYS, "{codec:?}");
+    let is_whole = |press: &Press| (press.length, press.ends, press.marked) == (ms(100), 3, true);
+    assert!(pressed.iter().all(is_whole), "{codec:?}: {pressed:?}");
+    assert_eq!(told, KEYS, "{codec:?}");
+
+    assert_eq!((&record["call"]["ingress"], &record["digits"]), (&json!("sip"), &json!(16)), "{codec:?}");
+    let media = &record["media"];
+    for way in ["received", "sent"] {
+        assert!(media[way]["packets"].as_u64().unwrap() > 400, "{codec:?}: {media}");
+    }
+    assert_eq!((&media["received"]["lost"], &media["unsent"]), (&json!(0), &json!(0)), "{codec:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_and_model_hear_each_others_tones_and_keys_in_each_codec() {
-    for (codec, late, went) in in_each_codec(tones_and_keys).await {
-        let of = format!("{codec:?}, {late:?}: {went:?}");
-        let Went { greeting, pitch, said, pressed, told, record } = went;
-        assert!(greeting.from <= ms(300), "{of}");
-        assert!(greeting.longest_hole <= late.longest, "{of}");
-        assert!((pitch - tone_of("marin")).abs() < 3.0, "{codec:?}: {pitch} Hz");
-        assert!(said.voiced.abs_diff(ms(1_000)) <= ms(40) + late.longest, "{of}");
-        assert!(said.longest_pause <= late.longest, "{of}");
-        assert!((said.tone_hz.expect("a pure tone") - TONE).abs() < 5.0, "{codec:?}: {said:?}");
-        assert_eq!(pressed.iter().map(|press| press.key).collect::<String>(), KEYS, "{codec:?}");
-        let is_whole = |press: &Press| (press.length, press.ends, press.marked) == (ms(100), 3, true);
-        assert!(pressed.iter().all(is_whole), "{codec:?}: {pressed:?}");
-        assert_eq!(told, KEYS, "{codec:?}");
-
-        assert_eq!((&record["call"]["ingress"], &record["digits"]), (&json!("sip"), &json!(16)), "{codec:?}");
-        let media = &record["media"];
-        for way in ["received", "sent"] {
-            assert!(media[way]["packets"].as_u64().unwrap() > 400, "{codec:?}: {media}");
-        }
-        assert_eq!((&media["received"]["lost"], &media["unsent"]), (&json!(0), &json!(0)), "{codec:?}");
+    let world = async || {
+        let (script, answer) = talkative();
+        World::configured(script, answer).await
+    };
+    let call = |world: World, codec| {
+        let dial = Dial { codec, ..world.dial() };
+        tones_and_keys(world, dial)
+    };
+    for (codec, late, went) in in_each_codec(world, call).await {
+        is_right(codec, late, went);
     }
 }
 
@@ -130,9 +156,7 @@ struct Weathered {
     record: Value,
 }
 
-async fn call_in(codec: Codec, weather: Weather) -> (Late, Weathered) {
-    let behaviour = Behaviour { greeting: ms(4_000), reply: ms(200), ..Behaviour::default() };
-    let world = World::start(behaviour).await;
+async fn call_in(world: World, codec: Codec, weather: Weather) -> (Late, Weathered) {
     let voice = tone_of("marin");
     let relay = Relay::open(7, weather).await;
     let dial = Dial { codec, audio_via: Some(relay.address()), ..world.dial() };
@@ -154,12 +178,15 @@ async fn call_in(codec: Codec, weather: Weather) -> (Late, Weathered) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_codec_is_heard_through_loss_and_jitter_without_a_gap_that_a_listener_would_notice() {
     let (loss, jitter) = (0.05, ms(50));
+    let world = async || {
+        World::start(Behaviour { greeting: ms(4_000), reply: ms(200), ..Behaviour::default() }).await
+    };
     for weather in [
         Weather { loss, ..Weather::default() },
         Weather { jitter, ..Weather::default() },
         Weather { loss, jitter, ..Weather::default() },
     ] {
-        for (codec, late, went) in in_each_codec(|codec| call_in(codec, weather)).await {
+        for (codec, late, went) in in_each_codec(world, |world, codec| call_in(world, codec, weather)).await {
             let of = format!("{codec:?}, {weather:?}, {late:?}: {went:?}");
             let Weathered { greeting, lost: (share, in_a_row), said, record } = went;
             let received = &record["media"]["received"];

@@ -277,7 +277,7 @@ async fn keys_in_the_clear_are_refused_with_the_reason() {
 async fn an_offer_of_ours_is_sealed_over_tls() {
     let mut world = World::new().await;
     let plain = world.open(&[], false).await.expect("an offer");
-    assert!(String::from_utf8(plain.describe()).unwrap().contains("RTP/AVP 0 8 9 111 101\r\n"));
+    assert!(String::from_utf8(plain.describe()).unwrap().contains("RTP/AVP 0 8 9 111 13 101 110\r\n"));
     let mut media = world.open(&[], true).await.expect("an offer");
     media.start();
     let answer = world.phone.offer();

@@ -11,6 +11,7 @@ use crate::media::quality::Report;
 const SENDER: u8 = 200;
 const RECEIVER: u8 = 201;
 const DESCRIPTION: u8 = 202;
+const BYE: u8 = 203;
 /// Seconds from NTP's epoch, 1900, to that of Unix.
 const NTP: i64 = 2_208_988_800;
 /// Report blocks of one packet that are looked at.
@@ -159,6 +160,13 @@ impl Reports {
         // A name for the source must go with it; this one says nothing of anybody.
         let name = [&ours.to_be_bytes()[..], &[1, 9], b"dialplane", &[0]].concat();
         datagram.extend(packet(0x81, DESCRIPTION, &name));
+        datagram
+    }
+
+    /// The same, and that nothing follows under `ours`.
+    pub fn write_last(&mut self, ours: u32, timestamp: u32, wall: Timestamp, now: Instant) -> Vec<u8> {
+        let mut datagram = self.write(ours, timestamp, wall, now);
+        datagram.extend(packet(0x81, BYE, &ours.to_be_bytes()));
         datagram
     }
 }

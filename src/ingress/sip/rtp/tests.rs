@@ -125,6 +125,11 @@ async fn frames_leave_as_one_stream_in_the_law_that_was_agreed_on() {
     assert_eq!(read[3].sequence, first.wrapping_add(3), "a pause skips no numbers");
     let sent = world.session.quality(world.now).expect("media").sent;
     assert_eq!((sent.packets, sent.longest_gap.as_millis()), (4, 1_000));
+    // Of three frames that followed another, two kept the pace.
+    let pace = world.session.metrics.render();
+    for line in ["bucket{le=\"0.001\"} 2", "bucket{le=\"+Inf\"} 3", "sum 0.98"] {
+        assert!(pace.contains(&format!("dialplane_frame_jitter_seconds_{line}")), "{line}: {pace}");
+    }
 }
 
 #[tokio::test]
@@ -235,7 +240,7 @@ async fn a_caller_of_whom_nothing_comes_is_heard_as_silence_and_then_as_nothing(
 #[tokio::test]
 async fn each_side_tells_the_other_how_the_media_arrives() {
     let mut world = World::new(Codec::Pcma).await;
-    let caller = address(&world.announced.0);
+    let (caller, answered) = (address(&world.announced.0), world.now);
     for n in 0..50 {
         world.now += FRAME;
         // Every fifth is lost.
@@ -246,6 +251,8 @@ async fn each_side_tells_the_other_how_the_media_arrives() {
         }
         world.send(0xD5);
     }
+    let waits = world.session.report_due - answered;
+    assert!(FIRST_REPORT.mul_f64(0.5) <= waits && waits < FIRST_REPORT.mul_f64(1.5), "{waits:?}");
     world.now = world.session.report_due;
     world.session.on_time(world.now);
     let report = World::heard_at(&world.announced.1).await;
@@ -264,6 +271,12 @@ async fn each_side_tells_the_other_how_the_media_arrives() {
     assert_eq!((sent.lost, sent.jitter), (Some(3), Some(Duration::from_millis(10))));
     world.session.told(&block, SocketAddr::from(([127, 0, 0, 2], 9)), world.now);
     assert_eq!(world.session.reports_to, Some(address(&world.announced.1)), "a stranger's report is none");
+    // At the end of the call all is told once more, and that it is the end.
+    world.receive(caller, 8, &[0xD5; 160]);
+    world.session.leave(world.now);
+    let last = World::heard_at(&world.announced.1).await;
+    assert_eq!(report::read(&last, 5).lost.map(|(lost, _)| lost), Some(10));
+    assert_eq!(last[last.len() - 8..], [&[0x81, 203, 0, 1][..], &ssrc.to_be_bytes()].concat());
 }
 
 #[tokio::test]

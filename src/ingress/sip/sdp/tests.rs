@@ -121,7 +121,7 @@ fn a_trunk_has_no_other_codecs_than_its_own() {
     assert_eq!(chosen("0 8 9"), Ok(Codec::Pcma), "the caller's order counts");
     assert_eq!(chosen("0"), Err(Unacceptable::NoCodec));
     let offer = Local { codec: Some(codecs.first()), ..local }.offer(None);
-    assert!(offer.reveal().contains("m=audio 20000 RTP/AVP 9 8 101\r\n"), "{}", offer.reveal());
+    assert!(offer.reveal().contains("m=audio 20000 RTP/AVP 9 8 13 101\r\n"), "{}", offer.reveal());
 }
 
 #[test]
@@ -199,14 +199,20 @@ fn addresses_are_of_our_ip_version_or_shown_by_the_callers_packets() {
 
 #[test]
 fn a_caller_who_offers_nothing_is_offered_what_the_call_is_encoded_in() {
-    for (codec, line) in [
-        (None, "m=audio 20000 RTP/AVP 0 8 9 111 101"),
-        (Some(Codec::Pcma), "m=audio 20000 RTP/AVP 8 0 9 111 101"),
-        (Some(Codec::Opus), "m=audio 20000 RTP/AVP 111 0 8 9 101"),
+    let only = |codec| Codecs::new(&[codec]).expect("one");
+    for (codecs, codec, formats, comfort, keys) in [
+        (Codecs::ALL, None, "0 8 9 111 13 101 110", Some(13), 101),
+        (Codecs::ALL, Some(Codec::Pcma), "8 0 9 111 13 101 110", Some(13), 101),
+        // Keys of either clock: the answer takes that of its codec.
+        (Codecs::ALL, Some(Codec::Opus), "111 0 8 9 13 101 110", None, 110),
+        (only(Codec::Opus), Some(Codec::Opus), "111 110", None, 110),
+        (only(Codec::G722), Some(Codec::G722), "9 13 101", Some(13), 101),
     ] {
-        let local = Local { codec, ..LOCAL };
+        let local = Local { codecs, codec, ..LOCAL };
         let offer = local.offer(None).reveal().clone();
-        assert!(offer.contains(&format!("{line}\r\n")), "{offer}");
+        assert!(offer.contains(&format!("m=audio 20000 RTP/AVP {formats}\r\n")), "{offer}");
+        let maps = offer.matches("a=rtpmap:").count();
+        assert_eq!(maps, formats.split(' ').count(), "each is named: {offer}");
         // Another Dialplane answers it, and that answer is one to us.
         let other = Local { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 30_000, ..LOCAL };
         let offer = Description::parse(offer.as_bytes()).expect("it is read");
@@ -215,10 +221,9 @@ fn a_caller_who_offers_nothing_is_offered_what_the_call_is_encoded_in() {
             Description::parse(answer.sdp.reveal().as_bytes()).expect("it is read").accept(&local, None);
         let (stream, _) = accepted.expect("it fits");
         assert_eq!((stream.codec, stream.payload_type), (answer.stream.codec, answer.stream.payload_type));
-        assert_eq!(
-            (stream.rtp, stream.keys.map(|keys| keys.payload_type)),
-            (at("127.0.0.1:30000"), Some(101))
-        );
+        assert_eq!(stream.rtp, at("127.0.0.1:30000"));
+        let rate = stream.codec.clock_rate();
+        assert_eq!((stream.comfort, stream.keys), (comfort, Some(KeyEvents { payload_type: keys, rate })));
     }
 }
 

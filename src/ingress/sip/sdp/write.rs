@@ -1,14 +1,15 @@
 use std::fmt::Write;
 
 use super::crypto::{Crypto, OFFERED};
-use super::{COMFORT, KeyEvents, Local, Rtcp, Section, Stream};
+use super::{COMFORT, COMFORT_RATE, KeyEvents, Local, Rtcp, Section, Stream};
 use crate::ingress::sip::srtp::Key;
 use crate::media::codec::Codec;
 
-/// The payload type of keys in our offers.
-const KEYS: u8 = 101;
-/// And of Opus.
+/// Payload types in our offers: of Opus, of comfort noise (RFC 3551), and of keys at either clock.
 const OPUS: u8 = 111;
+const COMFORT_NOISE: u8 = 13;
+const KEYS: [KeyEvents; 2] =
+    [KeyEvents { payload_type: 101, rate: 8_000 }, KeyEvents { payload_type: 110, rate: 48_000 }];
 
 pub(super) fn description(local: &Local, sections: &[String]) -> String {
     let Local { address, session, version, .. } = local;
@@ -26,7 +27,7 @@ pub(super) fn audio(section: &Section, stream: &Stream, local: &Local, ours: Opt
         local.port,
         &[(stream.payload_type, stream.codec)],
         stream.comfort,
-        stream.keys,
+        stream.keys.as_slice(),
     );
     let _ = write!(text, "a={}\r\n", section.direction.mirrored().name());
     if stream.rtcp == Rtcp::Together {
@@ -49,11 +50,13 @@ pub(super) fn offered(local: &Local, key: Option<&Key>) -> String {
         Codec::Opus => OPUS,
     };
     let codecs: Vec<_> = codecs.into_iter().map(|codec| (payload_type(codec), codec)).collect();
-    let rate = codecs.first().map_or(8_000, |(_, codec)| codec.clock_rate());
-    let keys = KeyEvents { payload_type: KEYS, rate };
+    // Keys go by the clock of the codec that they interrupt (RFC 4733, section 2.1).
+    let is_clock = |rate: u32| codecs.iter().any(|(_, codec)| codec.clock_rate() == rate);
+    let keys: Vec<_> = KEYS.into_iter().filter(|keys| is_clock(keys.rate)).collect();
+    let comfort = is_clock(COMFORT_RATE).then_some(COMFORT_NOISE);
     let protocol = if key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
     let crypto = key.map(|key| Crypto::line(OFFERED, key)).unwrap_or_default();
-    media(protocol, local.port, &codecs, None, Some(keys)) + "a=sendrecv\r\n" + &crypto
+    media(protocol, local.port, &codecs, comfort, &keys) + "a=sendrecv\r\n" + &crypto
 }
 
 /// The section stands in its place, with port 0 (RFC 3264, section 6).
@@ -66,10 +69,10 @@ fn media(
     port: u16,
     codecs: &[(u8, Codec)],
     comfort: Option<u8>,
-    keys: Option<KeyEvents>,
+    keys: &[KeyEvents],
 ) -> String {
     let formats = codecs.iter().map(|(payload_type, _)| *payload_type).chain(comfort);
-    let formats = formats.chain(keys.map(|keys| keys.payload_type));
+    let formats = formats.chain(keys.iter().map(|keys| keys.payload_type));
     let formats: String = formats.map(|payload_type| format!(" {payload_type}")).collect();
     let mut text = format!("m=audio {port} {protocol}{formats}\r\n");
     for (payload_type, codec) in codecs {
@@ -79,9 +82,9 @@ fn media(
         let _ = write!(text, "a=rtpmap:{payload_type} {name}/{rate}{channels}\r\n");
     }
     if let Some(comfort) = comfort {
-        let _ = write!(text, "a=rtpmap:{comfort} {COMFORT}/8000\r\n");
+        let _ = write!(text, "a=rtpmap:{comfort} {COMFORT}/{COMFORT_RATE}\r\n");
     }
-    if let Some(KeyEvents { payload_type, rate }) = keys {
+    for KeyEvents { payload_type, rate } in keys {
         let _ =
             write!(text, "a=rtpmap:{payload_type} telephone-event/{rate}\r\na=fmtp:{payload_type} 0-15\r\n");
     }
