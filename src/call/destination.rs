@@ -33,6 +33,10 @@ impl Destination {
         Some(Self(uri.into()))
     }
 
+    pub fn is_number(&self) -> bool {
+        self.0.starts_with("tel:")
+    }
+
     /// For the wire, never for a log.
     pub fn as_uri(&self) -> &str {
         &self.0

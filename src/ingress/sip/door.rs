@@ -53,8 +53,7 @@ fn unmet(request: &Request) -> Option<Reply> {
     (!lacking.is_empty()).then(|| Reply::status(420).with("Unsupported", lacking.join(", ")))
 }
 
-/// A call that went through too many hops goes round and round; a body that is no SDP
-/// describes no session; and who takes no SDP cannot be answered.
+/// A call that went through too many hops goes round and round; and who takes no SDP cannot be answered.
 fn refused_at_sight(invite: &Request) -> Option<Reply> {
     if values(invite, "max-forwards").any(|hops| hops.parse() == Ok(0)) {
         return Some(Reply::status(483));
@@ -66,8 +65,13 @@ fn refused_at_sight(invite: &Request) -> Option<Reply> {
     if accepted.peek().is_some() && !accepted.any(takes_sdp) {
         return Some(Reply::status(406).with("Accept", "application/sdp"));
     }
-    let kind = values(invite, "content-type").next().unwrap_or_default();
-    let is_sdp = invite.body.is_empty() || main_of(kind).eq_ignore_ascii_case("application/sdp");
+    strange_body(invite)
+}
+
+/// A body that is no SDP describes no session.
+pub fn strange_body(request: &Request) -> Option<Reply> {
+    let kind = values(request, "content-type").next().unwrap_or_default();
+    let is_sdp = request.body.is_empty() || main_of(kind).eq_ignore_ascii_case("application/sdp");
     (!is_sdp).then(|| Reply::status(415).with("Accept", "application/sdp"))
 }
 

@@ -28,7 +28,7 @@ use super::message::{self, Reply};
 use super::rtp::Heard;
 use super::timer;
 use super::uas::{self, Happening, Invite, Uas};
-use crate::call::{Call, Destination, Fault};
+use crate::call::{Call, Fault};
 use crate::ingress::leg::{Frame, LegCommand, LegEnd, LegEvent};
 
 /// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
@@ -291,7 +291,8 @@ impl Leg {
                 let bye = self.ask(Method::Bye, Vec::new());
                 self.ours.bye(bye);
             }
-            Action::Refer(to) => self.refer(&to),
+            Action::Refer(to) => self.refer(to.as_uri()),
+            Action::ReferBySwitch(to) => self.refer(&self.dialog.address_of(&to)),
             Action::Press(digits) => {
                 if !self.media.press(&digits) {
                     self.keys_pressed(false);
@@ -332,9 +333,9 @@ impl Leg {
         self.dialog.request(method, &self.ours.contact(&self.dialog), more)
     }
 
-    fn refer(&mut self, to: &Destination) {
+    fn refer(&mut self, to: &str) {
         let more = vec![
-            message::header("Refer-To", format!("<{}>", to.as_uri())),
+            message::header("Refer-To", format!("<{to}>")),
             message::header("Referred-By", self.ours.contact(&self.dialog)),
         ];
         let refer = self.ask(Method::Refer, more);

@@ -40,6 +40,13 @@ async fn an_offer_that_nothing_fits_is_refused_and_the_call_goes_on() {
         phone.status("INVITE", status).await;
         phone.follow_up("ACK").await;
     }
+    for method in ["INVITE", "UPDATE"] {
+        phone.ask(method, "Content-Type: application/isup\r\n", "nonsense").await;
+        assert_eq!(phone.status(method, 415).await.one("accept"), "application/sdp");
+        if method == "INVITE" {
+            phone.follow_up("ACK").await;
+        }
+    }
     phone.ask("INVITE", "", SDP).await;
     phone.status("INVITE", 200).await;
     phone.ack("").await;

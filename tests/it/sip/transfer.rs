@@ -33,6 +33,21 @@ async fn a_caller_is_handed_on_when_the_new_call_is_answered() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_not_taken_as_such_is_named_as_one_of_the_callers_switch() {
+    let (_world, mut phone, mut session) = up().await;
+    session.command(transfer()).await;
+    let refer = phone.requested("REFER").await;
+    phone.answer(&refer, "400 Bad Request").await;
+    let refer = phone.requested("REFER").await;
+    assert_eq!(refer.one("refer-to"), format!("<sip:+15557770099@{};user=phone>", phone.address()));
+    phone.answer(&refer, "202 Accepted").await;
+    notify(&mut phone, "terminated;reason=noresource", "SIP/2.0 200 OK\r\n", 200).await;
+    session.expect("Transferred").await;
+    session.leave().await;
+    phone.let_go().await;
+}
+
+#[tokio::test]
 async fn a_transfer_that_fails_leaves_the_caller_in_the_call() {
     let (_world, mut phone, mut session) = up().await;
     session.command(transfer()).await;

@@ -15,7 +15,8 @@ pub(super) fn read(request: &Request) -> Asked {
         Method::Update => Asked::Change { offer, method: Change::Update },
         Method::Info => info(request),
         Method::Options => Asked::Options,
-        Method::Notify => Asked::Notify { status: progress(request) },
+        Method::Notify if is_of_refer(request) => Asked::Notify { status: progress(request) },
+        Method::Notify => Asked::Event,
         // Those before `Message` come another way.
         Method::Ack
         | Method::Cancel
@@ -51,6 +52,12 @@ fn digit(key: &str) -> Option<Digit> {
         (Some(letter), None) => Digit::parse(letter),
         _ => key.parse().ok().filter(|code| *code > 9).and_then(Digit::from_code),
     }
+}
+
+/// Whether a NOTIFY is of a REFER (RFC 3515). One that does not say is.
+fn is_of_refer(request: &Request) -> bool {
+    let event = values(request, "event").next().unwrap_or("refer");
+    event.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("refer")
 }
 
 /// The status that the new call has, from the first line of a `message/sipfrag` (RFC 3420). A subscription that ends without
@@ -95,6 +102,20 @@ mod tests {
             ("application/media_control+xml", "5", None),
         ] {
             assert_eq!(key(kind, body), expected, "{kind} {body:?}");
+        }
+    }
+
+    #[test]
+    fn a_notify_of_something_else_says_nothing_of_the_transfer() {
+        let terminated = "Subscription-State: terminated\r\n";
+        for (event, expected) in [
+            ("", Asked::Notify { status: None }),
+            ("Event: refer\r\n", Asked::Notify { status: None }),
+            ("o: Refer ;id=2\r\n", Asked::Notify { status: None }),
+            ("Event: message-summary\r\n", Asked::Event),
+            ("Event: presence;id=refer\r\n", Asked::Event),
+        ] {
+            assert_eq!(read(&request("NOTIFY", &format!("{event}{terminated}"), "")), expected, "{event}");
         }
     }
 

@@ -2,20 +2,17 @@
 
 mod ringing;
 mod running;
-
-use std::time::Duration;
+mod transfer;
 
 use tokio::time::Instant;
 
 use self::running::Running;
+use self::transfer::Transfer;
 use super::reliable::{Rack, Reliable};
 use crate::call::{Call, Destination, Digit, Digits, Refusal};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::sip::message::{self, Reply};
 use crate::ingress::sip::timer::Timer;
-
-/// From the REFER to its outcome. The session waits a little longer.
-const TRANSFER: Duration = Duration::from_secs(30);
 
 /// When a request that meets another may come again, in seconds.
 const RETRY: u32 = 2;
@@ -52,11 +49,6 @@ enum Stage {
     },
     Up,
     Over,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Transfer {
-    until: Instant,
 }
 
 #[derive(Debug)]
@@ -110,6 +102,8 @@ pub enum Asked {
     Notify {
         status: Option<u16>,
     },
+    /// A NOTIFY of something that we never asked for.
+    Event,
     Other,
 }
 
@@ -141,6 +135,8 @@ pub enum Action {
     Negotiate,
     Bye,
     Refer(Destination),
+    /// The same once more, with the number named as an address of the caller's own switch.
+    ReferBySwitch(Destination),
     /// Press these keys, and tell what became of it.
     Press(Digits),
     /// Show that we are still here (RFC 4028).
@@ -177,7 +173,7 @@ impl Machine {
             Input::Pracked { rack, fits } => self.pracked(rack, fits),
             Input::Unacked => self.unacked(),
             Input::Asked(asked) => self.asked(asked),
-            Input::ReferAnswered { status } if status >= 300 => self.transferred(false),
+            Input::ReferAnswered { status } if status >= 300 => self.not_referred(status),
             Input::ReferAnswered { .. } => Vec::new(),
             Input::RefreshAnswered { status } => self.refreshed(status, now),
             Input::Silent if self.stage == Stage::Up => self.bye(LegEnd::Caller),
@@ -187,7 +183,7 @@ impl Machine {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        let transfer = self.transfer.map(|transfer| transfer.until);
+        let transfer = self.transfer.as_ref().map(Transfer::until);
         let reliable = self.reliable.filter(|_| self.stage == Stage::Ringing).and_then(Reliable::deadline);
         [transfer, self.running.map(Running::due), reliable].into_iter().flatten().min()
     }
@@ -228,7 +224,7 @@ impl Machine {
             LegCommand::Answer if self.stage == Stage::Ringing => self.answer(),
             LegCommand::Transfer(to) if self.stage == Stage::Ringing => self.redirect(to),
             LegCommand::Transfer(to) if self.stage == Stage::Up && self.transfer.is_none() => {
-                self.transfer = Some(Transfer { until: now + TRANSFER });
+                self.transfer = Some(Transfer::begun(&to, now));
                 vec![Action::Refer(to)]
             }
             LegCommand::Transfer(_) if self.stage != Stage::Over => {
@@ -317,6 +313,7 @@ impl Machine {
             }
             Asked::Options => vec![Action::Reply(Reply::abilities(200))],
             Asked::Notify { status } => self.notified(status),
+            Asked::Event => vec![Action::Reply(Reply::status(489).with("Allow-Events", "refer"))],
             Asked::Other => vec![Action::Reply(Reply::status(405).with("Allow", message::ALLOW))],
         }
     }
@@ -328,29 +325,6 @@ impl Machine {
             (Stage::Ringing, _, Change::Invite) | (_, Offer::Theirs, _) => Action::Reply(Reply::later(RETRY)),
             (_, Offer::Ours, _) => Action::Reply(Reply::status(491)),
             (_, Offer::Nobodys, _) => Action::Negotiate,
-        }
-    }
-
-    fn notified(&mut self, status: Option<u16>) -> Vec<Action> {
-        if self.transfer.is_none() {
-            return vec![Action::Reply(Reply::status(481))];
-        }
-        let outcome = match status {
-            Some(..200) => Vec::new(),
-            Some(200..300) => self.transferred(true),
-            Some(300..) | None => self.transferred(false),
-        };
-        [Action::Reply(Reply::status(200))].into_iter().chain(outcome).collect()
-    }
-
-    fn transferred(&mut self, done: bool) -> Vec<Action> {
-        match (self.transfer.take(), done) {
-            (None, _) => Vec::new(),
-            (Some(_), false) => vec![Action::Emit(LegEvent::NotTransferred)],
-            // To end the call that was handed on is up to who did so (RFC 5589, section 6.1).
-            (Some(_), true) => {
-                [Action::Emit(LegEvent::Transferred)].into_iter().chain(self.bye(LegEnd::HungUp)).collect()
-            }
         }
     }
 
@@ -366,7 +340,7 @@ impl Machine {
     }
 
     fn on_time(&mut self, now: Instant) -> Vec<Action> {
-        if self.transfer.is_some_and(|transfer| now >= transfer.until) {
+        if self.transfer.as_ref().is_some_and(|transfer| now >= transfer.until()) {
             return self.transferred(false);
         }
         if self.stage == Stage::Ringing {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::ingress::sip::leg::reliable::{GIVE_UP, Rack};
 use crate::ingress::sip::timer;
@@ -14,6 +16,7 @@ fn shown(actions: &[Action]) -> String {
             Action::Reply(reply) => format!("reply {}", reply.status),
             Action::Redirect(_) => "redirect".into(),
             Action::Refer(_) => "refer".into(),
+            Action::ReferBySwitch(_) => "refer by switch".into(),
             Action::Press(_) => "press".into(),
             Action::Refresh(_) => "refresh".into(),
             Action::Ring { described, .. } => with_sdp("ring", *described),
@@ -192,11 +195,11 @@ fn a_transfer_is_done_when_the_new_call_is_answered_and_else_the_caller_stays() 
     let with = |more: Vec<(Input, &'static str)>| up().into_iter().chain(more).collect::<Vec<_>>();
     let accepted = || (Input::ReferAnswered { status: 202 }, "");
     let handed_on = "reply 200, transferred, bye, silence, ended HungUp";
-    let done = (notify(200), handed_on);
+    let done = || (notify(200), handed_on);
     check(
         "done",
         false,
-        with(vec![accepted(), (notify(100), "reply 200"), (notify(180), "reply 200"), done]),
+        with(vec![accepted(), (notify(100), "reply 200"), (notify(180), "reply 200"), done()]),
     );
     check("done before the 202 is here", false, with(vec![(notify(200), handed_on), accepted()]));
     check(
@@ -204,6 +207,13 @@ fn a_transfer_is_done_when_the_new_call_is_answered_and_else_the_caller_stays() 
         false,
         with(vec![(Input::ReferAnswered { status: 603 }, "nottransferred"), (transfer(), "refer")]),
     );
+    let answered = |status, then| (Input::ReferAnswered { status }, then);
+    let again = || answered(400, "refer by switch");
+    check("a number is named otherwise", false, with(vec![again(), accepted(), done()]));
+    check("twice", false, with(vec![again(), answered(400, "nottransferred")]));
+    check("a scheme that is not known", false, with(vec![answered(416, "refer by switch")]));
+    let other = (Input::Asked(Asked::Event), "reply 489");
+    check("something else", false, with(vec![accepted(), other, done()]));
     check(
         "busy",
         false,
