@@ -69,7 +69,7 @@ impl Demo {
         let world = World::start(options).await?;
         greet(options, world.sip(), out).map_err(DemoError::Out)?;
         let stories = stories::all();
-        let played = stories::play(&stories, world.sip()).await;
+        let played = stories::play(&stories, world.sip(), options.real.is_none()).await;
         let records = world.records(stories.len(), RECORDED).await;
         let mut wrong = 0;
         for (number, (story, played)) in (1..).zip(stories.iter().zip(played)) {

@@ -17,17 +17,28 @@ pub(super) fn caller() -> Vec<i16> {
     telephone(recording!("caller"))
 }
 
+/// What the agent says in a recording of that name, at the telephone's 8 kHz.
+pub(super) fn agent(name: &str) -> Vec<i16> {
+    telephone(match name {
+        "dental-greeting" => recording!("dental-greeting"),
+        "dental-reply" => recording!("dental-reply"),
+        "kettle-greeting" => recording!("kettle-greeting"),
+        "clinic-greeting" => recording!("clinic-greeting"),
+        _ => recording!("default-greeting"),
+    })
+}
+
 /// A model that has a voice for each tenant, and one for everybody else.
 pub(super) fn model() -> Script {
-    let behaviour = |greeting: &[u8]| {
-        let said = |wav| Arc::from(Up::default().push(&telephone(wav)));
-        let recorded = Recorded { greeting: said(greeting), reply: said(recording!("dental-reply")) };
+    let behaviour = |greeting: &str| {
+        let said = |name| Arc::from(Up::default().push(&agent(name)));
+        let recorded = Recorded { greeting: said(greeting), reply: said("dental-reply") };
         Behaviour { recorded: Some(recorded), ..Behaviour::default() }
     };
-    Script::always(behaviour(recording!("default-greeting")))
-        .with(Rule::voice("marin", behaviour(recording!("dental-greeting"))))
-        .with(Rule::voice("cedar", behaviour(recording!("kettle-greeting"))))
-        .with(Rule::voice("ash", behaviour(recording!("clinic-greeting"))))
+    Script::always(behaviour("default-greeting"))
+        .with(Rule::voice("marin", behaviour("dental-greeting")))
+        .with(Rule::voice("cedar", behaviour("kettle-greeting")))
+        .with(Rule::voice("ash", behaviour("clinic-greeting")))
 }
 
 /// The words of a recording, by its name.

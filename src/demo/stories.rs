@@ -193,8 +193,8 @@ pub(super) fn all() -> Vec<Story> {
     ]
 }
 
-/// Places all calls at once, but for the one that comes second.
-pub(super) async fn play(stories: &[Story], router: SocketAddr) -> Vec<Played> {
+/// Places all calls at once, but for the one that comes second. What an agent says that `is_recorded` is heard out.
+pub(super) async fn play(stories: &[Story], router: SocketAddr, is_recorded: bool) -> Vec<Played> {
     let first_is_up = CancellationToken::new();
     join_all(stories.iter().map(|story| {
         let first_is_up = first_is_up.clone();
@@ -204,20 +204,20 @@ pub(super) async fn play(stories: &[Story], router: SocketAddr) -> Vec<Played> {
             }
             // Dropped unused where the first call never comes up.
             let up = (story.called == Story::FIRST).then(|| first_is_up.drop_guard());
-            play_one(story, router, up).await
+            play_one(story, router, is_recorded, up).await
         }
     }))
     .await
 }
 
 /// Places the call and hears it out; `up` goes when it is answered.
-async fn play_one(story: &Story, router: SocketAddr, up: Option<DropGuard>) -> Played {
+async fn play_one(story: &Story, router: SocketAddr, is_recorded: bool, up: Option<DropGuard>) -> Played {
     let mut dial = Dial::new(router, story.called, CALLER);
     if let Some(diversion) = story.diversion {
         dial = dial.with_header("Diversion", diversion);
     }
     let (start, mut played) = (Instant::now(), Played::default());
-    if let Err(error) = converse(story, &dial, up, start, &mut played).await {
+    if let Err(error) = converse(story, &dial, is_recorded, up, start, &mut played).await {
         played.error = Some(error.to_string());
     }
     played.over = start.elapsed();
@@ -235,6 +235,7 @@ enum Failed {
 async fn converse(
     story: &Story,
     dial: &Dial,
+    is_recorded: bool,
     up: Option<DropGuard>,
     start: Instant,
     played: &mut Played,
@@ -249,7 +250,7 @@ async fn converse(
         Stage::Calling | Stage::Ringing | Stage::HungUp | Stage::LetGo | Stage::Unreachable => {}
     }
     drop(up);
-    if let Err(late) = listen(story, &call, start, played).await {
+    if let Err(late) = listen(story, &call, is_recorded, start, played).await {
         played.unheard = Some(format!("the agent had not spoken and fallen silent {late}"));
     }
     played.heard = call.heard();
@@ -259,26 +260,35 @@ async fn converse(
     Ok(())
 }
 
-async fn listen(story: &Story, call: &Call, start: Instant, played: &mut Played) -> Result<(), TimedOut> {
-    let heard = call.hears(|heard| has_finished(heard, Duration::ZERO), SOON).await?;
-    if story.exchange.is_none() {
-        return Ok(());
-    }
+async fn listen(
+    story: &Story,
+    call: &Call,
+    is_recorded: bool,
+    start: Instant,
+    played: &mut Played,
+) -> Result<(), TimedOut> {
+    let least = |recording| if is_recorded { spoken(&speech::agent(recording)) } else { SHORTEST };
+    let greeting = match story.expected {
+        Expected::Answered { greeting, .. } => least(greeting),
+        Expected::Refused { .. } => SHORTEST,
+    };
+    let heard = call.hears(|heard| has_finished(heard, Duration::ZERO, greeting), SOON).await?;
+    let Some([_, reply]) = story.exchange else { return Ok(()) };
     played.said = Some(start.elapsed());
     let speech = speech::caller();
     let said = heard.length();
     played.spoke = Some(said);
     call.say(vec![Say::Samples(speech)]).await;
-    let heard = call.hears(|heard| has_finished(heard, said), SOON * 2).await?;
+    let heard = call.hears(|heard| has_finished(heard, said, least(reply)), SOON * 2).await?;
     played.replied = moment(&heard, said, start);
     Ok(())
 }
 
-/// Somebody has spoken since then, for long enough to have said something, and been quiet for a while.
-fn has_finished(heard: &Recording, since: Duration) -> bool {
+/// Somebody has begun to speak since then, at `least` so long ago, and been quiet for a while: a busy machine makes pauses too.
+fn has_finished(heard: &Recording, since: Duration, least: Duration) -> bool {
     let from = heard.samples.len().saturating_sub(samples(PAUSE));
     let is_quiet = heard.samples.iter().skip(from).all(|sample| sample.unsigned_abs() < LOUD);
-    is_quiet && begun(heard, since).is_some_and(|begun| begun + SHORTEST <= heard.length())
+    is_quiet && begun(heard, since).is_some_and(|begun| begun + least <= heard.length())
 }
 
 /// When somebody began to speak, since then; from the INVITE on.
@@ -291,6 +301,13 @@ fn begun(heard: &Recording, since: Duration) -> Option<Duration> {
     let from = samples(since);
     let loud = heard.samples.iter().skip(from).position(|sample| sample.unsigned_abs() >= LOUD)?;
     Some(Duration::from_secs((from + loud) as u64) / RATE)
+}
+
+/// From the first loud sample to the last.
+fn spoken(speech: &[i16]) -> Duration {
+    let is_loud = |sample: &i16| sample.unsigned_abs() >= LOUD;
+    let (first, last) = (speech.iter().position(is_loud), speech.iter().rposition(is_loud));
+    Duration::from_secs((last.unwrap_or(0) - first.unwrap_or(0)) as u64) / RATE
 }
 
 fn samples(time: Duration) -> usize {

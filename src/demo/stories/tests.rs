@@ -81,6 +81,21 @@ fn what_a_real_model_says_and_for_how_long_nobody_knows_before() {
 }
 
 #[test]
+fn a_recorded_speaker_is_heard_out_whatever_pauses_a_busy_machine_makes() {
+    let words = speech::agent("dental-greeting");
+    let least = spoken(&words);
+    assert!(least > Duration::from_secs(3) && samples(least) < words.len(), "{least:?}");
+    let (first, rest) = words.split_at(samples(SHORTEST));
+    let pause = vec![0; samples(PAUSE)];
+    let heard = |parts: &[&[i16]]| Recording { samples: parts.concat(), ..Recording::default() };
+    let stalled = heard(&[first, &pause]);
+    assert!(
+        has_finished(&stalled, Duration::ZERO, SHORTEST) && !has_finished(&stalled, Duration::ZERO, least)
+    );
+    assert!(has_finished(&heard(&[first, rest, &pause]), Duration::ZERO, least));
+}
+
+#[test]
 fn a_speaker_has_finished_after_a_pause_and_not_before_a_word() {
     let quiet = |time: Duration| vec![0; samples(time)];
     let word = vec![5_000; samples(PAUSE)];
@@ -92,7 +107,12 @@ fn a_speaker_has_finished_after_a_pause_and_not_before_a_word() {
         (vec![word, quiet(SHORTEST)], true),
     ] {
         let heard = Recording { samples: parts.concat(), ..Recording::default() };
-        assert_eq!(has_finished(&heard, Duration::ZERO), finished, "{} samples", heard.samples.len());
-        assert!(!has_finished(&heard, heard.length()), "nothing since then");
+        assert_eq!(
+            has_finished(&heard, Duration::ZERO, SHORTEST),
+            finished,
+            "{} samples",
+            heard.samples.len()
+        );
+        assert!(!has_finished(&heard, heard.length(), SHORTEST), "nothing since then");
     }
 }
