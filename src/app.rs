@@ -1,5 +1,6 @@
 //! The running router: settings wired together, calls handed to sessions, and an orderly end.
 
+mod certificate;
 pub mod crypto;
 mod dialplans;
 mod workers;
@@ -37,6 +38,7 @@ use crate::session::voice::Turns;
 use crate::store::journal::{Journal, OpenError};
 use crate::telemetry::{Metrics, Readiness};
 use crate::tls::Tls;
+use certificate::Certificate;
 use dialplans::Dialplans;
 use workers::Workers;
 
@@ -80,9 +82,21 @@ pub struct App {
     workers: Workers,
     /// The router's own SIP port, if it is turned on.
     port: Option<Port>,
+    /// The port's, over TLS.
+    certificate: Option<Certificate>,
     calls: mpsc::Receiver<Incoming>,
     grace: Duration,
     dialplans: Dialplans,
+}
+
+/// Has what may change while the router runs read again: the dialplans, and the certificate of the SIP port.
+#[derive(Debug, Clone)]
+pub struct Reload(Vec<Trigger>);
+
+impl Reload {
+    pub fn fire(&self) {
+        self.0.iter().for_each(Trigger::fire);
+    }
 }
 
 impl App {
@@ -94,9 +108,7 @@ impl App {
         let readiness = Readiness::new(settings.projects.iter().map(|project| Arc::clone(&project.name)));
         let (dialplans, any_dialplan) =
             Dialplans::open(settings.dialplans.as_deref(), &settings.trunks, &readiness, &metrics)?;
-        let address = settings.http;
-        let listening = TcpListener::bind(address).await;
-        let http = listening.map_err(|error| StartError::Listen { address, error })?;
+        let http = listen(settings.http).await?;
         let unmatched = settings.unmatched(any_dialplan);
         let default_agent = settings.default_agent;
         if settings.backend.as_ref().is_some_and(|backend| backend.secrets.is_empty()) {
@@ -139,6 +151,7 @@ impl App {
         });
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.
         let (call_sender, calls) = mpsc::channel(settings.max_calls.max(1));
+        let certificate = settings.sip.as_ref().and_then(Certificate::of);
         let port = match settings.sip {
             Some(sip) => Some(open_port(sip, &settings.trunks, &tls, &slots, &metrics, &call_sender).await?),
             None => None,
@@ -146,7 +159,8 @@ impl App {
         let overdue = shared.timings.to_the_answer();
         let workers =
             Workers::new(settings.projects, settings.trunks, &tls, &slots, &metrics, &call_sender, overdue);
-        Ok(Self { http, shared, readiness, slots, workers, port, calls, grace: settings.drain, dialplans })
+        let grace = settings.drain;
+        Ok(Self { http, shared, readiness, slots, workers, port, certificate, calls, grace, dialplans })
     }
 
     /// Where health and metrics are served.
@@ -159,14 +173,20 @@ impl App {
         self.port.as_ref().and_then(|port| port.address().ok())
     }
 
-    /// Has the dialplans read again.
-    pub fn reload(&self) -> Trigger {
-        self.dialplans.trigger()
+    /// Where that port is over TLS, if it has that.
+    pub fn sip_over_tls(&self) -> Option<SocketAddr> {
+        self.port.as_ref().and_then(Port::tls_address)
+    }
+
+    pub fn reload(&self) -> Reload {
+        let certificate = self.certificate.as_ref().map(Certificate::trigger);
+        Reload([self.dialplans.trigger()].into_iter().chain(certificate).collect())
     }
 
     /// Takes calls until `stop`, then ends them in its order.
     pub async fn run(self, stop: Stop) {
-        let Self { http, shared, readiness, slots, workers, port, mut calls, grace, dialplans } = self;
+        let Self { http, shared, readiness, slots, workers, port, certificate, mut calls, grace, dialplans } =
+            self;
         let metrics = shared.metrics.clone();
         let admin_stop = CancellationToken::new();
         let webhooks = workers.webhooks();
@@ -181,6 +201,9 @@ impl App {
             }
         });
         side.spawn(dialplans.keep(readiness.clone(), metrics.clone(), admin_stop.clone()));
+        if let Some(certificate) = certificate {
+            side.spawn(certificate.keep(admin_stop.clone()));
+        }
         let mut workers = workers.start(&readiness, &metrics, &stop.drain);
         if let Some(port) = port {
             workers.spawn(port.run(stop.drain.clone()));
@@ -285,6 +308,10 @@ fn timings(budget: Budget, set: Timeouts) -> Timings {
         gate: set.answer.unwrap_or(usual.gate),
         ..usual
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })
 }
 
 async fn open_port(

@@ -15,10 +15,9 @@ use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{App, Stop};
+use crate::app::{App, Reload, Stop};
 use crate::config::{self, Settings};
 use crate::demo::{Demo, Options, RealModel};
-use crate::dialplan::reload::Trigger;
 use crate::document::{Process, Surroundings as _};
 use crate::telemetry::logs;
 
@@ -32,7 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Take calls until SIGTERM or Ctrl-C. SIGHUP has the dialplans read again.
+    /// Take calls until SIGTERM or Ctrl-C. SIGHUP has the dialplans and the SIP port's certificate read again.
     Run {
         /// The settings file; DIALPLANE_CONFIG names it too. Without one, environment variables are enough.
         #[arg(long, value_name = "FILE")]
@@ -156,7 +155,7 @@ async fn on_signals(mut term: Signal, mut int: Signal, stop: Stop) -> std::conve
     std::future::pending().await
 }
 
-async fn on_hangup(mut hangup: Signal, reload: Trigger) -> std::convert::Infallible {
+async fn on_hangup(mut hangup: Signal, reload: Reload) -> std::convert::Infallible {
     while hangup.recv().await.is_some() {
         reload.fire();
     }

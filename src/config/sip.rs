@@ -14,10 +14,6 @@ const VARIABLE: &str = "DIALPLANE_SIP";
 const LISTEN: &str = "an address and port such as 0.0.0.0:5060";
 const PUBLIC: &str = "the IP address that callers reach this router at, such as 203.0.113.5";
 const TLS_LISTEN: &str = "an address and port such as 0.0.0.0:5061";
-const CERTIFICATE: &str = "a PEM file with the certificate, and those that vouch for it behind it";
-const KEY: &str = "a PEM file with the certificate's private key, not encrypted";
-/// Larger files are not what somebody meant to point at.
-const LARGEST_PEM: u64 = 256 * 1024;
 const PORTS: &str = "the first and the last port, at least ten of them above 1023, such as 20000-29999";
 
 pub(super) struct Sip {
@@ -70,20 +66,20 @@ fn read_tls(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Option
     let listen = listen.and_then(|value| value.parsed(TLS_LISTEN, |text| text.parse().ok()));
     let file = |key, accepted| {
         let value = tls.require(key, accepted)?;
-        let (path, bytes) = value.attachment(accepted, surroundings, LARGEST_PEM)?;
+        let (path, bytes) = value.attachment(accepted, surroundings, Identity::LARGEST_FILE)?;
         Some((value, path, bytes))
     };
-    let (certificate, key) = (file("certificate", CERTIFICATE), file("key", KEY));
+    let (certificate, key) = (file("certificate", Identity::CERTIFICATE), file("key", Identity::KEY));
     let ((certificate, certificate_path, chain), (key, key_path, private)) = (certificate?, key?);
     let chain = PemFile { path: &certificate_path, bytes: &chain };
     match Identity::read(&chain, &PemFile { path: &key_path, bytes: &private }) {
         Ok(identity) => Some(Some(TlsSettings { listen: listen?, identity })),
         Err(unfit @ (Unfit::NoCertificate | Unfit::BadCertificate)) => {
-            certificate.report_found(&unfit.to_string(), CERTIFICATE);
+            certificate.report_found(&unfit.to_string(), Identity::CERTIFICATE);
             None
         }
         Err(unfit @ (Unfit::NoKey | Unfit::AnothersKey)) => {
-            key.report_found(&unfit.to_string(), KEY);
+            key.report_found(&unfit.to_string(), Identity::KEY);
             None
         }
     }

@@ -37,6 +37,11 @@ impl Trigger {
     pub fn fire(&self) {
         self.0.notify_one();
     }
+
+    /// Waits until it is asked. Cancel safe.
+    pub async fn fired(&self) {
+        self.0.notified().await;
+    }
 }
 
 /// Has the dialplans read again when they change.
@@ -83,7 +88,7 @@ impl Reloader {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = trigger.0.notified() => work = work.done(Work::reload).await,
+                () = trigger.fired() => work = work.done(Work::reload).await,
                 () = changed.notified() => {
                     settle(&changed).await;
                     work = work.done(Work::reload).await;

@@ -1,25 +1,31 @@
 //! Calls over TLS.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialplane::app::{App, Stop};
+use dialplane::config::Settings;
 use dialplane::dialplan::trunk::Trunks;
+use dialplane::document::Given;
 use dialplane::ingress::leg::LegCommand;
 use dialplane::ingress::sip::settings::TlsSettings;
-use dialplane::tls::{Identity, PemFile, Tls};
+use dialplane::tls::{Identity, PemFile, Tls, Unfit};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::line::Line;
 use super::phone::{Phone, SDP};
 use super::streams::up;
 use super::{SOON, Session, World};
+use crate::reload::Scratch;
 
 /// An authority that vouches for whoever is at 127.0.0.1.
 struct Authority {
@@ -36,14 +42,17 @@ impl Authority {
         Self { root, issuer: Issuer::new(params, key) }
     }
 
-    /// A certificate of its own.
-    fn identity(&self) -> Identity {
+    /// A certificate of its own, and its key, in PEM.
+    fn pair(&self) -> [String; 2] {
         let key = KeyPair::generate().unwrap();
         let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let own = own.signed_by(&key, &self.issuer).unwrap().pem();
+        [own.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem()]
+    }
+
+    fn identity(&self) -> Identity {
+        let [own, key] = self.pair();
         let chain = PemFile { path: Path::new("own.pem"), bytes: own.as_bytes() };
-        let private = key.serialize_pem();
-        Identity::read(&chain, &PemFile { path: Path::new("own.key"), bytes: private.as_bytes() }).unwrap()
+        Identity::read(&chain, &PemFile { path: Path::new("own.key"), bytes: key.as_bytes() }).unwrap()
     }
 
     fn trusted(&self) -> Tls {
@@ -62,6 +71,12 @@ async fn world() -> (World, Authority) {
     let tls = TlsSettings { listen: "127.0.0.1:0".parse().unwrap(), identity: authority.identity() };
     let trusted = authority.trusted();
     (World::trusting(trusted, "127.0.0.1:0", 10, Trunks::default(), Some(tls)).await, authority)
+}
+
+/// Whether a handshake shows a certificate that is trusted.
+async fn is_trusted(router: SocketAddr, connector: &TlsConnector) -> bool {
+    let stream = TcpStream::connect(router).await.unwrap();
+    connector.connect(ServerName::from(router.ip()), stream).await.is_ok()
 }
 
 async fn phone(world: &World, connector: TlsConnector) -> Phone {
@@ -140,6 +155,63 @@ async fn who_cannot_show_that_it_is_who_the_contact_names_gets_nothing() {
         ended = timeout(SOON, world.ended()) => ended.expect("the call is over all the same"),
     }
     assert!((1..=2).contains(&tries), "{tries}");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_who_connects_next_and_calls_go_on() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let identity = old.identity();
+    let tls = TlsSettings { listen: "127.0.0.1:0".parse().unwrap(), identity: identity.clone() };
+    let mut world = World::listening("127.0.0.1:0", 10, Trunks::default(), Some(tls)).await;
+    let mut caller = phone(&world, old.connector()).await;
+    let mut session = up(&mut world, &mut caller, "").await;
+    let router = world.tls.unwrap();
+    let ([certificate, key], [_, others]) = (new.pair(), new.pair());
+    assert_eq!(identity.renew(certificate.as_bytes(), others.as_bytes()), Err(Unfit::AnothersKey));
+    assert!(is_trusted(router, &old.connector()).await, "a bad pair changes nothing");
+    assert_eq!(identity.renew(certificate.as_bytes(), key.as_bytes()), Ok(true));
+    assert!(is_trusted(router, &new.connector()).await && !is_trusted(router, &old.connector()).await);
+    caller.ask("BYE", "", "").await;
+    caller.status("BYE", 200).await;
+    session.expect("Ended(Caller)").await;
+}
+
+#[tokio::test]
+async fn the_certificates_files_are_read_again_when_the_router_is_asked_to() {
+    let (old, new, folder) = (Authority::new(), Authority::new(), Scratch::new());
+    let write = |[certificate, key]: [String; 2]| {
+        folder.replace("router.key", &key);
+        folder.replace("router.pem", &certificate);
+    };
+    let first = old.pair();
+    let mut given =
+        Given::variables([("OPENAI_API_KEY", "sk-of-the-test"), ("DIALPLANE_HTTP", "127.0.0.1:0")]);
+    let paths = ["router.pem", "router.key"].map(|name| folder.path(name));
+    let [certificate, key] = paths.each_ref().map(|path| path.display());
+    let settings = format!(
+        "[sip]\nlisten = '127.0.0.1:0'\n\
+         tls = {{ listen = '127.0.0.1:0', certificate = '{certificate}', key = '{key}' }}\n"
+    );
+    given.files.extend(paths.clone().into_iter().zip(first.clone()));
+    given.files.insert("dialplane.toml".into(), settings);
+    write(first);
+    let app =
+        App::start(Settings::load(Some(Path::new("dialplane.toml")), &given, 1).unwrap()).await.unwrap();
+    let (router, reload, stop) = (app.sip_over_tls().unwrap(), app.reload(), Stop::default());
+    let mut running = JoinSet::new();
+    running.spawn(app.run(stop.clone()));
+    assert!(is_trusted(router, &old.connector()).await);
+    write(new.pair());
+    reload.fire();
+    let connector = new.connector();
+    let renewed = async {
+        while !is_trusted(router, &connector).await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, renewed).await.expect("the new one is shown");
+    stop.drain.cancel();
+    running.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test]
