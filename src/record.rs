@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::call::{Call, CallId, Ending, Fault};
+use crate::call::{Call, CallId, Ending, Fault, Side};
 use crate::fleet::calls::Limit;
 use crate::lookup::Report;
 use crate::media::quality::Quality;
@@ -59,6 +59,10 @@ pub struct Opening<'a> {
 
 impl CallRecord {
     pub const MAX_TOOL_CALLS: usize = 32;
+
+    pub fn ended_by(&self) -> Side {
+        self.ending.side(self.call.as_ref().map(|call| &call.origin))
+    }
 
     /// A call that was just offered. Its ending stands until a better one is known.
     pub fn begun(id: CallId, offered_at: Timestamp) -> Self {

@@ -1,4 +1,4 @@
-use super::Refusal;
+use super::{Origin, Refusal};
 
 /// How a call ended. Exactly one per call, whoever ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Ending {
         }
     }
 
-    pub const fn side(self) -> Side {
+    pub const fn side(self, origin: Option<&Origin>) -> Side {
         match self {
             Self::CallerHungUp | Self::CallerCancelled => Side::Caller,
             Self::Refused(_)
@@ -101,7 +101,11 @@ impl Ending {
             | Self::SilenceLimit
             | Self::Drained
             | Self::Failed(Fault::Internal) => Side::Router,
-            Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room | Fault::Transfer) => Side::LiveKit,
+            Self::Failed(Fault::Join | Fault::NotAnswered | Fault::Room | Fault::Transfer) => match origin {
+                // Nobody stands between.
+                Some(Origin::Sip) => Side::Caller,
+                Some(Origin::LiveKit { .. }) | None => Side::LiveKit,
+            },
             Self::AgentHungUp | Self::Failed(Fault::ModelUnavailable | Fault::ModelLost) => Side::Model,
         }
     }
@@ -128,6 +132,25 @@ impl Side {
             Self::Router => "router",
             Self::Model => "model",
             Self::LiveKit => "livekit",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_that_fails_is_of_who_was_to_do_it() {
+        let livekit = Origin::LiveKit { project: "main".into() };
+        let failed = Ending::Failed(Fault::Transfer);
+        for (ending, origin, side) in [
+            (failed, Some(&Origin::Sip), Side::Caller),
+            (failed, Some(&livekit), Side::LiveKit),
+            (failed, None, Side::LiveKit),
+            (Ending::Failed(Fault::Internal), Some(&Origin::Sip), Side::Router),
+        ] {
+            assert_eq!(ending.side(origin), side, "{ending:?} of {origin:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing, ToolCall, ToolOutcome};
-use crate::call::{Call, Ending, Number};
+use crate::call::{Call, Number};
 use crate::fleet::calls::Limit;
 use crate::lookup::{ConfigSource, Report};
 use crate::media::quality::{Quality, Way};
@@ -30,7 +30,7 @@ pub fn line(record: &CallRecord) -> String {
         failed_transfers: record.failed_transfers,
         media: record.media.as_ref().map(media),
         metadata: Some(&record.metadata),
-        ending: ending(record.ending),
+        ending: ending(record),
         ..opened(&record.opening())
     })
 }
@@ -223,8 +223,9 @@ fn opened<'a>(opening: &Opening<'a>) -> Line<'a> {
     }
 }
 
-fn ending(ending: Ending) -> EndingLine {
-    EndingLine { by: ending.side().name(), how: ending.name(), detail: ending.detail() }
+fn ending(record: &CallRecord) -> EndingLine {
+    let ending = record.ending;
+    EndingLine { by: record.ended_by().name(), how: ending.name(), detail: ending.detail() }
 }
 
 fn route(route: &RouteTaken) -> RouteLine<'_> {

@@ -29,7 +29,7 @@ pub(super) fn ended(record: &CallRecord, metrics: &Metrics) {
     tracing::info!(
         ending,
         detail,
-        by = record.ending.side().name(),
+        by = record.ended_by().name(),
         tenant,
         route,
         config,
