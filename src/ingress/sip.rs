@@ -16,6 +16,7 @@ pub mod door;
 pub mod facts;
 pub mod flow;
 pub mod leg;
+mod local;
 pub mod media;
 pub mod message;
 mod refusals;
@@ -33,7 +34,7 @@ pub mod uas;
 mod vouch;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,7 @@ use self::dialog::Dialog;
 use self::door::{Judged, judge};
 use self::flow::Flow;
 use self::leg::Asked;
+use self::local::{address_towards, bind};
 use self::media::{Media, Place};
 use self::message::{Reply, fresh_tag};
 use self::refusals::Refusals;
@@ -172,9 +174,7 @@ impl Port {
 
     /// Takes calls until `drain`, then refuses new ones, and ends with the last. Dropping the future cuts every call off.
     pub async fn run(mut self, drain: CancellationToken) {
-        let mut clock = JoinSet::new();
-        let uas = self.uas.clone();
-        clock.spawn(async move { uas.keep_time().await });
+        let mut clock = JoinSet::from_iter([keep_time(self.uas.clone())]);
         let mut draining = false;
         while !(draining && self.calls.is_empty()) {
             select! {
@@ -185,6 +185,11 @@ impl Port {
                 }
                 () = self.calls.ended() => {}
                 Some(_) = self.refused.join_next() => {}
+                Some(_) = clock.join_next() => {
+                    tracing::error!("the clock of the SIP transactions has stopped, and begins anew");
+                    sleep(PAUSE).await;
+                    clock.spawn(keep_time(self.uas.clone()));
+                }
                 received = self.socket.next() => match received {
                     Ok(received) => self.received(received).await,
                     Err(error) => {
@@ -194,7 +199,8 @@ impl Port {
                 },
             }
         }
-        drop((clock, self.refused));
+        clock.shutdown().await;
+        self.refused.shutdown().await;
         self.socket.finish().await;
     }
 
@@ -212,7 +218,8 @@ impl Port {
             Content::Message(SipMessage::Request(request)) => {
                 match self.vouch(&request, &from, flow.peer.address.ip(), at) {
                     Verdict::Take(trunk, _) => {
-                        self.uas.receive(request.into(), &flow).await;
+                        let of_a_call = self.calls.is_of_one(&request);
+                        self.uas.receive(request.into(), of_a_call, &flow).await;
                         trunk
                     }
                     Verdict::Challenge(reply, _) => {
@@ -221,7 +228,7 @@ impl Port {
                     Verdict::Silence => return,
                 }
             }
-            Content::Message(response) => return self.uas.receive(response, &flow).await,
+            Content::Message(response) => return self.uas.receive(response, true, &flow).await,
             Content::Wrong(..) if from == Source::Anyone => {
                 return self.site.metrics.sip_dropped(Dropped::Stranger);
             }
@@ -364,34 +371,15 @@ impl Port {
     }
 }
 
+/// For ever, but for a bug.
+async fn keep_time(uas: Uas) {
+    uas.keep_time().await;
+}
+
 struct Opened {
     dialog: Dialog,
     slot: crate::admission::Slot,
     trunk_permit: Option<Permit<Arc<str>>>,
     local: SocketAddr,
     media: Media,
-}
-
-/// How often a port is looked for that is free for both UDP and TCP, where any will do.
-const TRIES: usize = 16;
-
-/// The same address and port for UDP and TCP.
-async fn bind(listen: SocketAddr) -> io::Result<(Arc<UdpSocket>, TcpListener)> {
-    let mut tries = if listen.port() == 0 { TRIES } else { 1 };
-    loop {
-        let listener = TcpListener::bind(listen).await?;
-        match UdpSocket::bind(listener.local_addr()?).await {
-            Ok(udp) => return Ok((Arc::new(udp), listener)),
-            Err(error) if tries == 1 => return Err(error),
-            Err(_) => tries -= 1,
-        }
-    }
-}
-
-/// The address that this machine has on the way to `peer`. Nothing is sent.
-async fn address_towards(peer: SocketAddr) -> io::Result<IpAddr> {
-    let any: SocketAddr = if peer.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-    let probe = UdpSocket::bind(any).await?;
-    probe.connect(peer).await?;
-    Ok(probe.local_addr()?.ip())
 }

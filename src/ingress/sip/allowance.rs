@@ -24,6 +24,11 @@ impl Allowance {
 
     /// One more from this address, if it may come now. Of more addresses than are counted none may.
     pub fn spend(&mut self, address: IpAddr, now: Instant) -> bool {
+        self.spend_leaving(0, address, now)
+    }
+
+    /// The same, if so many others could come beside it.
+    pub fn spend_leaving(&mut self, others: u32, address: IpAddr, now: Instant) -> bool {
         let sender = sender(address);
         if self.spent.len() >= COUNTED && !self.spent.contains_key(&sender) {
             self.spent.retain(|_, meter| !meter.is_idle(now));
@@ -31,7 +36,9 @@ impl Allowance {
                 return false;
             }
         }
-        self.spent.entry(sender).or_default().admit(self.pace, now)
+        let meter = self.spent.entry(sender).or_default();
+        let within = Pace { burst: self.pace.burst.saturating_sub(others), ..self.pace };
+        meter.has_room(within, now) && meter.admit(self.pace, now)
     }
 
     /// Whether one more could come now from this address.
@@ -71,6 +78,22 @@ mod tests {
             assert_eq!(allowance.spend(address, now), expected, "{second}");
         }
         assert!(allowance.has_room("203.0.113.6".parse().unwrap(), start));
+    }
+
+    #[test]
+    fn what_is_left_for_others_is_theirs_and_costs_them_no_more() {
+        let (now, address) = (Instant::now(), "203.0.113.5".parse().unwrap());
+        let mut allowance = Allowance::new(Pace { interval: Duration::from_secs(1), burst: 5 });
+        let spent = |leaving, allowance: &mut Allowance| allowance.spend_leaving(leaving, address, now);
+        let mut leaving_two = 0;
+        while spent(2, &mut allowance) {
+            leaving_two += 1;
+        }
+        assert_eq!(leaving_two, 3);
+        for expected in [true, true, false] {
+            assert_eq!(spent(0, &mut allowance), expected);
+            assert!(!spent(2, &mut allowance), "and it gives nothing back");
+        }
     }
 
     #[test]

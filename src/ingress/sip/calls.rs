@@ -67,10 +67,18 @@ impl Calls {
         })
     }
 
+    /// Whether the request is of a call that is up.
+    pub(super) fn is_of_one(&self, request: &Request) -> bool {
+        self.of(request).is_some()
+    }
+
     /// Whether the request is of a call that came from this address.
     pub(super) fn is_of_one_from(&self, address: IpAddr, request: &Request) -> bool {
-        let up = to_tag(request).and_then(|tag| self.legs.get(&tag));
-        up.is_some_and(|up| up.dialog.owns(request) && up.dialog.peer().address.ip() == address)
+        self.of(request).is_some_and(|up| up.dialog.peer().address.ip() == address)
+    }
+
+    fn of(&self, request: &Request) -> Option<&Up> {
+        self.legs.get(&to_tag(request)?).filter(|up| up.dialog.owns(request))
     }
 
     /// Whether a copy of this INVITE has become a call.

@@ -12,9 +12,9 @@ use tokio::select;
 use tokio::time::Instant;
 
 use super::flow::Flow;
-use super::message::{self, Reply, call_id, cseq, from_tag, values};
+use super::message::{self, Reply, call_id, cseq, fresh_tag, from_tag, values};
 use super::repair::{Unfit, repair};
-use super::sources::{Admitted, Source, Sources};
+use super::sources::{Admitted, Purpose, Source, Sources};
 use super::stream::places::{Most, OF_STRANGERS, OF_TRUNKS};
 use super::stream::{Arrival, Event, Streams, TooMany};
 use super::transport::Peer;
@@ -102,7 +102,7 @@ impl Socket {
 
     /// Serves who has connected, if it may call; else the connection is closed, and nothing of it was read.
     fn knocked(&mut self, stream: TcpStream, peer: Peer) {
-        let why = match self.gate.sources.admit(peer.address.ip(), Instant::now()) {
+        let why = match self.gate.sources.admit(peer.address.ip(), Purpose::Begin, Instant::now()) {
             Admitted::From(from) => {
                 match self.streams.admit(stream, peer, self.gate.connections(&from, peer)) {
                     Ok(()) => return,
@@ -130,7 +130,7 @@ impl Gate {
     }
 
     fn pass(&mut self, flow: Flow, message: &[u8]) -> Option<Received> {
-        let admitted = self.sources.admit(flow.peer.address.ip(), Instant::now());
+        let admitted = self.sources.admit(flow.peer.address.ip(), Purpose::of(message), Instant::now());
         let passed = match admitted {
             Admitted::From(from) => read(message).map(|content| (from, content)).ok_or(Dropped::Malformed),
             // It was us who connected, or who asked: it may answer.
@@ -154,7 +154,7 @@ impl Gate {
 /// The answer to a request whose headers are all that there is of it; `None` where they do not do.
 pub fn refusal(head: &[u8], status: u16, peer: Peer) -> Option<Vec<u8>> {
     match wrong(head, Reply::status(status))? {
-        Content::Wrong(request, reply) => Some(uas::answer(request, reply, peer)?.to_bytes()),
+        Content::Wrong(request, reply) => Some(uas::answer(request, reply, &fresh_tag(), peer)?.to_bytes()),
         Content::Message(_) => None,
     }
 }

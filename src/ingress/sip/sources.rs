@@ -13,6 +13,8 @@ use crate::fleet::rate::{Meter, Pace};
 
 /// Messages from one address of a trunk: a carrier's busiest hour, and no flood.
 const OF_A_TRUNK: Pace = Pace::per_second(2_000, 4_000);
+/// What of those is left for the calls that are up: a flood of INVITEs doesn't cost a carrier the BYEs of its calls.
+const OF_CALLS: u32 = 1_000;
 /// From one stranger: an INVITE, its ACK, and the INVITE with credentials, a few times.
 const OF_A_STRANGER: Pace = Pace::per_second(5, 20);
 /// From all strangers together.
@@ -29,6 +31,15 @@ pub struct Sources {
     all_strangers: Meter,
     /// Until when each address counts as one of a trunk that may call from anywhere.
     proved: HashMap<IpAddr, Instant>,
+}
+
+/// What a message is for, as far as its first word tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A call, or whatever else may be had later.
+    Begin,
+    /// What has begun goes on, or ends.
+    GoOn,
 }
 
 /// Whom a message comes from, as far as its address tells.
@@ -49,6 +60,23 @@ pub enum Admitted {
     Stranger,
     /// More than may come from there.
     TooMuch,
+}
+
+impl Purpose {
+    pub fn of(message: &[u8]) -> Self {
+        const GO_ON: [&[u8]; 8] =
+            [b"ACK", b"BYE", b"CANCEL", b"PRACK", b"UPDATE", b"INFO", b"NOTIFY", b"SIP/2.0"];
+        let first = message.split(|byte| *byte == b' ').next().unwrap_or_default();
+        if GO_ON.contains(&first) { Self::GoOn } else { Self::Begin }
+    }
+
+    /// What it leaves to others of its sender.
+    const fn leaves(self) -> u32 {
+        match self {
+            Self::Begin => OF_CALLS,
+            Self::GoOn => 0,
+        }
+    }
 }
 
 impl Source {
@@ -72,7 +100,7 @@ impl Sources {
         }
     }
 
-    pub fn admit(&mut self, address: IpAddr, now: Instant) -> Admitted {
+    pub fn admit(&mut self, address: IpAddr, purpose: Purpose, now: Instant) -> Admitted {
         let address = address.to_canonical();
         let source = match self.trunks.at(address) {
             Some(trunk) => Source::Trunk(Arc::clone(trunk)),
@@ -87,7 +115,11 @@ impl Sources {
                 Admitted::Stranger
             };
         }
-        if self.known.spend(address, now) { Admitted::From(source) } else { Admitted::TooMuch }
+        if self.known.spend_leaving(purpose.leaves(), address, now) {
+            Admitted::From(source)
+        } else {
+            Admitted::TooMuch
+        }
     }
 
     /// A request from there had the right credentials, or was of a call that had them.
@@ -142,7 +174,7 @@ mod tests {
             (anywhere, "198.51.100.1", "anyone"),
             (anywhere, "127.0.0.1", "anyone"),
         ] {
-            let admitted = sources(trunks).admit(address.parse().unwrap(), now);
+            let admitted = sources(trunks).admit(address.parse().unwrap(), Purpose::Begin, now);
             let found = match &admitted {
                 Admitted::From(Source::Trunk(trunk)) => &*trunk.name,
                 Admitted::From(Source::Here) => "here",
@@ -154,8 +186,40 @@ mod tests {
         }
     }
 
+    fn taken_of(purpose: Purpose, sources: &mut Sources, address: IpAddr, now: Instant) -> usize {
+        let is_taken = |_: &u32| matches!(sources.admit(address, purpose, now), Admitted::From(_));
+        (0..10_000).filter(is_taken).count()
+    }
+
     fn taken(sources: &mut Sources, address: IpAddr, now: Instant) -> usize {
-        (0..10_000).filter(|_| matches!(sources.admit(address, now), Admitted::From(_))).count()
+        taken_of(Purpose::GoOn, sources, address, now)
+    }
+
+    #[test]
+    fn a_flood_of_calls_leaves_room_for_what_ends_them() {
+        let (mut sources, start) = (sources(&[("acme", "203.0.113.0/24")]), Instant::now());
+        let carrier = "203.0.113.9".parse().unwrap();
+        assert_eq!(taken_of(Purpose::Begin, &mut sources, carrier, start), 3_000);
+        assert_eq!(taken_of(Purpose::GoOn, &mut sources, carrier, start), 1_000);
+        let later = start + Duration::from_millis(250);
+        assert_eq!(taken_of(Purpose::Begin, &mut sources, carrier, later), 0, "what is owed is owed");
+        assert_eq!(taken_of(Purpose::GoOn, &mut sources, carrier, later), 500);
+    }
+
+    #[test]
+    fn the_first_word_says_what_a_message_is_for() {
+        for (message, purpose) in [
+            ("INVITE sip:a@b SIP/2.0\r\n", Purpose::Begin),
+            ("OPTIONS sip:a@b SIP/2.0\r\n", Purpose::Begin),
+            ("BYE sip:a@b SIP/2.0\r\n", Purpose::GoOn),
+            ("ACK sip:a@b SIP/2.0\r\n", Purpose::GoOn),
+            ("SIP/2.0 200 OK\r\n", Purpose::GoOn),
+            ("BYEBYE sip:a@b SIP/2.0\r\n", Purpose::Begin),
+            ("\r\n\r\n", Purpose::Begin),
+            ("", Purpose::Begin),
+        ] {
+            assert_eq!(Purpose::of(message.as_bytes()), purpose, "{message}");
+        }
     }
 
     #[test]
@@ -196,13 +260,14 @@ mod tests {
         let now = Instant::now();
         for n in 0..20_000 {
             let address = IpAddr::V4(Ipv4Addr::from_bits(n));
-            open.admit(address, now);
+            open.admit(address, Purpose::GoOn, now);
             open.prove(address, now);
-            all.admit(address, now);
+            all.admit(address, Purpose::GoOn, now);
         }
         assert_eq!((all.known.counted(), open.strangers.counted()), (COUNTED, COUNTED));
         assert_eq!(open.proved.len(), COUNTED);
         let later = now + Duration::from_secs(1);
-        assert!(matches!(all.admit(IpAddr::V4(Ipv4Addr::from_bits(50_000)), later), Admitted::From(_)));
+        let one_more = all.admit(IpAddr::V4(Ipv4Addr::from_bits(50_000)), Purpose::GoOn, later);
+        assert!(matches!(one_more, Admitted::From(_)));
     }
 }

@@ -5,6 +5,7 @@
 //! and `leg`). Neither are its sockets: what they receive they queue without a bound (see `socket`
 //! and `stream`).
 
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,13 +22,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::flow::Flow;
-use super::message::{self, Reply, fresh_tag};
+use super::message::{self, Reply, fresh_tag, values};
 use super::stream::Opener;
 use super::transport::{Peer, Remote, Transport};
 
 /// Transactions that are under way or remembered (for 32 s): beyond that, what would begin another is dropped, and its
 /// sender tries again. Each takes some 2 kB.
 const TRANSACTIONS: usize = 100_000;
+/// What the calls that are up may begin beyond those: BYE, say.
+const OF_CALLS: usize = 20_000;
 
 /// Request Timeout: what a transaction without an answer comes to.
 const TIMED_OUT: u16 = 408;
@@ -38,6 +41,8 @@ pub struct Uas {
     endpoint: EndpointInnerRef,
     udp: UdpConnection,
     opener: Opener,
+    /// Of answers that no transaction gives.
+    tags: RandomState,
 }
 
 /// What becomes of an INVITE after it was answered, or before.
@@ -59,7 +64,7 @@ impl Uas {
             .with_transport_layer(TransportLayer::new(CancellationToken::new()))
             .build();
         let incoming = endpoint.incoming_transactions().map_err(io::Error::other)?;
-        Ok((Self { endpoint: endpoint.inner, udp, opener }, incoming))
+        Ok((Self { endpoint: endpoint.inner, udp, opener, tags: RandomState::new() }, incoming))
     }
 
     /// Keeps the time of every transaction, for ever.
@@ -67,8 +72,9 @@ impl Uas {
         self.endpoint.process_timer().await;
     }
 
-    /// A message that came on `flow`: it goes to its transaction, or begins one.
-    pub async fn receive(&self, message: SipMessage, flow: &Flow) {
+    /// A message that came on `flow`: it goes to its transaction, or begins one. Where they are many, one `of_a_call` that
+    /// is up goes before others.
+    pub async fn receive(&self, message: SipMessage, of_a_call: bool, flow: &Flow) {
         if let SipMessage::Request(cancel) = &message
             && *cancel.method() == Method::Cancel
             && !self.knows(cancel)
@@ -78,7 +84,7 @@ impl Uas {
         }
         if let SipMessage::Request(request) = &message
             && !matches!(request.method(), Method::Ack | Method::Cancel)
-            && self.transactions() >= TRANSACTIONS
+            && !may_begin(self.transactions(), of_a_call)
             && !self.knows(request)
         {
             return;
@@ -95,7 +101,8 @@ impl Uas {
 
     /// As [`Self::answer_once`], if the answer has no more bytes than this. Gives whether it has.
     pub async fn answer_within(&self, longest: usize, request: Request, reply: Reply, flow: &Flow) -> bool {
-        let response = answer(request, reply, flow.peer);
+        let tag = self.tag_of(&request);
+        let response = answer(request, reply, &tag, flow.peer);
         let Some(response) = response.filter(|response| response.to_bytes().len() <= longest) else {
             return false;
         };
@@ -133,6 +140,15 @@ impl Uas {
         TIMED_OUT
     }
 
+    /// The same for each copy of a request (RFC 3261, section 8.2.7).
+    fn tag_of(&self, request: &Request) -> String {
+        let mut tag = self.tags.build_hasher();
+        for name in ["via", "from", "call-id", "cseq"] {
+            values(request, name).next().hash(&mut tag);
+        }
+        format!("{:016x}", tag.finish())
+    }
+
     fn transactions(&self) -> usize {
         self.endpoint.transactions.len() + self.endpoint.finished_transactions.len()
     }
@@ -146,10 +162,15 @@ impl Uas {
     }
 }
 
+/// Whether another transaction may begin beside so many.
+const fn may_begin(transactions: usize, of_a_call: bool) -> bool {
+    transactions < if of_a_call { TRANSACTIONS + OF_CALLS } else { TRANSACTIONS }
+}
+
 /// The answer to a request that begins no transaction.
-pub fn answer(request: Request, reply: Reply, peer: Peer) -> Option<Response> {
+pub fn answer(request: Request, reply: Reply, tag: &str, peer: Peer) -> Option<Response> {
     match stamped(request.into(), peer)? {
-        SipMessage::Request(request) => Some(message::response(&request, reply, &fresh_tag())),
+        SipMessage::Request(request) => Some(message::response(&request, reply, tag)),
         SipMessage::Response(_) => None,
     }
 }
@@ -223,4 +244,22 @@ pub async fn refuse(mut transaction: Transaction, reply: Reply) {
 /// Whether its answer is followed by an ACK.
 pub fn is_invite(transaction: &Transaction) -> bool {
     *transaction.original.method() == Method::Invite
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_are_up_may_end_where_nobody_may_begin_one() {
+        for (transactions, of_a_call, expected) in [
+            (0, false, true),
+            (TRANSACTIONS - 1, false, true),
+            (TRANSACTIONS, false, false),
+            (TRANSACTIONS, true, true),
+            (TRANSACTIONS + OF_CALLS, true, false),
+        ] {
+            assert_eq!(may_begin(transactions, of_a_call), expected, "{transactions}, {of_a_call}");
+        }
+    }
 }

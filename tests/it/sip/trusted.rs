@@ -131,6 +131,21 @@ async fn a_caller_from_anywhere_is_challenged_and_then_served() {
 }
 
 #[tokio::test]
+async fn each_copy_of_a_request_is_challenged_with_the_same_tag() {
+    let world = World::with(10, trunks(TRUNKS)).await;
+    let mut phone = Phone::new(world.address).await;
+    let invite = phone.request("INVITE", AGENT, SDP);
+    let mut tags = Vec::new();
+    for sent in [&invite, &invite, &phone.request("INVITE", AGENT, SDP)] {
+        phone.send(sent).await;
+        phone.tag = None;
+        phone.status("INVITE", 401).await;
+        tags.push(phone.tag.clone().expect("a tag"));
+    }
+    assert!(tags[0] == tags[1] && tags[0] != tags[2], "{tags:?}");
+}
+
+#[tokio::test]
 async fn two_trunks_with_the_same_number_are_told_apart_by_the_username() {
     let mut world = World::with(10, trunks(TRUNKS)).await;
     let shop = Credentials { username: "shop", password: OTHER, algorithm: "MD5", count: 1 };
