@@ -370,5 +370,11 @@ impl Direction {
     }
 }
 
+/// Whether a description of ours shows our key.
+pub fn has_key(description: &[u8]) -> bool {
+    const LINE: &[u8] = b"a=crypto:";
+    description.windows(LINE.len()).any(|window| window == LINE)
+}
+
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::flow::Flow;
 use super::message::{self, Reply, fresh_tag, values};
+use super::sdp;
 use super::stream::Opener;
 use super::transport::{Peer, Remote, Transport};
 
@@ -89,9 +90,21 @@ impl Uas {
         {
             return;
         }
+        if self.would_tell_a_key(&message, flow) {
+            return;
+        }
         let Some(message) = stamped(message, flow.peer) else { return };
         // What the stack cannot place it drops.
         let _ = self.endpoint.on_received_message(message, flow.of_the_stack(), &flow.address()).await;
+    }
+
+    /// Whether it is a copy of a request that was answered with a key of ours, and came so that others could read the
+    /// answer: the stack would give it again wherever the copy comes from.
+    fn would_tell_a_key(&self, message: &SipMessage, flow: &Flow) -> bool {
+        let SipMessage::Request(request) = message else { return false };
+        let answer = || self.endpoint.finished_transactions.get(&server_key(request)?).flatten();
+        !flow.peer.transport.is_secure()
+            && matches!(answer(), Some(SipMessage::Response(answer)) if sdp::has_key(&answer.body))
     }
 
     /// Answers a request that begins no transaction, once for each copy of it.
@@ -155,11 +168,15 @@ impl Uas {
 
     /// Whether it is of a transaction that is there, or was a moment ago.
     pub fn knows(&self, request: &Request) -> bool {
-        TransactionKey::from_request(request, TransactionRole::Server).is_ok_and(|key| {
+        server_key(request).is_some_and(|key| {
             self.endpoint.transactions.get(&key).is_some()
                 || self.endpoint.finished_transactions.get(&key).is_some()
         })
     }
+}
+
+fn server_key(request: &Request) -> Option<TransactionKey> {
+    TransactionKey::from_request(request, TransactionRole::Server).ok()
 }
 
 /// Whether another transaction may begin beside so many.

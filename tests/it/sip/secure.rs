@@ -245,8 +245,14 @@ async fn our_key_stands_in_no_answer_but_over_tls_and_the_call_is_kept() {
         }
     }
     phone.change_to(secret.unwrap(), world.tls.unwrap());
-    phone.ask("UPDATE", "", &sealed).await;
+    let update = phone.request("UPDATE", "", &sealed);
+    phone.send(&update).await;
     assert_eq!(key(&phone.status("UPDATE", 200).await.body), Some(ours), "all is as it was");
+    // A copy of it gets no answer where others could read that.
+    let secret = phone.change_to(Line::udp(world.address).await, world.address);
+    phone.send(&update).await;
+    phone.hears_nothing().await;
+    phone.change_to(secret, world.tls.unwrap());
     phone.ask("BYE", "", "").await;
     phone.status("BYE", 200).await;
     session.expect("Ended(Caller)").await;

@@ -88,6 +88,7 @@ impl Ours {
     pub(super) fn heard_on(&mut self, flow: &Flow) {
         if self.way.flow.peer.transport == flow.peer.transport {
             self.way.flow = flow.clone();
+            flow.carry_calls();
         }
     }
 
