@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialplane::ingress::sip::rtp::wire::Rtp;
 use dialplane::ingress::sip::srtp::{Incoming, Key, LIFETIME, Outgoing, Suite};
+use dialplane::media::audio::{Audio, Format};
 use dialplane::media::g711::{self, Law};
 use dialplane::media::g722;
 use dialplane::media::opus::{Decoder, Encoder};
@@ -139,10 +140,12 @@ fn configured() -> OpenAi {
         model: "m".into(),
         fallback: Vec::new(),
         transcription: None,
+        g711: false,
     };
     let opening = Opening {
         model: "m".into(),
         voice: None,
+        audio: Format::Pcm,
         instructions: None,
         temperature: None,
         greeting: Greeting::None,
@@ -163,7 +166,7 @@ fn configured() -> OpenAi {
 #[divan::bench]
 fn model_append(bencher: Bencher<'_, '_>) {
     let mut dialect = configured();
-    let command = ModelCommand::Audio(voice().concat().into_iter().take(FRAME_SAMPLES).collect());
+    let command = ModelCommand::Audio(Audio::Pcm(voice().concat().into_iter().take(FRAME_SAMPLES).collect()));
     bencher.bench_local(|| dialect.on_command(&command).len());
 }
 

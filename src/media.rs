@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub mod audio;
 pub mod clip;
 pub mod clock;
 pub mod codec;
@@ -18,7 +19,7 @@ pub mod packet;
 pub mod quality;
 pub mod resample;
 #[cfg(test)]
-mod tone;
+pub(crate) mod tone;
 
 /// What every frame lasts. livekit-sip's decoder takes exactly this much (960 samples at 48 kHz).
 pub const FRAME: Duration = Duration::from_millis(20);

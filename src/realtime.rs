@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::media::Pcm;
+use crate::media::audio::{Audio, Format};
+use crate::media::codec::Codec;
 use crate::pii::Redacted;
 use crate::tenant::{Greeting, TurnDetection};
 
@@ -35,6 +36,15 @@ pub struct Provider {
     pub fallback: Vec<String>,
     /// The model that writes down what callers say; `None`: nothing does.
     pub transcription: Option<String>,
+    /// Whether its models hear and speak G.711 as they do PCM.
+    pub g711: bool,
+}
+
+impl Provider {
+    /// What a session's audio is best written in for a caller of that codec: in the caller's own where that can be.
+    pub fn audio(&self, codec: Codec) -> Format {
+        codec.law().filter(|_| self.g711).map_or(Format::Pcm, Format::G711)
+    }
 }
 
 /// A wire dialect.
@@ -72,6 +82,8 @@ pub struct Capabilities {
 pub struct Opening {
     pub model: String,
     pub voice: Option<String>,
+    /// What both sides' audio is to be written in; where the server refuses that, it is PCM.
+    pub audio: Format,
     pub instructions: Option<Redacted<String>>,
     pub temperature: Option<f64>,
     /// What the model says before the caller has said anything.
@@ -131,8 +143,8 @@ pub struct ResponseId(pub String);
 /// What the session asks of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelCommand {
-    /// The caller's voice, 24 kHz mono.
-    Audio(Pcm),
+    /// The caller's voice, in whatever format it came.
+    Audio(Audio),
     /// Stop the response that is being made, if there is one.
     StopSpeaking,
     /// The caller heard this much of the item and no more.
@@ -159,8 +171,8 @@ pub enum ModelCommand {
 pub enum ModelEvent {
     /// The socket is open and the server has named the session.
     Ready { session: String, expires_at: Option<Timestamp> },
-    /// The session has our prompt, voice and formats; with a greeting, it has been asked for.
-    Configured,
+    /// The session has our prompt, voice and format; with a greeting, it has been asked for.
+    Configured { audio: Format },
     /// The server's voice detection heard the caller begin.
     CallerStarted,
     /// Their turn is over. `item`: what it becomes in the conversation, if the server says.
@@ -169,8 +181,8 @@ pub enum ModelEvent {
     AgentStarted { response: ResponseId },
     /// The response that has just begun is the one that speaks the words of the last [`ModelCommand::Say`].
     Saying { response: ResponseId },
-    /// A piece of speech, any length, 24 kHz mono, faster than real time.
-    AgentAudio { response: ResponseId, item: ItemId, pcm: Pcm },
+    /// A piece of speech, any length, faster than real time.
+    AgentAudio { response: ResponseId, item: ItemId, audio: Audio },
     /// No more audio of this item will come.
     AgentAudioDone { item: ItemId },
     /// What the caller said in a turn, once it was transcribed: often after the answer to it has begun. Empty where
@@ -237,5 +249,34 @@ impl std::ops::AddAssign for Usage {
         self.cached += other.cached;
         self.output_text += other.output_text;
         self.output_audio += other.output_audio;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::g711::Law;
+
+    #[test]
+    fn only_callers_in_g711_meet_a_model_in_it_and_only_where_it_takes_it() {
+        let provider = |g711| Provider {
+            name: "p".into(),
+            dialect: Dialect::OpenAiRealtime,
+            url: "https://api.openai.com/v1".parse().expect("a URL"),
+            api_key: "".into(),
+            model: "m".into(),
+            fallback: Vec::new(),
+            transcription: None,
+            g711,
+        };
+        for (codec, expected) in [
+            (Codec::Opus, Format::Pcm),
+            (Codec::Pcmu, Format::G711(Law::Mu)),
+            (Codec::Pcma, Format::G711(Law::A)),
+            (Codec::G722, Format::Pcm),
+        ] {
+            assert_eq!(provider(true).audio(codec), expected);
+            assert_eq!(provider(false).audio(codec), Format::Pcm);
+        }
     }
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::call::{Call, CallId, Ending, Fault, Side};
 use crate::fleet::calls::Limit;
 use crate::lookup::Report;
+use crate::media::audio::Format;
 use crate::media::quality::Quality;
 use crate::realtime::{Closed, Limits, ModelEvent, ResponseOutcome, Usage};
 use crate::tenant::{TenantId, ToolName};
@@ -145,6 +146,8 @@ pub struct ModelSession {
     pub model: String,
     /// What was asked for; `None` is the server's default.
     pub voice: Option<String>,
+    /// What it heard and spoke in, from its configuration on.
+    pub audio: Option<Format>,
     /// The server's session id.
     pub id: Option<String>,
     /// It was heard, or listened.
@@ -169,6 +172,11 @@ impl ModelUse {
             ModelEvent::Ready { session, .. } => {
                 if let Some(of) = self.session(number) {
                     of.id = Some(session.clone());
+                }
+            }
+            ModelEvent::Configured { audio } => {
+                if let Some(of) = self.session(number) {
+                    of.audio = Some(*audio);
                 }
             }
             ModelEvent::AgentDone { usage, outcome, .. } => {

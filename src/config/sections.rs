@@ -17,7 +17,7 @@ use crate::tenant::Agent;
 
 const LIVEKIT_KEYS: Keys = Keys::only(&["name", "url", "api_key", "api_secret", "agent_names", "orphans"]);
 const PROVIDER_KEYS: Keys =
-    Keys::only(&["name", "dialect", "url", "api_key", "model", "fallback", "transcription"]);
+    Keys::only(&["name", "dialect", "url", "api_key", "model", "fallback", "transcription", "g711"]);
 const UNMATCHED_KEYS: Keys = Keys::only(&["action"]);
 
 const LIVEKIT_URL: Named = Named { key: "url", variable: "LIVEKIT_URL" };
@@ -29,6 +29,7 @@ const OPENAI_KEY: Named = Named { key: "api_key", variable: "OPENAI_API_KEY" };
 const LIVEKIT_ACCEPTED: &str =
     "the server's ws, wss, http or https address, such as wss://project.livekit.cloud";
 const PROVIDER_ACCEPTED: &str = "an http or https address, such as https://api.openai.com/v1";
+const OPENAI: &str = "api.openai.com";
 const DEFAULT_PROVIDER: &str = "https://api.openai.com/v1";
 const DEFAULT_MODEL: &str = "gpt-realtime-2.1";
 /// Beside the default model alone: of another model's relatives nothing is known.
@@ -91,6 +92,8 @@ pub(super) fn read_providers(
         let api_key = layers.secret(OPENAI_KEY, "the model server's API key");
         let models = read_models(layers.table);
         let transcription = read_transcription(layers.table, dialect);
+        let g711 =
+            layers.table.and_then(|table| table.get("g711")).map(|value| value.boolean("true or false"));
         let url = match (url, dialect) {
             (Ok(None), Some(Dialect::OpenAiRealtimeBeta)) => {
                 // OpenAI itself speaks it no more.
@@ -100,17 +103,26 @@ pub(super) fn read_providers(
             (url, _) => url.map(|url| url.or_else(|| Url::parse(DEFAULT_PROVIDER).ok())),
         };
         let (model, fallback) = models?;
+        let url = url.ok()??;
+        // A server that only looks like OpenAI's may take the words for G.711 and mean PCM: callers would hear noise.
+        let g711 = g711.unwrap_or_else(|| Some(is_openai(&url)));
         Some(Provider {
             name: name?,
             dialect: dialect?,
-            url: url.ok()??,
+            url,
             api_key: api_key?,
             model,
             fallback,
             transcription: transcription?,
+            g711: g711?,
         })
     };
     read_each(&tables, variables, surroundings, read)
+}
+
+/// OpenAI itself, in any of its regions.
+fn is_openai(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| host == OPENAI || host.ends_with(".api.openai.com"))
 }
 
 /// A provider's model, and those for calls whose own is refused.

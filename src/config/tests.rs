@@ -56,6 +56,7 @@ fn the_variables_alone_are_enough() {
         model: "gpt-realtime-2.1".into(),
         fallback: vec!["gpt-realtime-2.1-mini".into()],
         transcription: Some("gpt-transcribe".into()),
+        g711: true,
     };
     assert_eq!(settings.providers, [provider]);
     assert!(matches!(settings.default_agent.prompt, Choice::This(_)));

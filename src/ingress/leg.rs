@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::admission::{Permit, Slot};
 use crate::call::{Call, CallId, Destination, Digit, Digits, Fault, Refusal};
-use crate::media::Pcm;
+use crate::media::audio::Audio;
 use crate::media::codec::Codec;
 use crate::media::quality::Quality;
 
@@ -76,8 +76,8 @@ pub enum LegEvent {
     Subscribed,
     /// The caller hears us from now on.
     Active,
-    /// 20 ms of the caller, 24 kHz mono; silence where nothing arrived. By the clock, from the answer on.
-    Audio(Pcm),
+    /// 20 ms of the caller; silence where nothing arrived. By the clock, from the answer on.
+    Audio(Audio),
     /// The caller of an answered call pressed a key.
     Digit(Digit),
     /// The way to the caller of an answered call is lost and sought again: frames sent now reach nobody.

@@ -32,6 +32,23 @@ impl Codec {
         u64::try_from(time.as_micros() * u128::from(self.rate()) / 1_000_000).unwrap_or(u64::MAX)
     }
 
+    const fn bytes_a_sample(self) -> usize {
+        match self {
+            Self::Pcm24k => 2,
+            Self::Mulaw | Self::Alaw => 1,
+        }
+    }
+
+    /// How many bytes there are in this long.
+    pub(super) fn bytes_in(self, time: Duration) -> usize {
+        usize::try_from(self.samples_in(time)).unwrap_or(usize::MAX).saturating_mul(self.bytes_a_sample())
+    }
+
+    /// How long this many bytes last.
+    pub(super) fn time_of_bytes(self, bytes: usize) -> Duration {
+        self.time_of(bytes / self.bytes_a_sample())
+    }
+
     /// How long this many samples last.
     pub(super) fn time_of(self, samples: usize) -> Duration {
         Duration::from_micros(samples as u64 * 1_000_000 / u64::from(self.rate()))

@@ -206,6 +206,11 @@ impl Call {
         self.order(Order::Hold(on)).await;
     }
 
+    /// Speaks and takes another codec from now on.
+    pub async fn change(&self, codec: Codec) {
+        self.order(Order::Change(codec)).await;
+    }
+
     /// The answer, or what came instead of it.
     pub async fn answered(&mut self, within: Duration) -> Result<Stage, TimedOut> {
         self.wait_for(within, |stage| matches!(stage, Stage::Answered(_)) || stage.is_over()).await
@@ -219,6 +224,11 @@ impl Call {
     /// What was heard so far.
     pub fn heard(&self) -> Recording {
         self.recording(&self.heard.snapshot())
+    }
+
+    /// The payloads that came, as they came.
+    pub fn payloads(&self) -> Vec<Vec<u8>> {
+        self.heard.snapshot().into_iter().map(|packet| packet.payload).collect()
     }
 
     /// Waits until what was heard is as it should be. It is looked at with every packet.

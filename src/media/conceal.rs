@@ -41,18 +41,22 @@ impl Concealment {
         self.lost.is_some()
     }
 
-    /// Speech that arrived; what it goes on from may have been made up.
-    pub(super) fn heard(&mut self, samples: &mut [i16]) {
+    /// Speech that arrived; what it goes on from may have been made up. How many samples were blended with that: the
+    /// first so many.
+    pub(super) fn heard(&mut self, samples: &mut [i16]) -> usize {
+        let mut blended = 0;
         if let Some(mut lost) = self.lost.take() {
             let blend = BLEND * self.times;
+            blended = samples.len().min(blend - 1);
             for (sample, at) in samples.iter_mut().zip(1..blend) {
                 let share = at as f32 / blend as f32;
-                let blended = f32::from(*sample).mul_add(share, f32::from(lost.next()) * (1.0 - share));
-                *sample = blended as i16;
+                let mixed = f32::from(*sample).mul_add(share, f32::from(lost.next()) * (1.0 - share));
+                *sample = mixed as i16;
             }
         }
         self.memory.extend(&*samples);
         self.memory.drain(..self.memory.len().saturating_sub(2 * LONGEST * self.times));
+        blended
     }
 
     /// 20 ms in place of what was lost.

@@ -9,8 +9,8 @@ use super::{FRAME_SAMPLES, Pcm, PcmFrame};
 /// Samples, and bytes, of one 20 ms frame.
 pub const FRAME_BYTES: usize = 160;
 
-/// Samples a second.
-const RATE: usize = 8_000;
+/// Samples, and bytes, a second.
+pub const RATE: u32 = 8_000;
 
 /// The longest packet that is decoded, 200 ms: no phone sends longer ones.
 const MAX_PACKET: usize = 10 * FRAME_BYTES;
@@ -39,6 +39,10 @@ impl Law {
     /// The byte that says nothing.
     pub const fn silence(self) -> u8 {
         self.encode(0)
+    }
+
+    pub fn samples(self, bytes: &[u8]) -> Vec<i16> {
+        bytes.iter().map(|byte| self.decode(*byte)).collect()
     }
 
     /// The same sound in the other law.
@@ -113,33 +117,69 @@ impl Encoder {
 #[error("not a packet of G.711")]
 pub struct BadPacket;
 
-/// One stream from a caller.
+/// One stream from a caller as it came. Only what was lost is made up, and the first 5 ms after that are blended with it.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct Mending {
     law: Law,
     concealment: Concealment,
+}
+
+impl Mending {
+    pub fn new(law: Law) -> Self {
+        Self { law, concealment: Concealment::new(RATE as usize) }
+    }
+
+    pub const fn law(&self) -> Law {
+        self.law
+    }
+
+    /// The next packet of the stream, however long.
+    pub fn packet(&mut self, packet: &[u8]) -> Result<Vec<u8>, BadPacket> {
+        if packet.is_empty() || packet.len() > MAX_PACKET {
+            return Err(BadPacket);
+        }
+        let mut samples = self.law.samples(packet);
+        let blended = self.concealment.heard(&mut samples);
+        let mut bytes = packet.to_vec();
+        for (byte, sample) in bytes.iter_mut().zip(samples).take(blended) {
+            *byte = self.law.encode(sample);
+        }
+        Ok(bytes)
+    }
+
+    /// A frame in place of one that was lost.
+    pub fn conceal(&mut self) -> [u8; FRAME_BYTES] {
+        let mut frame = [self.law.silence(); FRAME_BYTES];
+        for (byte, sample) in frame.iter_mut().zip(self.concealment.make_up()) {
+            *byte = self.law.encode(sample);
+        }
+        frame
+    }
+}
+
+/// One stream from a caller, at the rate of models.
+#[derive(Debug)]
+pub struct Decoder {
+    mending: Mending,
     up: Up,
 }
 
 impl Decoder {
     pub fn new(law: Law) -> Self {
-        Self { law, concealment: Concealment::new(RATE), up: Up::default() }
+        Self { mending: Mending::new(law), up: Up::default() }
     }
 
     /// The next packet of the stream, however long.
     pub fn decode(&mut self, packet: &[u8]) -> Result<Pcm, BadPacket> {
-        if packet.is_empty() || packet.len() > MAX_PACKET {
-            return Err(BadPacket);
-        }
-        let mut samples: Vec<i16> = packet.iter().map(|byte| self.law.decode(*byte)).collect();
-        self.concealment.heard(&mut samples);
-        Ok(self.up.push(&samples))
+        let bytes = self.mending.packet(packet)?;
+        Ok(self.up.push(&self.mending.law().samples(&bytes)))
     }
 
     /// A frame in place of one that was lost.
     pub fn conceal(&mut self) -> PcmFrame {
-        let made_up = self.concealment.make_up();
-        self.up.push(&made_up).try_into().unwrap_or([0; FRAME_SAMPLES])
+        let made_up = self.mending.conceal();
+        let samples = self.mending.law().samples(&made_up);
+        self.up.push(&samples).try_into().unwrap_or([0; FRAME_SAMPLES])
     }
 }
 

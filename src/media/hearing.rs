@@ -1,16 +1,19 @@
-//! The caller's packets as the model hears them: in order, decoded, gaps filled, at the pace of the clock.
+//! The caller's packets as the model hears them: in order, gaps filled, at the pace of the clock; decoded, but for G.711,
+//! which is passed on as it came.
 //!
 //! A packet is passed on the moment its turn has come, so a clean call has no delay here. Behind a missing one the
 //! others wait until the clock runs out of patience ([`CallerClock`]); only then is the gap concealed, or, when nothing
 //! is there to go on with, filled: with what concealment makes of the last sound, then with silence.
 
+mod stream;
+
 use tokio::time::Instant;
 
+use super::audio::Audio;
 use super::clock::CallerClock;
-use super::codec::{Codec, Decoder};
-use super::framer::Framer;
+use super::codec::Codec;
 use super::packet::{Packet, Reorder};
-use super::{FRAME_SAMPLES, Pcm};
+use stream::Stream;
 
 /// A longer loss is a pause: what concealment makes up beyond it is noise.
 const CONCEALED_MAX: u64 = 3;
@@ -21,8 +24,7 @@ pub struct Hearing {
     source: Option<u32>,
     reorder: Reorder,
     codec: Codec,
-    decoder: Decoder,
-    framer: Framer,
+    stream: Stream,
     clock: CallerClock,
     /// Frames that were made up since the last packet.
     filled: u64,
@@ -38,8 +40,7 @@ impl Hearing {
             source: None,
             reorder: Reorder::default(),
             codec,
-            decoder: Decoder::new(codec),
-            framer: Framer::default(),
+            stream: Stream::new(codec),
             clock: CallerClock::new(now),
             filled: 0,
             silent: false,
@@ -48,11 +49,11 @@ impl Hearing {
 
     /// The caller speaks another codec from the next packet on.
     pub fn change_codec(&mut self, codec: Codec) {
-        (self.codec, self.decoder) = (codec, Decoder::new(codec));
+        (self.codec, self.stream) = (codec, Stream::new(codec));
     }
 
     /// A packet arrived. Returns the frames to pass on, in order.
-    pub fn packet(&mut self, now: Instant, packet: &Packet) -> Vec<Pcm> {
+    pub fn packet(&mut self, now: Instant, packet: &Packet) -> Vec<Audio> {
         let mut heard = Vec::new();
         if self.source != Some(packet.source) {
             self.change_source(now, packet.source, &mut heard);
@@ -67,7 +68,7 @@ impl Hearing {
     }
 
     /// Time has come to [`Hearing::deadline`]: what is missing is missed.
-    pub fn on_time(&mut self, now: Instant) -> Vec<Pcm> {
+    pub fn on_time(&mut self, now: Instant) -> Vec<Audio> {
         let mut heard = Vec::new();
         if now >= self.clock.deadline() && self.reorder.missing().is_some() {
             self.give_up(now, &mut heard);
@@ -84,56 +85,45 @@ impl Hearing {
     }
 
     /// What is held of the old source is all there will be of it.
-    fn change_source(&mut self, now: Instant, source: u32, heard: &mut Vec<Pcm>) {
+    fn change_source(&mut self, now: Instant, source: u32, heard: &mut Vec<Audio>) {
         while self.reorder.missing().is_some() {
             self.give_up(now, heard);
         }
-        (self.source, self.reorder, self.decoder) =
-            (Some(source), Reorder::default(), Decoder::new(self.codec));
+        (self.source, self.reorder, self.stream) =
+            (Some(source), Reorder::default(), Stream::new(self.codec));
     }
 
     /// Goes on behind the gap, with as much made up as was not filled already.
-    fn give_up(&mut self, now: Instant, heard: &mut Vec<Pcm>) {
+    fn give_up(&mut self, now: Instant, heard: &mut Vec<Audio>) {
         let missing = self.reorder.missing().unwrap_or_default();
         self.reorder.give_up();
         self.pass_on(now, missing.saturating_sub(self.filled), heard);
     }
 
     /// Passes on what is in order, after `lost` packets that are not.
-    fn pass_on(&mut self, now: Instant, mut lost: u64, heard: &mut Vec<Pcm>) {
+    fn pass_on(&mut self, now: Instant, mut lost: u64, heard: &mut Vec<Audio>) {
         while let Some(payload) = self.reorder.pop() {
             self.silent = payload.is_empty();
             // No audio: the clock fills its time.
             if self.silent {
                 continue;
             }
-            self.decode(&payload, std::mem::take(&mut lost));
+            self.stream.push(&payload, std::mem::take(&mut lost).min(CONCEALED_MAX));
             self.filled = 0;
-            while let Some(frame) = self.framer.next_frame() {
+            while let Some(frame) = self.stream.next_frame() {
                 if self.clock.on_frame(now) {
-                    heard.push(frame.to_vec());
+                    heard.push(frame);
                 }
             }
         }
     }
 
-    fn decode(&mut self, payload: &[u8], lost: u64) {
-        for missing in (1..=lost.min(CONCEALED_MAX)).rev() {
-            let frame = match missing {
-                1 => self.decoder.recover(payload),
-                _ => self.decoder.conceal(),
-            };
-            self.framer.push(&frame);
-        }
-        self.framer.push(&self.decoder.decode(payload));
-    }
-
-    fn fill(&mut self) -> Pcm {
+    fn fill(&mut self) -> Audio {
         self.filled += 1;
         if self.source.is_some() && !self.silent && self.filled <= CONCEALED_MAX {
-            self.decoder.conceal().to_vec()
+            self.stream.conceal()
         } else {
-            vec![0; FRAME_SAMPLES]
+            self.stream.silence()
         }
     }
 }

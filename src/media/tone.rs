@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 /// How strong a tone of `hz` is in it against one of `amplitude`, and how strong all else, both in dB.
-pub(super) fn measure(samples: &[i16], hz: f64, rate: f64, amplitude: f64) -> (f64, f64) {
+pub(crate) fn measure(samples: &[i16], hz: f64, rate: f64, amplitude: f64) -> (f64, f64) {
     let count = samples.len() as f64;
     let turn = |n: usize| TAU * hz * n as f64 / rate;
     let part = |wave: fn(f64) -> f64| {

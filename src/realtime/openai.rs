@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use crate::media::audio::{Audio, Converter, Format};
 use crate::pii::Redacted;
 use crate::realtime::{
     Closed, Dialect, ItemId, ModelCommand, ModelEvent, Opening, Provider, ResponseId, ResponseOutcome,
@@ -16,21 +17,19 @@ use crate::realtime::{
 use crate::tenant::Greeting;
 
 mod errands;
+mod setup;
 mod speech;
 mod turns;
 mod wire;
 
 use errands::{Called, Errands};
+use setup::Setup;
+pub use setup::{G711_REFUSED, TRANSCRIPTION_REFUSED, VOICE_REFUSED};
 use speech::Speech;
 use turns::{Begun, Request, Step, Turns};
-use wire::client::{self, Luxuries, Shape};
+use wire::client::{self, Shape};
 use wire::{ServerError, ServerEvent, Unreadable};
 
-/// The code of the [`ModelEvent::Warning`] when the server does not know the voice: its own is heard instead.
-pub const VOICE_REFUSED: &str = "voice-refused";
-/// The code of the [`ModelEvent::Warning`] when the server does not transcribe by the model of the settings: what the
-/// caller says is not written down.
-pub const TRANSCRIPTION_REFUSED: &str = "transcription-refused";
 /// The code of the [`ModelEvent::Warning`] when the server sent something that no event of this dialect is.
 /// Once a session.
 pub const UNREADABLE: &str = "unreadable-event";
@@ -52,7 +51,7 @@ const MAX_TRANSCRIBED: usize = 16;
 pub struct OpenAi {
     shape: Shape,
     opening: Opening,
-    transcription: Option<String>,
+    setup: Setup,
     stage: Stage,
     interruption: Interruption,
     speech: Speech,
@@ -61,6 +60,8 @@ pub struct OpenAi {
     transcribed: VecDeque<ItemId>,
     transcription_failed: bool,
     unreadable_told: bool,
+    /// The caller's audio on its way to the server.
+    converter: Converter,
     bytes: Vec<u8>,
 }
 
@@ -69,10 +70,7 @@ enum Stage {
     /// The server has not spoken.
     Connected,
     /// Our configuration is on its way, without what was refused of it before.
-    Configuring {
-        voice: bool,
-        transcription: bool,
-    },
+    Configuring,
     Configured,
     Over,
 }
@@ -101,7 +99,7 @@ impl OpenAi {
                 Dialect::OpenAiRealtime => Shape::Ga,
                 Dialect::OpenAiRealtimeBeta => Shape::Flat,
             },
-            transcription: provider.transcription.clone(),
+            setup: Setup::new(opening.voice.clone(), provider.transcription.clone(), opening.audio),
             stage: Stage::Connected,
             interruption: if opening.interruptible { Interruption::On } else { Interruption::Off },
             speech: Speech::default(),
@@ -110,6 +108,7 @@ impl OpenAi {
             transcribed: VecDeque::new(),
             transcription_failed: false,
             unreadable_told: false,
+            converter: Converter::default(),
             bytes: Vec::new(),
             opening,
         }
@@ -146,7 +145,7 @@ impl OpenAi {
 
     fn obey(&mut self, command: &ModelCommand, send: &mut Vec<String>) {
         match command {
-            ModelCommand::Audio(pcm) => send.push(client::audio_append(pcm, &mut self.bytes)),
+            ModelCommand::Audio(audio) => send.push(self.append(audio)),
             ModelCommand::StopSpeaking => {
                 self.turns.stop();
                 self.stop_speaking(send);
@@ -182,7 +181,7 @@ impl OpenAi {
             ServerEvent::SessionCreated { session, expires_at } => {
                 if self.stage == Stage::Connected {
                     events.push(ModelEvent::Ready { session, expires_at });
-                    send.push(self.configure(true, true));
+                    send.push(self.configure());
                 }
             }
             ServerEvent::SessionUpdated { interrupts } => self.updated(interrupts, reaction),
@@ -249,20 +248,29 @@ impl OpenAi {
         send.extend(self.speech.stop().map(|response| client::response_cancel(&response)));
     }
 
-    fn configure(&mut self, voice: bool, transcription: bool) -> String {
-        self.stage = Stage::Configuring { voice, transcription };
-        let with = Luxuries {
-            voice: self.opening.voice.as_deref().filter(|_| voice),
-            transcription: self.transcription.as_deref().filter(|_| transcription),
-        };
-        client::session_update(self.shape, setup(voice, transcription), &self.opening, with)
+    fn append(&mut self, audio: &Audio) -> String {
+        match self.setup.audio {
+            Format::Pcm => {
+                let pcm = self.converter.pcm(audio);
+                self.bytes.clear();
+                self.bytes.extend(pcm.iter().flat_map(|sample| sample.to_le_bytes()));
+                client::audio_append(&self.bytes)
+            }
+            Format::G711(law) => client::audio_append(&self.converter.g711(law, audio)),
+        }
+    }
+
+    fn configure(&mut self) -> String {
+        self.stage = Stage::Configuring;
+        self.speech.change_format(self.setup.audio);
+        client::session_update(self.shape, &self.opening, &self.setup)
     }
 
     /// The server has taken our configuration, or a change of it.
     fn updated(&mut self, interrupts: Option<bool>, reaction: &mut Reaction) {
-        if let Stage::Configuring { .. } = self.stage {
+        if self.stage == Stage::Configuring {
             self.stage = Stage::Configured;
-            reaction.events.push(ModelEvent::Configured);
+            reaction.events.push(ModelEvent::Configured { audio: self.setup.audio });
             reaction.send.extend(self.opening.history.iter().map(|said| client::said(self.shape, said)));
             match &self.opening.greeting {
                 Greeting::Say(words) => self.turns.say(Request::Greet(words.clone())),
@@ -324,14 +332,12 @@ impl OpenAi {
         match self.stage {
             // Nothing of ours can be meant but the connection itself.
             Stage::Connected => self.refused(error.code, &mut reaction.events),
-            Stage::Configuring { voice, transcription } if answers_setup(&error, voice, transcription) => {
-                self.fail_setup(error, voice, transcription, reaction);
-            }
+            Stage::Configuring if self.setup.is_meant_by(&error) => self.fail_setup(error, reaction),
             Stage::Configured if self.turns.refused(&error) => {}
             Stage::Configured if error.event_id.as_deref() == Some(PROBE) => {
                 reaction.events.push(ModelEvent::Alive);
             }
-            Stage::Configuring { .. } | Stage::Configured => {
+            Stage::Configuring | Stage::Configured => {
                 if error.code == wire::NOT_RESPONDING {
                     self.speech.end_stopped(&mut reaction.events);
                 }
@@ -341,17 +347,14 @@ impl OpenAi {
         }
     }
 
-    /// Leaves out what was refused, if the call can do without it. A server refuses an update as a whole.
-    fn fail_setup(&mut self, error: ServerError, voice: bool, transcription: bool, reaction: &mut Reaction) {
-        let meant = |name| error.param.as_deref().is_some_and(|param| param.contains(name));
-        if voice && self.opening.voice.is_some() && meant("voice") {
-            reaction.events.push(warning(VOICE_REFUSED));
-            reaction.send.push(self.configure(false, transcription));
-        } else if transcription && self.transcription.is_some() && meant("transcription") {
-            reaction.events.push(warning(TRANSCRIPTION_REFUSED));
-            reaction.send.push(self.configure(voice, false));
-        } else {
-            self.refused(error.code, &mut reaction.events);
+    /// Leaves out what was refused, if the call can do without it.
+    fn fail_setup(&mut self, error: ServerError, reaction: &mut Reaction) {
+        match self.setup.leave_out(&error) {
+            Some(left_out) => {
+                reaction.events.push(warning(left_out));
+                reaction.send.push(self.configure());
+            }
+            None => self.refused(error.code, &mut reaction.events),
         }
     }
 
@@ -359,21 +362,6 @@ impl OpenAi {
         self.stage = Stage::Over;
         events.push(ModelEvent::Closed(Closed::by_code(code)));
     }
-}
-
-/// The name of our configuration, by what it has.
-const fn setup(voice: bool, transcription: bool) -> &'static str {
-    match (voice, transcription) {
-        (true, true) => "setup",
-        (false, true) => "setup-without-voice",
-        (true, false) => "setup-without-transcription",
-        (false, false) => "setup-without-both",
-    }
-}
-
-/// Until the session is configured we have sent nothing else, so an error that names no event means this one.
-fn answers_setup(error: &ServerError, voice: bool, transcription: bool) -> bool {
-    error.event_id.as_deref().is_none_or(|event_id| event_id == setup(voice, transcription))
 }
 
 fn warning(code: &str) -> ModelEvent {

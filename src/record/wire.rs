@@ -12,6 +12,7 @@ use super::{CallRecord, ModelSession, ModelUse, Opening, RouteTaken, Timing, Too
 use crate::call::{Call, Number};
 use crate::fleet::calls::Limit;
 use crate::lookup::{ConfigSource, Report};
+use crate::media::audio::Format;
 use crate::media::quality::{Quality, Way};
 use crate::tenant::ToolName;
 
@@ -141,6 +142,7 @@ struct SessionLine<'a> {
     provider: &'a str,
     model: &'a str,
     voice: Option<&'a str>,
+    audio: Option<&'static str>,
     session: Option<&'a str>,
     served: bool,
     ended: Option<&'static str>,
@@ -294,6 +296,7 @@ fn session(session: &ModelSession) -> SessionLine<'_> {
         provider: &session.provider,
         model: &session.model,
         voice: session.voice.as_deref(),
+        audio: session.audio.map(Format::name),
         session: session.id.as_deref(),
         served: session.served,
         ended: session.ended,

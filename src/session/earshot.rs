@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::media::Pcm;
+use crate::media::audio::Audio;
 
 /// What is kept all the time, for a turn is noticed after it has begun: 500 ms.
 const BEFORE: usize = 25;
@@ -11,7 +11,7 @@ const MOST: usize = 400;
 /// say a thing twice.
 #[derive(Debug, Default)]
 pub struct Earshot {
-    frames: VecDeque<Pcm>,
+    frames: VecDeque<Audio>,
     /// The caller speaks, or waits for the answer.
     turn: bool,
     /// No model listens.
@@ -20,8 +20,8 @@ pub struct Earshot {
 
 impl Earshot {
     /// 20 ms of the caller.
-    pub fn push(&mut self, pcm: Pcm) {
-        self.frames.push_back(pcm);
+    pub fn push(&mut self, frame: Audio) {
+        self.frames.push_back(frame);
         self.bound();
     }
 
@@ -52,10 +52,10 @@ impl Earshot {
     }
 
     /// All of it, for the model that listens from now on.
-    pub fn take(&mut self) -> Pcm {
+    pub fn take(&mut self) -> Vec<Audio> {
         self.deaf = false;
         self.turn = false;
-        self.frames.drain(..).flatten().collect()
+        Audio::joined(self.frames.drain(..))
     }
 
     fn bound(&mut self) {
@@ -70,15 +70,19 @@ mod tests {
     use super::*;
 
     fn kept(earshot: &mut Earshot) -> (usize, i16) {
-        let pcm = earshot.take();
-        (pcm.len(), pcm.first().copied().unwrap_or_default())
+        let pcm = match earshot.take().as_slice() {
+            [] => return (0, 0),
+            [Audio::Pcm(pcm)] => pcm.clone(),
+            more => panic!("{more:?}"),
+        };
+        (pcm.len(), pcm[0])
     }
 
     #[test]
     fn a_turn_is_kept_from_a_little_before_it_was_noticed_until_it_is_settled() {
         let mut earshot = Earshot::default();
         let hear = |earshot: &mut Earshot, frames: std::ops::Range<i16>| {
-            frames.for_each(|n| earshot.push(vec![n]));
+            frames.for_each(|n| earshot.push(Audio::Pcm(vec![n])));
         };
         hear(&mut earshot, 0..100);
         earshot.turn_began();

@@ -166,7 +166,7 @@ impl Failover {
                 attempt.enter(Stage::Configuring, now + timings.model_configured);
                 Vec::new()
             }
-            (Stage::Opening | Stage::Configuring, ModelEvent::Configured) => {
+            (Stage::Opening | Stage::Configuring, ModelEvent::Configured { .. }) => {
                 attempt.enter(Stage::Greeting, now + timings.greeting);
                 self.serve_if_ready(now)
             }

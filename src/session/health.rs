@@ -75,6 +75,7 @@ mod tests {
             model: "m".into(),
             fallback: Vec::new(),
             transcription: None,
+            g711: false,
         })
     }
 

@@ -237,7 +237,7 @@ impl Machine {
                 let step = self.setup.active();
                 self.take(step, now)
             }
-            LegEvent::Audio(pcm) => self.audio(pcm, now),
+            LegEvent::Audio(audio) => self.audio(audio, now),
             LegEvent::Quality(quality) => {
                 self.record.media = Some(quality);
                 Vec::new()

@@ -105,8 +105,8 @@ impl Model {
         }
         let event = ready!(self.session.events.poll_recv(context));
         let event = match event.unwrap_or(ModelEvent::Closed(Closed::Lost { reason: "session task ended" })) {
-            ModelEvent::AgentAudio { item, pcm, .. } => {
-                self.voice.push(item, &pcm);
+            ModelEvent::AgentAudio { item, audio, .. } => {
+                self.voice.push(item, &audio);
                 return Poll::Ready(None);
             }
             ModelEvent::AgentAudioDone { item } => {

@@ -4,6 +4,7 @@
 mod codecs;
 mod deaf;
 mod edge;
+mod g711;
 mod keys;
 mod relay;
 mod sealed;
@@ -23,7 +24,7 @@ use dialplane::kit::backend::script::{Answer, Script as BackendScript};
 use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::log::{Refused, SessionLog, Utterance};
 use dialplane::kit::model::script::{Behaviour, Script};
-use dialplane::kit::phone::{Call, Dial, Recording, Say, Stage};
+use dialplane::kit::phone::{Call, Codec, Dial, Recording, Say, Stage};
 use dialplane::kit::tone::tone_of;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -70,7 +71,13 @@ impl World {
         Self::with_files(script, answer, []).await
     }
 
-    /// With these files, the first of which is its settings.
+    /// With a model that takes G.711 as it is.
+    async fn in_g711(behaviour: Behaviour) -> Self {
+        let settings = "[[provider]]\nname = 'scripted'\ng711 = true\n".to_owned();
+        Self::with_files(Script::always(behaviour), json!({}), [("dialplane.toml", settings)]).await
+    }
+
+    /// With these files, the first of which is its settings. `MODEL_URL` stands there for the model's address.
     async fn with_files<const N: usize>(
         script: Script,
         mut answer: Value,
@@ -91,15 +98,17 @@ impl World {
         let _before = std::fs::remove_file(&records);
         let (model_url, backend_url) = (model.url(), backend.url());
         let settings = files.first().map(|(path, _)| PathBuf::from(path));
+        let files = files.map(|(path, text)| (path.into(), text.replace("MODEL_URL", &model_url)));
+        let names_models = files.iter().any(|(_, text)| text.contains(&model_url));
         let mut given = Given::variables([
             ("DIALPLANE_SIP", "127.0.0.1:0"),
             ("DIALPLANE_HTTP", "127.0.0.1:0"),
             ("OPENAI_API_KEY", "sk-of-the-test"),
-            ("OPENAI_BASE_URL", model_url.as_str()),
+            ("OPENAI_BASE_URL", if names_models { "" } else { model_url.as_str() }),
             ("DIALPLANE_CALL_CONFIG_URL", backend_url.as_str()),
             ("DIALPLANE_RECORDS", records.to_str().unwrap()),
         ]);
-        given.files.extend(files.map(|(path, text)| (path.into(), text)));
+        given.files.extend(files);
         let settings = Settings::load(settings.as_deref(), &given, 1).expect("settings");
         let app = App::start(settings).await.expect("a router");
         let (sip, stop) = (app.sip().expect("a SIP port"), Stop::default());
@@ -141,24 +150,28 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_breaks_in_has_heard_all_but_what_their_phone_holds_back() {
-    let world = World::start(Behaviour { greeting: ms(8_000), ..Behaviour::default() }).await;
-    let voice = tone_of("marin");
-    let mut call = Call::place(&world.dial()).await.unwrap();
-    assert!(matches!(call.answered(SOON).await.unwrap(), Stage::Answered(_)));
-    let hears = |heard: &Recording| find(heard, voice).is_some_and(|tone| tone.length >= ms(1_000));
-    call.hears(hears, SOON).await.unwrap();
-    call.say(vec![Say::Tone { hz: TONE, length: ms(600) }]).await;
-    let cut = |sessions: &[SessionLog]| Some(sessions.first()?.truncations.first()?.audio_end);
-    let told = world.model.wait_for(cut, SOON).await.unwrap();
-    // What left before arrives; the model's answer to them follows later.
-    sleep(ms(200)).await;
-    let heard = call.heard();
-    let answered = heard.length().min(find(&heard, voice).expect("the greeting").length);
-    let held_back = answered.saturating_sub(told);
-    assert!((ms(20)..=ms(70)).contains(&held_back), "told {told:?} of {answered:?}");
-    call.hang_up().await;
-    assert_eq!(call.over(SOON).await, Ok(Stage::HungUp));
-    world.end().await;
+    let greeting = ms(8_000);
+    for (codec, g711) in [(Codec::Pcmu, false), (Codec::Pcmu, true), (Codec::Pcma, true)] {
+        let behaviour = Behaviour { greeting, ..Behaviour::default() };
+        let world = if g711 { World::in_g711(behaviour).await } else { World::start(behaviour).await };
+        let voice = tone_of("marin");
+        let mut call = Call::place(&Dial { codec, ..world.dial() }).await.unwrap();
+        assert!(matches!(call.answered(SOON).await.unwrap(), Stage::Answered(_)));
+        let hears = |heard: &Recording| find(heard, voice).is_some_and(|tone| tone.length >= ms(1_000));
+        call.hears(hears, SOON).await.unwrap();
+        call.say(vec![Say::Tone { hz: TONE, length: ms(600) }]).await;
+        let cut = |sessions: &[SessionLog]| Some(sessions.first()?.truncations.first()?.audio_end);
+        let told = world.model.wait_for(cut, SOON).await.unwrap();
+        // What left before arrives; the model's answer to them follows later.
+        sleep(ms(200)).await;
+        let heard = call.heard();
+        let answered = heard.length().min(find(&heard, voice).expect("the greeting").length);
+        let held_back = answered.saturating_sub(told);
+        assert!((ms(20)..=ms(70)).contains(&held_back), "{codec:?} {g711}: told {told:?} of {answered:?}");
+        call.hang_up().await;
+        assert_eq!(call.over(SOON).await, Ok(Stage::HungUp));
+        world.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

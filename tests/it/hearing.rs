@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 use std::fmt;
 use std::time::Duration;
 
+use dialplane::media::audio::{Audio, Converter};
 use dialplane::media::codec::{Codec, Encoder};
 use dialplane::media::hearing::Hearing;
 use dialplane::media::outlet::Outlet;
@@ -74,6 +75,7 @@ fn packets_in(codec: Codec, start: Instant, frames: usize, sound: fn(f64) -> f64
 /// What is heard of packets.
 struct Heard {
     pcm: Vec<i16>,
+    converter: Converter,
     arrived: usize,
     /// The longest that a packet waited for one before it that came after all.
     held: Duration,
@@ -81,8 +83,10 @@ struct Heard {
 
 impl Heard {
     /// Whether there is anything to be heard now.
-    fn note(&mut self, frames: &[Vec<i16>]) -> bool {
-        self.pcm.extend(frames.iter().flatten());
+    fn note(&mut self, frames: &[Audio]) -> bool {
+        for frame in frames {
+            self.pcm.extend(&*self.converter.pcm(frame));
+        }
         !frames.is_empty()
     }
 }
@@ -106,7 +110,12 @@ fn late(packet: &Packet, delay: Duration) -> Packet {
 fn listen(codec: Codec, start: Instant, mut arrivals: Vec<Packet>) -> Heard {
     arrivals.sort_by_key(|packet| packet.arrived);
     let mut hearing = Hearing::new(start, codec);
-    let mut heard = Heard { pcm: Vec::new(), arrived: arrivals.len(), held: Duration::ZERO };
+    let mut heard = Heard {
+        pcm: Vec::new(),
+        converter: Converter::default(),
+        arrived: arrivals.len(),
+        held: Duration::ZERO,
+    };
     let mut waiting: Option<Instant> = None;
     for packet in arrivals {
         while hearing.deadline() <= packet.arrived {

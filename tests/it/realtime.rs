@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dialplane::media::audio::{Audio, Format};
 use dialplane::pii::Redacted;
 use dialplane::realtime::connect::{Dialer, Timing};
 use dialplane::realtime::session::ModelSession;
@@ -110,20 +111,9 @@ fn open(dialer: &Dialer, url: &str) -> ModelSession {
         model: "default-model".into(),
         fallback: Vec::new(),
         transcription: None,
+        g711: false,
     };
-    let opening = Opening {
-        model: "gpt-realtime-2.1".into(),
-        voice: None,
-        instructions: None,
-        temperature: None,
-        greeting: Greeting::None,
-        language: None,
-        max_output_tokens: 1024,
-        turn_detection: TurnDetection::default(),
-        interruptible: true,
-        tools: Vec::new(),
-        history: Vec::new(),
-    };
+    let opening = Opening { greeting: Greeting::None, voice: None, ..conversation::opening() };
     dialer.open(&provider, opening)
 }
 
@@ -136,7 +126,7 @@ async fn next(session: &mut ModelSession) -> ModelEvent {
 
 async fn until_configured(session: &mut ModelSession) {
     assert!(matches!(next(session).await, ModelEvent::Ready { .. }));
-    assert_eq!(next(session).await, ModelEvent::Configured);
+    assert_eq!(next(session).await, ModelEvent::Configured { audio: Format::Pcm });
 }
 
 /// The end of the session, after which no event comes.
@@ -191,9 +181,11 @@ async fn a_session_names_model_and_key_carries_audio_both_ways_and_closes_with_1
     assert_eq!(server.told().await, r#"/v1/realtime?model=gpt-realtime-2.1 Some("Bearer sk-test")"#);
     until_configured(&mut session).await;
     assert!(matches!(next(&mut session).await, ModelEvent::AgentStarted { .. }));
-    assert!(matches!(next(&mut session).await, ModelEvent::AgentAudio { pcm, .. } if pcm == [1]));
+    assert!(
+        matches!(next(&mut session).await, ModelEvent::AgentAudio { audio, .. } if audio == Audio::Pcm(vec![1]))
+    );
     assert!(server.told().await.contains("session.update"));
-    session.commands.send(ModelCommand::Audio(vec![1])).await.unwrap();
+    session.commands.send(ModelCommand::Audio(Audio::Pcm(vec![1]))).await.unwrap();
     assert_eq!(server.told().await, r#"{"type":"input_audio_buffer.append","audio":"AQA="}"#);
     session.commands.send(ModelCommand::Close).await.unwrap();
     assert!(server.told().await.contains("response.cancel"), "what is being said is stopped first");
@@ -250,7 +242,7 @@ async fn a_server_that_is_not_there_or_does_not_answer_is_lost_in_time_and_can_b
     let mut server = mute().await;
     let mut session = open(&dialer(), &server.url());
     server.told().await;
-    session.commands.send(ModelCommand::Audio(vec![0; 480])).await.unwrap();
+    session.commands.send(ModelCommand::Audio(Audio::Pcm(vec![0; 480]))).await.unwrap();
     session.commands.send(ModelCommand::Close).await.unwrap();
     assert_eq!(closed(&mut session).await, Closed::Asked);
 }
@@ -357,7 +349,7 @@ async fn commands_go_out_while_the_call_does_not_take_its_events_and_no_event_is
         tokio::task::yield_now().await;
     }
     for _ in 0..100 {
-        session.commands.send(ModelCommand::Audio(vec![0; 480])).await.unwrap();
+        session.commands.send(ModelCommand::Audio(Audio::Pcm(vec![0; 480]))).await.unwrap();
         assert!(server.told().await.contains("input_audio_buffer.append"));
     }
     assert!(matches!(next(&mut session).await, ModelEvent::AgentStarted { .. }));
@@ -381,7 +373,9 @@ async fn a_server_that_does_not_read_is_given_up() {
     until_configured(&mut session).await;
     let commands = session.commands.clone();
     let mut talk = JoinSet::new();
-    talk.spawn(async move { while commands.send(ModelCommand::Audio(vec![0; 24_000])).await.is_ok() {} });
+    talk.spawn(async move {
+        while commands.send(ModelCommand::Audio(Audio::Pcm(vec![0; 24_000]))).await.is_ok() {}
+    });
     assert_eq!(closed(&mut session).await, lost("server does not read"));
 }
 

@@ -61,3 +61,24 @@ fn a_server_of_the_older_dialect_has_an_address_of_its_own_and_transcribes_by_wh
     let provider = settings.providers.first().expect("a provider");
     assert_eq!((provider.dialect, provider.transcription.as_deref()), (Dialect::OpenAiRealtimeBeta, None));
 }
+
+#[test]
+fn g711_goes_unchanged_to_openai_itself_and_elsewhere_where_the_settings_say_so() {
+    for (keys, expected) in [
+        ("", true),
+        ("url = 'https://eu.api.openai.com/v1'\n", true),
+        ("url = 'https://api.openai.com.example/v1'\n", false),
+        ("url = 'https://own.example/v1'\n", false),
+        ("url = 'https://own.example/v1'\ng711 = true\n", true),
+        ("g711 = false\n", false),
+        ("url = 'http://own.example/v1'\ndialect = 'openai-realtime-beta'\ng711 = true\n", true),
+    ] {
+        let file = format!("[[provider]]\nname = 'p'\n{keys}");
+        let settings = read(Some(&file), &with(&[])).expect("settings");
+        assert_eq!(settings.providers.first().map(|provider| provider.g711), Some(expected), "{keys}");
+    }
+    let by_variable = read(None, &with(&[("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")])).expect("settings");
+    assert_eq!(by_variable.providers.first().map(|provider| provider.g711), Some(false));
+    let found = read(Some("[[provider]]\nname = 'p'\ng711 = 'yes'\n"), &with(&[])).expect_err("an error");
+    assert_eq!(found, ["dialplane.toml:3:8: g711: found text; accepted: true or false"]);
+}

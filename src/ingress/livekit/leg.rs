@@ -30,10 +30,11 @@ use crate::livekit::api::ApiError;
 use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Departure, Joined};
 use crate::livekit::wire::worker::{Assignment, JobState};
+use crate::media::FRAME;
+use crate::media::audio::Audio;
 use crate::media::codec::Codec;
 use crate::media::hearing::Hearing;
 use crate::media::quality::Meter;
-use crate::media::{FRAME, Pcm};
 
 /// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
 const AUDIO_LEAVES: usize = 24;
@@ -246,7 +247,7 @@ impl Leg {
     }
 
     /// Audio for a session that lags is dropped; it is of use only now.
-    fn hear(&self, frames: Vec<Pcm>) {
+    fn hear(&self, frames: Vec<Audio>) {
         for frame in frames {
             if self.events.capacity() > AUDIO_LEAVES {
                 let _ = self.events.try_send(LegEvent::Audio(frame));

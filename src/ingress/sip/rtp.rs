@@ -31,11 +31,12 @@ use super::sdp::{Rtcp, Stream};
 use super::srtp::{Keys, Refused, Srtp};
 use crate::call::{Digit, Digits};
 use crate::ingress::leg::Frame;
+use crate::media::FRAME;
+use crate::media::audio::Audio;
 use crate::media::codec::Codec;
 use crate::media::hearing::Hearing;
 use crate::media::outlet::Outlet;
 use crate::media::quality::{Meter, Quality};
-use crate::media::{FRAME, Pcm};
 use crate::telemetry::Metrics;
 
 /// A caller of whom nothing is heard for so long, and who does not hold the call, is gone.
@@ -51,7 +52,7 @@ const LONGEST_DATAGRAM: usize = 2048;
 #[derive(Debug, PartialEq)]
 pub enum Heard {
     /// 20 ms of the caller, or of silence.
-    Audio(Pcm),
+    Audio(Audio),
     Digit(Digit),
     /// The keys of [`Session::press`] are pressed; `false`: not all of them, for the caller is not there for them any more.
     Pressed(bool),

@@ -11,8 +11,8 @@ use crate::kit::json::At as _;
 /// Client events kept per session; later ones are only counted.
 const MAX_EVENTS: usize = 20_000;
 
-/// How much of an append's base64 is kept: enough to be valid, too little to fill memory.
-const AUDIO_KEPT: usize = 64;
+/// How much of an append's base64 is kept: 20 ms of G.711 whole, and too little to fill memory.
+const AUDIO_KEPT: usize = 216;
 
 /// One session, from its upgrade request on.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub enum Closing {
     Server,
 }
 
-/// An event of the client. The audio of an append is cut to its first 64 base64 characters.
+/// An event of the client. The audio of an append is cut to its first 216 base64 characters.
 #[derive(Debug, Clone)]
 pub struct ClientEvent {
     pub at: Instant,

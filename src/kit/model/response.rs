@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) words: String,
     /// Speech at 24 kHz in place of the tone.
     pub(super) recorded: Option<Arc<[i16]>>,
+    /// In place of any sound.
+    pub(super) bytes: Option<Arc<[u8]>>,
     pub(super) length: Duration,
     pub(super) first_audio: Duration,
     pub(super) delta: Duration,
@@ -156,10 +158,17 @@ impl Response {
             events.push(event(ids, kind, self.at_part(json!({ "delta": words }))));
         }
         if self.plan.speaks {
-            let audio = STANDARD.encode(self.plan.codec.encode(&self.sound(from, self.sent)));
+            let audio = STANDARD.encode(self.audio(from, self.sent));
             events.push(event(ids, "response.output_audio.delta", self.at_part(json!({ "delta": audio }))));
         }
         events
+    }
+
+    fn audio(&self, from: Duration, to: Duration) -> Vec<u8> {
+        let codec = self.plan.codec;
+        let Some(bytes) = &self.plan.bytes else { return codec.encode(&self.sound(from, to)) };
+        let place = |time| codec.bytes_in(time).min(bytes.len());
+        bytes.get(place(from)..place(to)).unwrap_or_default().to_vec()
     }
 
     fn sound(&self, from: Duration, to: Duration) -> Vec<i16> {

@@ -100,6 +100,8 @@ pub struct Behaviour {
     pub reply: Duration,
     /// Speech in place of tones. Responses last as long as that does, whatever is said above.
     pub recorded: Option<Recorded>,
+    /// These very bytes in place of all that, whatever they are in the session's format.
+    pub bytes: Option<Arc<[u8]>>,
     /// What it says, in the transcript of every response.
     pub words: String,
     /// From `session.update` to `session.updated`. Nothing else is read meanwhile, as in the service.
@@ -124,6 +126,7 @@ impl Default for Behaviour {
             greeting: Duration::from_secs(2),
             reply: Duration::from_millis(1_500),
             recorded: None,
+            bytes: None,
             words: "thank you for calling how can I help you today".to_owned(),
             update_delay: Duration::ZERO,
             first_audio: Duration::ZERO,

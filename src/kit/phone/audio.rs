@@ -37,6 +37,8 @@ pub enum Say {
     },
     /// Speech at [`RATE`].
     Samples(Vec<i16>),
+    /// Bytes as they go into packets of 160, whatever they are in the phone's codec; it is to be one of G.711.
+    Bytes(Vec<u8>),
     /// A key, pressed for 180 ms: `0` to `9`, `*`, `#`, `A` to `D`.
     Key(char),
 }
@@ -47,6 +49,7 @@ pub(super) struct Packet {
     arrived: Instant,
     timestamp: u32,
     source: u32,
+    pub(super) payload: Vec<u8>,
     samples: Vec<i16>,
 }
 
@@ -184,8 +187,9 @@ impl Ear {
 
     fn decode(&mut self, arrived: Arrived) -> Option<Packet> {
         let Arrived { at, timestamp, source, payload, .. } = arrived;
-        let samples = self.decoder.samples(&payload?)?;
-        Some(Packet { arrived: at, timestamp, source, samples })
+        let payload = payload?;
+        let samples = self.decoder.samples(&payload)?;
+        Some(Packet { arrived: at, timestamp, source, payload, samples })
     }
 }
 
@@ -262,12 +266,18 @@ pub(super) struct Mouth {
 #[derive(Debug)]
 enum Part {
     Samples(VecDeque<i16>),
+    Bytes(VecDeque<u8>),
     Key { code: u8, sent: u16 },
 }
 
 impl Mouth {
     pub(super) fn new(codec: Codec) -> Self {
         Self { codec, encoder: Encode::new(codec), sequence: 1, timestamp: 0, plan: VecDeque::new() }
+    }
+
+    /// Goes on in another codec.
+    pub(super) fn change(&mut self, codec: Codec) {
+        (self.codec, self.encoder) = (codec, Encode::new(codec));
     }
 
     pub(super) fn say(&mut self, plan: Vec<Say>) {
@@ -312,6 +322,13 @@ impl Mouth {
                     self.plan.pop_front();
                 }
             }
+            Some(Part::Bytes(bytes)) => {
+                let payload = bytes.drain(..bytes.len().min(FRAME_SAMPLES)).collect();
+                if bytes.is_empty() {
+                    self.plan.pop_front();
+                }
+                return (self.codec.payload_type(), 0, payload);
+            }
             None => {}
         }
         frame.resize(FRAME_SAMPLES, 0);
@@ -326,6 +343,7 @@ impl Part {
             Say::Silence(length) => Self::Samples(std::iter::repeat_n(0, count(length) as usize).collect()),
             Say::Tone { hz, length } => Self::Samples(tone::sine(hz, 0.25, RATE, 0, count(length)).into()),
             Say::Samples(samples) => Self::Samples(samples.into()),
+            Say::Bytes(bytes) => Self::Bytes(bytes.into()),
             Say::Key(key) => Self::Key { code: u8::try_from("0123456789*#ABCD".find(key)?).ok()?, sent: 0 },
         })
     }

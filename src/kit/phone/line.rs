@@ -10,9 +10,9 @@ use tokio::select;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::Stage;
 use super::audio::{self, Ear, KeyPacket, Mouth, Packet, Say};
 use super::message::{Dialog, Message};
+use super::{Codec, Stage};
 use crate::kit::journal::Journal;
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -25,6 +25,7 @@ const GIVES_UP: Duration = Duration::from_secs(32);
 pub(super) enum Order {
     Say(Vec<Say>),
     Hold(bool),
+    Change(Codec),
     HangUp,
 }
 
@@ -126,6 +127,12 @@ impl Line {
                 let invite = self.dialog.invite(on);
                 self.ask(invite).await;
             }
+            (Order::Change(codec), Stage::Answered(_)) => {
+                self.mouth.change(codec);
+                self.ear = Ear::new(codec);
+                let invite = self.dialog.invite_in(codec);
+                self.ask(invite).await;
+            }
             (Order::HangUp, Stage::Answered(_)) => {
                 let bye = self.dialog.bye();
                 self.ask(bye).await;
@@ -134,7 +141,7 @@ impl Line {
                 let cancel = self.dialog.cancel();
                 self.ask(cancel).await;
             }
-            (Order::Hold(_) | Order::HangUp, _) => {}
+            (Order::Hold(_) | Order::Change(_) | Order::HangUp, _) => {}
         }
     }
 

@@ -131,6 +131,12 @@ impl Dialog {
         self.request("INVITE", self.sequence, &more, &body)
     }
 
+    /// Offers another codec.
+    pub(super) fn invite_in(&mut self, codec: Codec) -> String {
+        self.codec = codec;
+        self.invite(false)
+    }
+
     /// Of a 200 it is a request of its own, of any other final response it is of the INVITE's transaction.
     pub(super) fn ack(&self, response: &Message) -> String {
         let ack = self.request("ACK", self.sequence, "", "");

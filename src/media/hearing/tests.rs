@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use super::*;
-use crate::media::FRAME;
+use crate::media::audio::Format;
+use crate::media::g711::Law;
 use crate::media::opus::Encoder;
 use crate::media::outlet::Outlet;
+use crate::media::{FRAME, FRAME_SAMPLES};
 
 /// Packets of a 500 Hz tone, in order and unhurried.
 fn packets(start: Instant, count: u32) -> Vec<Packet> {
@@ -23,8 +25,8 @@ fn packets(start: Instant, count: u32) -> Vec<Packet> {
         .collect()
 }
 
-fn is_loud(frame: &Pcm) -> bool {
-    frame.iter().any(|sample| sample.abs() > 1000)
+fn is_loud(frame: &Audio) -> bool {
+    frame.samples().iter().any(|sample| sample.abs() > 1000)
 }
 
 fn ms(millis: u64) -> Duration {
@@ -32,7 +34,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 /// Lets the time pass up to `end`; what was heard meanwhile.
-fn wait(hearing: &mut Hearing, end: Instant) -> Vec<Pcm> {
+fn wait(hearing: &mut Hearing, end: Instant) -> Vec<Audio> {
     let mut heard = Vec::new();
     while hearing.deadline() <= end {
         heard.extend(hearing.on_time(hearing.deadline()));
@@ -41,7 +43,7 @@ fn wait(hearing: &mut Hearing, end: Instant) -> Vec<Pcm> {
 }
 
 /// Feeds the packets at their arrivals, asks at every deadline between, and returns what was heard, with the moments.
-fn hear(start: Instant, packets: &[Packet], end: Instant) -> Vec<(Duration, Pcm)> {
+fn hear(start: Instant, packets: &[Packet], end: Instant) -> Vec<(Duration, Audio)> {
     let mut hearing = Hearing::new(start, Codec::Opus);
     let mut heard = Vec::new();
     for packet in packets {
@@ -100,7 +102,7 @@ fn a_packet_up_to_70_ms_late_is_used_and_one_later_than_what_replaced_it_is_not(
         assert!(all_loud, "{late} ms late");
         // What is concealed is not what was said: without the packet another frame stands there.
         let mut clean = Hearing::new(start, Codec::Opus);
-        let said: Vec<Pcm> =
+        let said: Vec<Audio> =
             self::packets(start, 40).iter().flat_map(|packet| clean.packet(packet.arrived, packet)).collect();
         let same = heard.iter().map(|(_, frame)| frame).eq(said.iter());
         assert_eq!(same, used, "{late} ms late");
@@ -124,7 +126,7 @@ fn a_network_that_falls_silent_is_concealed_for_a_moment_and_then_silent() {
     assert!((46..=50).contains(&heard.len()), "{} frames in a second", heard.len());
     let loud = heard.iter().filter(|(_, frame)| is_loud(frame)).count();
     assert!((20..=23).contains(&loud), "{loud} frames of sound");
-    assert!(heard.iter().skip(24).all(|(_, frame)| frame.iter().all(|sample| *sample == 0)));
+    assert!(heard.iter().skip(24).all(|(_, frame)| *frame == frame.silenced()));
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn a_stall_of_ours_puts_no_silence_into_what_waited_meanwhile() {
     let start = Instant::now();
     let packets = packets(start, 40);
     let mut hearing = Hearing::new(start, Codec::Opus);
-    let heard: Vec<Pcm> = packets
+    let heard: Vec<Audio> = packets
         .iter()
         .flat_map(|packet| {
             // For 150 ms nobody looked at the socket, nor at the clock.
@@ -247,6 +249,88 @@ fn a_caller_who_sends_comfort_noise_is_silent_and_then_heard_at_once() {
         assert!((78..=82).contains(&frames), "{codec:?}: {frames} frames of 80");
         assert_eq!((before.len(), after.len()), (30, 30), "{codec:?}");
         assert!(before[1..].iter().all(is_loud) && after[1..].iter().all(is_loud), "{codec:?}");
-        assert!(pause.concat().iter().all(|sample| *sample == 0), "{codec:?}");
+        assert!(pause.iter().all(|frame| *frame == frame.silenced()), "{codec:?}");
     }
+}
+
+/// G.711 as no encoder writes it, in packets of any length: every byte, both zeros of µ-law among them.
+fn bytes_in_packets(start: Instant, lengths: &[usize]) -> (Vec<u8>, Vec<Packet>) {
+    let count = lengths.iter().sum();
+    let bytes: Vec<u8> = (0..=u8::MAX).chain([0x7F, 0xFF, 0x7F]).cycle().take(count).collect();
+    let (mut packets, mut at) = (Vec::new(), 0);
+    for (length, n) in lengths.iter().zip(0..) {
+        let payload = bytes[at..at + length].into();
+        let (time, arrived) = (6 * at as u64, start + ms(at as u64 / 8));
+        packets.push(Packet { source: 1, sequence: n, time, arrived, payload });
+        at += length;
+    }
+    (bytes, packets)
+}
+
+fn bytes_of(law: Law, heard: &[Audio]) -> Vec<u8> {
+    let bytes = |frame: &Audio| match frame {
+        Audio::G711(of, bytes) if *of == law => bytes.clone(),
+        other => panic!("{other:?}"),
+    };
+    heard.iter().flat_map(bytes).collect()
+}
+
+#[test]
+fn g711_is_passed_on_bit_for_bit_in_order_however_it_is_cut() {
+    let start = Instant::now();
+    for (codec, law) in [(Codec::Pcmu, Law::Mu), (Codec::Pcma, Law::A)] {
+        for lengths in [[160; 40].as_slice(), &[240; 30], &[80; 60], &[480; 10], &[160, 80, 240, 320]] {
+            let (bytes, mut packets) = bytes_in_packets(start, lengths);
+            // One overtakes the one before it.
+            packets[2].arrived = packets[3].arrived;
+            packets.swap(2, 3);
+            let mut hearing = Hearing::new(start, codec);
+            let heard: Vec<Audio> =
+                packets.iter().flat_map(|packet| hearing.packet(packet.arrived, packet)).collect();
+            assert!(heard.iter().all(|frame| frame.samples().len() == 160));
+            assert_eq!(bytes_of(law, &heard), bytes, "{codec:?} {lengths:?}");
+        }
+    }
+}
+
+#[test]
+fn of_g711_that_is_lost_no_more_is_made_up_than_that_and_5_ms_behind_it() {
+    let start = Instant::now();
+    for (codec, law) in [(Codec::Pcmu, Law::Mu), (Codec::Pcma, Law::A)] {
+        let (bytes, packets) = bytes_in_packets(start, &[160; 40]);
+        let mut hearing = Hearing::new(start, codec);
+        let mut heard = Vec::new();
+        for packet in packets.iter().filter(|packet| packet.sequence != 20) {
+            heard.extend(wait(&mut hearing, packet.arrived));
+            heard.extend(hearing.packet(packet.arrived, packet));
+        }
+        let heard = bytes_of(law, &heard);
+        let (lost, blended) = (20 * 160, 21 * 160 + 40);
+        assert_eq!(heard.len(), bytes.len(), "{codec:?}");
+        assert_eq!(heard[..lost], bytes[..lost], "{codec:?}");
+        assert_ne!(heard[lost..blended], bytes[lost..blended], "{codec:?}");
+        assert_eq!(heard[blended..], bytes[blended..], "{codec:?}");
+        assert!(heard[lost..lost + 160].iter().any(|byte| *byte != law.silence()), "it is concealed");
+    }
+}
+
+#[test]
+fn a_caller_who_changes_the_codec_is_heard_in_what_they_speak() {
+    let start = Instant::now();
+    let mut hearing = Hearing::new(start, Codec::Pcmu);
+    let mut formats = Vec::new();
+    for (codec, n) in
+        [Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::G722, Codec::Pcmu].into_iter().zip(0u64..)
+    {
+        hearing.change_codec(codec);
+        let payload = Outlet::new(codec, codec).payload(&codec.silence());
+        let arrived = start + ms(20 * n);
+        let packet = Packet { source: 1, sequence: n, time: 960 * n, arrived, payload };
+        formats.extend(hearing.packet(arrived, &packet).iter().map(|frame| match frame {
+            Audio::Pcm(_) => Format::Pcm,
+            Audio::G711(law, _) => Format::G711(*law),
+        }));
+    }
+    let (mu, a) = (Format::G711(Law::Mu), Format::G711(Law::A));
+    assert_eq!(formats, [mu, a, Format::Pcm, Format::Pcm, mu]);
 }

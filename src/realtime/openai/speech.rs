@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::push_bounded;
 use super::wire::{self, Unreadable};
-use crate::media::{MODEL_RATE, Pcm};
+use crate::media::audio::{Audio, Format};
 use crate::realtime::{ItemId, ModelEvent, ResponseId, ResponseOutcome, Usage};
 
 /// Responses in the making. A server makes one at a time; around an interruption two can overlap, and some
@@ -21,6 +21,8 @@ const MAX_KEPT: usize = 64 * 1024;
 /// Every response begins once, is heard between its beginning and its end only, and ends once.
 #[derive(Debug, Default)]
 pub(super) struct Speech {
+    /// What deltas are written in.
+    format: Format,
     open: VecDeque<Open>,
     over: VecDeque<ResponseId>,
     items: VecDeque<Item>,
@@ -45,6 +47,11 @@ struct Item {
 }
 
 impl Speech {
+    /// What follows is written in that.
+    pub(super) const fn change_format(&mut self, format: Format) {
+        self.format = format;
+    }
+
     /// A response begins. Known ones begin no second time.
     pub(super) fn begin(&mut self, id: &ResponseId, events: &mut Vec<ModelEvent>) {
         if self.knows(id) {
@@ -72,14 +79,16 @@ impl Speech {
         }
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
+        let format = self.format;
         let known = self.item(&item, &response);
         bytes.extend(known.carry);
         let decoded = wire::decode_audio(base64, &mut bytes);
         if decoded.is_ok() && !known.done {
-            let pcm = known.take(&bytes);
-            if !pcm.is_empty() {
-                events.push(ModelEvent::AgentAudio { response, item, pcm });
-            }
+            events.extend(known.take(&bytes, format).map(|audio| ModelEvent::AgentAudio {
+                response,
+                item,
+                audio,
+            }));
         }
         bytes.shrink_to(MAX_KEPT);
         self.bytes = bytes;
@@ -150,7 +159,7 @@ impl Speech {
     /// `None` for an item without audio, which can't be cut.
     pub(super) fn heard(&self, item: &ItemId, heard: Duration) -> Option<u64> {
         let known = self.items.iter().find(|known| known.id == *item)?;
-        let received = known.samples.saturating_mul(1000) / u64::from(MODEL_RATE);
+        let received = known.samples.saturating_mul(1000) / u64::from(self.format.rate());
         Some(u64::try_from(heard.as_millis()).unwrap_or(u64::MAX).min(received))
     }
 
@@ -169,12 +178,19 @@ impl Speech {
 }
 
 impl Item {
-    /// The whole samples of `bytes`, which begin with what was carried; the odd byte is carried on.
-    fn take(&mut self, bytes: &[u8]) -> Pcm {
-        let (samples, rest) = bytes.as_chunks::<2>();
-        self.carry = rest.first().copied();
-        self.samples += u64::try_from(samples.len()).unwrap_or(0);
-        samples.iter().map(|sample| i16::from_le_bytes(*sample)).collect()
+    /// The whole samples of `bytes`, which begin with what was carried; the odd byte of PCM is carried on. `None` of none.
+    fn take(&mut self, bytes: &[u8], format: Format) -> Option<Audio> {
+        let (count, audio) = match format {
+            Format::Pcm => {
+                let (samples, rest) = bytes.as_chunks::<2>();
+                self.carry = rest.first().copied();
+                let pcm = samples.iter().map(|sample| i16::from_le_bytes(*sample)).collect();
+                (samples.len(), Audio::Pcm(pcm))
+            }
+            Format::G711(law) => (bytes.len(), Audio::G711(law, bytes.to_vec())),
+        };
+        self.samples += u64::try_from(count).unwrap_or(0);
+        (count > 0).then_some(audio)
     }
 
     fn finish(&mut self, events: &mut Vec<ModelEvent>) {

@@ -14,6 +14,7 @@ use crate::tenant::{Greeting, TurnDetection};
 mod any_order;
 mod asking;
 mod flat;
+mod g711;
 
 const NOTHING: [String; 0] = [];
 
@@ -21,6 +22,7 @@ fn opening(greeting: Greeting) -> Opening {
     Opening {
         model: "gpt-realtime-2.1".into(),
         voice: Some("marin".into()),
+        audio: Format::Pcm,
         instructions: Some("You answer the phone.".into()),
         temperature: Some(0.7),
         greeting,
@@ -46,6 +48,7 @@ fn provider() -> Provider {
         model: "m".into(),
         fallback: Vec::new(),
         transcription: None,
+        g711: false,
     }
 }
 
@@ -59,7 +62,10 @@ fn configured() -> OpenAi {
     let mut dialect = self::dialect(opening(Greeting::None));
     hear(&mut dialect, created());
     let reaction = hear(&mut dialect, json!({"type": "session.updated", "session": {}}));
-    assert_eq!(reaction, Reaction { events: vec![ModelEvent::Configured], send: Vec::new() });
+    assert_eq!(
+        reaction,
+        Reaction { events: vec![ModelEvent::Configured { audio: Format::Pcm }], send: Vec::new() }
+    );
     dialect
 }
 
@@ -111,7 +117,7 @@ fn started(response: &str) -> ModelEvent {
 
 fn audio(response: &str, item: &str, pcm: &[i16]) -> ModelEvent {
     let (response, item) = (ResponseId(response.into()), ItemId(item.into()));
-    ModelEvent::AgentAudio { response, item, pcm: pcm.to_vec() }
+    ModelEvent::AgentAudio { response, item, audio: Audio::Pcm(pcm.to_vec()) }
 }
 
 fn item_done(item: &str) -> ModelEvent {
@@ -141,7 +147,7 @@ fn the_session_is_configured_when_the_server_speaks_and_has_no_temperature() {
     let expires_at = Some(Timestamp::from_second(1_800_000_000).unwrap());
     assert_eq!(reaction.events, [ModelEvent::Ready { session: "sess_1".into(), expires_at }]);
     let format = json!({"type": "audio/pcm", "rate": 24000});
-    let expected = json!({"type": "session.update", "event_id": "setup", "session": {
+    let expected = json!({"type": "session.update", "event_id": "setup-0", "session": {
         "type": "realtime",
         "instructions": "You answer the phone.",
         "output_modalities": ["audio"],
@@ -171,7 +177,7 @@ fn the_greeting_is_asked_for_as_soon_as_the_session_is_configured() {
     let mut say = dialect(opening(Greeting::Say("Thank you for calling.".into())));
     hear(&mut say, created());
     let reaction = hear(&mut say, json!({"type": "session.updated"}));
-    assert_eq!(reaction.events, [ModelEvent::Configured]);
+    assert_eq!(reaction.events, [ModelEvent::Configured { audio: Format::Pcm }]);
     let expected = json!({"type": "response.create", "event_id": "greeting-1", "response": {
         "instructions": "Say exactly the following to the caller, word for word, and nothing else:\n\n\
             Thank you for calling.",
@@ -192,7 +198,7 @@ fn the_greeting_is_asked_for_as_soon_as_the_session_is_configured() {
 
 #[test]
 fn the_callers_audio_goes_out_as_little_endian_base64_once_the_session_is_configured() {
-    let command = ModelCommand::Audio(vec![1, -2, 0x1234]);
+    let command = ModelCommand::Audio(Audio::Pcm(vec![1, -2, 0x1234]));
     assert_eq!(dialect(opening(Greeting::None)).on_command(&command), NOTHING);
     let append = sent(configured().on_command(&command));
     let expected =
@@ -356,24 +362,24 @@ fn a_refused_voice_is_left_out_once_and_any_other_refused_setup_ends_the_session
         hear(&mut dialect, created());
         dialect
     };
-    for event_id in [json!("setup"), Value::Null] {
+    for event_id in [json!("setup-0"), Value::Null] {
         let mut dialect = asked(opening(Greeting::FromPrompt));
         let Reaction { events: told, send } =
             hear(&mut dialect, error(code(), "invalid_request_error", voice(), event_id));
         assert_eq!(told, [warned(VOICE_REFUSED)]);
         let again = sent(send);
-        assert_eq!(again["event_id"], "setup-without-voice");
+        assert_eq!(again["event_id"], "setup-1");
         assert_eq!(again["session"]["audio"]["output"].get("voice"), None);
         assert_eq!(again["session"]["instructions"], "You answer the phone.");
-        let late = error(code(), "invalid_request_error", voice(), json!("setup"));
+        let late = error(code(), "invalid_request_error", voice(), json!("setup-0"));
         assert_eq!(events(&mut dialect, late), [warned("invalid_value")], "an answer to the first");
-        let twice = error(code(), "invalid_request_error", voice(), json!("setup-without-voice"));
+        let twice = error(code(), "invalid_request_error", voice(), json!("setup-1"));
         assert_eq!(events(&mut dialect, twice), [refused("invalid_value")]);
     }
-    let other = error(json!("unknown_parameter"), "t", json!("session.tools"), json!("setup"));
+    let other = error(json!("unknown_parameter"), "t", json!("session.tools"), json!("setup-0"));
     assert_eq!(events(&mut asked(opening(Greeting::None)), other), [refused("unknown_parameter")]);
     let voiceless = Opening { voice: None, ..opening(Greeting::None) };
-    let odd = error(code(), "t", voice(), json!("setup"));
+    let odd = error(code(), "t", voice(), json!("setup-0"));
     assert_eq!(events(&mut asked(voiceless), odd), [refused("invalid_value")]);
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::media::audio::Format;
 use crate::realtime::{Dialect, Provider, ResponseId, Usage};
 
 const MS: Duration = Duration::from_millis(1);
@@ -20,6 +21,7 @@ fn server(name: &str, models: &[&str]) -> Server {
         model: models[0].into(),
         fallback: models[1..].iter().map(|model| (*model).to_owned()).collect(),
         transcription: None,
+        g711: false,
     })
 }
 
@@ -57,7 +59,7 @@ impl Talk {
 
     fn serves(&mut self, session: u32) -> Vec<String> {
         self.says(session, &ModelEvent::Ready { session: "s".into(), expires_at: None });
-        self.says(session, &ModelEvent::Configured)
+        self.says(session, &ModelEvent::Configured { audio: Format::Pcm })
     }
 
     fn says(&mut self, session: u32, event: &ModelEvent) -> Vec<String> {

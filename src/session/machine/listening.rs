@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::Machine;
-use crate::media::Pcm;
+use crate::media::audio::Audio;
 use crate::realtime::ModelCommand;
 use crate::session::Action;
 use crate::session::attention::Doubt;
@@ -11,23 +11,23 @@ use crate::session::attention::Doubt;
 impl Machine {
     /// The caller's voice reaches a model once the caller hears ours: what a carrier sends before the answer, noise
     /// or ringback, would only talk the greeting down.
-    pub(super) fn audio(&mut self, pcm: Pcm, now: Instant) -> Vec<Action> {
+    pub(super) fn audio(&mut self, audio: Audio, now: Instant) -> Vec<Action> {
         if !self.setup.is_up() || self.errand.is_some() {
             return Vec::new();
         }
         // Who is being handed on is not listened to; silence ends a turn that they had begun.
-        let pcm = if self.handover.is_some() { vec![0; pcm.len()] } else { pcm };
+        let audio = if self.handover.is_some() { audio.silenced() } else { audio };
         let heard_by = self.failover.heard().filter(|_| self.failover.is_serving());
-        if self.ear.hear(&pcm) {
+        if self.ear.hear(&audio.samples()) {
             self.floor.caller_voiced(heard_by.is_some() && !self.attention.is_doubted(), now);
             let unnoticed = heard_by.is_some() && !self.floor.caller_speaks();
             if unnoticed && self.attention.voiced(now) {
                 self.earshot.deaf();
             }
         }
-        self.earshot.push(pcm.clone());
-        let audio = |session| Action::Model { session, command: ModelCommand::Audio(pcm) };
-        heard_by.map(audio).into_iter().collect()
+        self.earshot.push(audio.clone());
+        let tell = |session| Action::Model { session, command: ModelCommand::Audio(audio) };
+        heard_by.map(tell).into_iter().collect()
     }
 
     /// The session that is heard shows a sign of life.

@@ -94,7 +94,7 @@ impl Machine {
             | ModelEvent::Alive
             | ModelEvent::ToolCalled { .. }
             | ModelEvent::Ready { .. }
-            | ModelEvent::Configured
+            | ModelEvent::Configured { .. }
             | ModelEvent::Warning { .. }
             | ModelEvent::Closed(_) => {}
         }
@@ -206,6 +206,7 @@ impl Machine {
         let opening = Opening {
             model: candidate.model,
             voice: config.voice.clone(),
+            audio: provider.audio(self.context.sounds.codec),
             instructions: config.prompt.clone(),
             temperature: config.temperature,
             greeting,
@@ -248,11 +249,12 @@ impl Machine {
         }
         let command = |command| Action::Model { session, command };
         let has_turn = self.earshot.has_turn();
-        let pcm = self.earshot.take();
-        self.floor.listened(!renews && !pcm.is_empty());
-        if !renews && !pcm.is_empty() {
-            actions.push(command(ModelCommand::Audio(pcm)));
+        let mut missed = self.earshot.take();
+        if renews {
+            missed.clear();
         }
+        self.floor.listened(!missed.is_empty());
+        actions.extend(missed.into_iter().map(|audio| command(ModelCommand::Audio(audio))));
         // A greeting comes by itself, and so does the answer to a turn that is heard again.
         if has_turn {
             if self.floor.tell_again(now) {
@@ -355,7 +357,7 @@ impl Machine {
     }
 
     pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent, now: Instant) {
-        if *event == ModelEvent::Configured {
+        if matches!(event, ModelEvent::Configured { .. }) {
             self.record.timing.model_ready.get_or_insert(now.saturating_duration_since(self.offered));
         }
         if let Some(model) = &mut self.record.model {

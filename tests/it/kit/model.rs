@@ -135,7 +135,7 @@ async fn a_session_is_held_and_recorded() {
     let kinds: Vec<&str> = log.events.iter().map(|event| event.value["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["session.update", "response.create", "response.cancel", "input_audio_buffer.append"]);
     assert!(log.events.is_sorted_by_key(|event| event.at));
-    assert_eq!(log.events[3].value["audio"], "A".repeat(64));
+    assert_eq!(log.events[3].value["audio"], "A".repeat(216));
     assert_eq!((log.audio.appends, log.audio.bytes, log.audio.length.as_millis()), (1, 4_800, 100));
     assert_eq!(log.session["audio"]["output"]["voice"], "marin");
     assert_eq!(log.refused.len(), 2);

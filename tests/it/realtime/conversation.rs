@@ -10,6 +10,7 @@ use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::log::{Closing, SessionLog};
 use dialplane::kit::model::script::{Behaviour, Dialect as Wire, Fault, Script};
 use dialplane::kit::tone::{dominant, sine, tone_of};
+use dialplane::media::audio::{Audio, Format};
 use dialplane::media::{FRAME, FRAME_SAMPLES, MODEL_RATE, Pcm};
 use dialplane::realtime::{ItemId, ResponseOutcome};
 use tokio::time::{Instant, sleep_until};
@@ -32,6 +33,7 @@ pub fn call_with(server: &ModelServer, opening: Opening) -> ModelSession {
         model: "default-model".into(),
         fallback: Vec::new(),
         transcription: Some("gpt-transcribe".into()),
+        g711: false,
     };
     dialer().open(&provider, opening)
 }
@@ -40,6 +42,7 @@ pub fn opening() -> Opening {
     Opening {
         model: "gpt-realtime-2.1".into(),
         voice: Some("sage".into()),
+        audio: Format::Pcm,
         instructions: Some("You answer the phone.".into()),
         temperature: Some(0.7),
         greeting: Greeting::FromPrompt,
@@ -90,7 +93,7 @@ pub fn speak(commands: mpsc::Sender<ModelCommand>, quiet: Arc<AtomicBool>) -> Jo
             let end = sample + FRAME_SAMPLES as u64;
             let voice = if quiet.load(Ordering::Relaxed) { 0.0 } else { 0.5 };
             let frame = sine(600.0, voice, MODEL_RATE, sample, end);
-            if commands.send(ModelCommand::Audio(frame)).await.is_err() {
+            if commands.send(ModelCommand::Audio(Audio::Pcm(frame))).await.is_err() {
                 return;
             }
             (due, sample) = (due + FRAME, end);
@@ -105,10 +108,10 @@ pub async fn response(session: &mut ModelSession) -> (Pcm, ResponseOutcome) {
     let mut said = Pcm::new();
     loop {
         match next(session).await {
-            ModelEvent::AgentAudio { pcm, .. } => said.extend(pcm),
+            ModelEvent::AgentAudio { audio, .. } => said.extend(&*audio.samples()),
             ModelEvent::AgentDone { outcome, .. } => return (said, outcome),
             ModelEvent::Ready { .. }
-            | ModelEvent::Configured
+            | ModelEvent::Configured { .. }
             | ModelEvent::CallerStarted
             | ModelEvent::CallerStopped { .. }
             | ModelEvent::AgentStarted { .. }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use dialplane::call::{CallId, Ending, Fault, Refusal};
 use dialplane::fleet::calls::Limit;
 use dialplane::lookup::{ConfigSource, Report, Why};
+use dialplane::media::audio::Format;
+use dialplane::media::g711::Law;
 use dialplane::media::quality::{Quality, Way};
 use dialplane::realtime::{Limits, Usage};
 use dialplane::record::{
@@ -46,6 +48,7 @@ pub fn whole() -> CallRecord {
                     provider: "openai".into(),
                     model: "gpt-realtime-2.1".into(),
                     voice: Some("marin".into()),
+                    audio: Some(Format::G711(Law::Mu)),
                     id: Some("sess_1".into()),
                     served: true,
                     ended: Some("lost"),
@@ -55,6 +58,7 @@ pub fn whole() -> CallRecord {
                     provider: "other".into(),
                     model: "gpt-realtime-2.1".into(),
                     voice: Some("marin".into()),
+                    audio: None,
                     id: None,
                     served: false,
                     ended: Some("refused"),

@@ -299,6 +299,6 @@ async fn opus_goes_both_ways_as_it_is_at_48_khz() {
         times.push(rtp.timestamp);
     }
     assert!(times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 960), "{times:?}");
-    let loud = |heard: &Heard| matches!(heard, Heard::Audio(pcm) if pcm.iter().any(|sample| *sample > 2_000));
+    let loud = |heard: &Heard| matches!(heard, Heard::Audio(audio) if audio.samples().iter().any(|sample| *sample > 2_000));
     assert_eq!(world.happened().iter().filter(|heard| loud(heard)).count(), 3);
 }

@@ -108,16 +108,17 @@ impl Session {
         let recorded = behaviour.recorded.as_ref();
         let recorded = recorded.map(|said| Arc::clone(if greets { &said.greeting } else { &said.reply }));
         let length = if greets { behaviour.greeting } else { behaviour.reply };
+        let format = output.at("/format");
+        let codec = if format.is_null() { self.config.output() } else { codec(format) };
+        let recorded_for = recorded.as_ref().map(|said| Codec::Pcm24k.time_of(said.len()));
+        let written_for = behaviour.bytes.as_ref().map(|bytes| codec.time_of_bytes(bytes.len()));
         Ok(Plan {
-            codec: if output.at("/format").is_null() {
-                self.config.output()
-            } else {
-                codec(output.at("/format"))
-            },
+            codec,
             speaks: if modalities.is_null() { self.config.speaks() } else { modalities.at("/0") != "text" },
             words: behaviour.words.clone(),
-            length: recorded.as_ref().map_or(length, |said| Codec::Pcm24k.time_of(said.len())),
+            length: written_for.or(recorded_for).unwrap_or(length),
             recorded,
+            bytes: behaviour.bytes.clone(),
             first_audio: behaviour.first_audio,
             delta: behaviour.delta,
             gap: behaviour.delta_gap,

@@ -83,10 +83,10 @@ proptest! {
             for event in takes(&mut dialect, &step).events {
                 match event {
                     ModelEvent::AgentStarted { response } => prop_assert!(begun.insert(response)),
-                    ModelEvent::AgentAudio { response, item, pcm } => {
+                    ModelEvent::AgentAudio { response, item, audio } => {
                         prop_assert!(begun.contains(&response) && !over.contains(&response));
                         prop_assert!(!silenced.contains(&response), "after the caller broke in");
-                        prop_assert!(!finished.contains(&item) && !pcm.is_empty());
+                        prop_assert!(!finished.contains(&item) && !audio.samples().is_empty());
                     }
                     ModelEvent::AgentAudioDone { item } => prop_assert!(finished.insert(item)),
                     ModelEvent::AgentDone { response, .. } => {
@@ -103,7 +103,7 @@ proptest! {
                     | ModelEvent::Limits(_)
                     | ModelEvent::Alive
                     | ModelEvent::Warning { .. } => {}
-                    ModelEvent::Ready { .. } | ModelEvent::Configured | ModelEvent::Closed(_) => {
+                    ModelEvent::Ready { .. } | ModelEvent::Configured { .. } | ModelEvent::Closed(_) => {
                         prop_assert!(false, "already configured, and nothing fatal: {event:?}");
                     }
                 }

@@ -78,15 +78,15 @@ fn a_refused_transcription_is_left_out_and_so_is_a_voice_each_once() {
     hear(&mut dialect, created());
     let refused =
         |param: &str, event_id: &str| error(json!("invalid_value"), "t", json!(param), json!(event_id));
-    let reaction = hear(&mut dialect, refused("session.audio.input.transcription.model", "setup"));
+    let reaction = hear(&mut dialect, refused("session.audio.input.transcription.model", "setup-0"));
     assert_eq!(reaction.events, [warned(TRANSCRIPTION_REFUSED)]);
     let again = sent(reaction.send);
     assert_eq!(again["session"]["audio"]["input"].get("transcription"), None);
     assert_eq!(again["session"]["audio"]["output"]["voice"], "marin");
-    let reaction = hear(&mut dialect, refused("session.audio.output.voice", "setup-without-transcription"));
+    let reaction = hear(&mut dialect, refused("session.audio.output.voice", "setup-1"));
     assert_eq!(reaction.events, [warned(VOICE_REFUSED)]);
-    assert_eq!(sent(reaction.send)["event_id"], "setup-without-both");
-    let twice = refused("session.audio.input.transcription", "setup-without-both");
+    assert_eq!(sent(reaction.send)["event_id"], "setup-2");
+    let twice = refused("session.audio.input.transcription", "setup-2");
     assert_eq!(events(&mut dialect, twice), [super::refused("invalid_value")]);
 }
 
@@ -116,7 +116,7 @@ fn the_caller_may_interrupt_once_the_server_says_so() {
     };
     let mut dialect = dialect(Opening { interruptible: false, ..opening(Greeting::None) });
     hear(&mut dialect, created());
-    assert_eq!(events(&mut dialect, detection(false)), [ModelEvent::Configured]);
+    assert_eq!(events(&mut dialect, detection(false)), [ModelEvent::Configured { audio: Format::Pcm }]);
     events(&mut dialect, begin("r1"));
     let speaks = |dialect: &mut OpenAi| events(dialect, speech("started"));
     assert_eq!(speaks(&mut dialect), [ModelEvent::CallerStarted]);

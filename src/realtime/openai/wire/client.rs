@@ -4,7 +4,9 @@ use base64::engine::Engine as _;
 use serde_json::{Map, Value, json};
 
 use super::BASE64;
-use crate::media::MODEL_RATE;
+use crate::media::audio::Format;
+use crate::media::g711::Law;
+use crate::realtime::openai::setup::Setup;
 use crate::realtime::openai::turns::Request;
 use crate::realtime::{ItemId, Opening, ResponseId, Said, Speaker, Tool, ToolCallId};
 use crate::tenant::TurnDetection;
@@ -14,14 +16,6 @@ pub(in crate::realtime::openai) const REQUEST: &str = "request";
 
 /// What the flat shape takes for a temperature.
 const TEMPERATURES: (f64, f64) = (0.6, 1.2);
-
-/// The parts of a configuration that a server may refuse, and that a call can do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::realtime::openai) struct Luxuries<'a> {
-    pub(in crate::realtime::openai) voice: Option<&'a str>,
-    /// The transcription's model.
-    pub(in crate::realtime::openai) transcription: Option<&'a str>,
-}
 
 /// The shapes of the dialect. What they share is written once, and read by one reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,17 +27,12 @@ pub(in crate::realtime::openai) enum Shape {
 }
 
 /// Our configuration of the session. `model` is given by the address and can't change.
-pub(in crate::realtime::openai) fn session_update(
-    shape: Shape,
-    event_id: &str,
-    opening: &Opening,
-    with: Luxuries<'_>,
-) -> String {
+pub(in crate::realtime::openai) fn session_update(shape: Shape, opening: &Opening, setup: &Setup) -> String {
     let session = match shape {
-        Shape::Ga => ga_session(opening, with),
-        Shape::Flat => flat_session(opening, with),
+        Shape::Ga => ga_session(opening, setup),
+        Shape::Flat => flat_session(opening, setup),
     };
-    json!({"type": "session.update", "event_id": event_id, "session": session}).to_string()
+    json!({"type": "session.update", "event_id": setup.event_id(), "session": session}).to_string()
 }
 
 /// Changes that alone of the configuration. The detection is given whole: what is left out of it falls back to the
@@ -130,30 +119,33 @@ pub(in crate::realtime::openai) fn item_truncate(item: &ItemId, audio_end_ms: u6
 }
 
 /// The caller's audio. Fifty of these a second and call: written by hand into one allocation.
-pub(in crate::realtime::openai) fn audio_append(pcm: &[i16], bytes: &mut Vec<u8>) -> String {
+pub(in crate::realtime::openai) fn audio_append(bytes: &[u8]) -> String {
     const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
     const TAIL: &str = r#""}"#;
-    bytes.clear();
-    bytes.extend(pcm.iter().flat_map(|sample| sample.to_le_bytes()));
     let encoded = bytes.len().div_ceil(3) * 4;
     let mut event = String::with_capacity(HEAD.len() + encoded + TAIL.len());
     event.push_str(HEAD);
-    BASE64.encode_string(&bytes[..], &mut event);
+    BASE64.encode_string(bytes, &mut event);
     event.push_str(TAIL);
     event
 }
 
 /// It has no `temperature`: the server would refuse the whole update.
-fn ga_session(opening: &Opening, with: Luxuries<'_>) -> Value {
-    let format = json!({"type": "audio/pcm", "rate": MODEL_RATE});
+fn ga_session(opening: &Opening, setup: &Setup) -> Value {
+    let format = match setup.audio {
+        Format::Pcm => json!({"type": "audio/pcm", "rate": Format::Pcm.rate()}),
+        // These have no rate: the server would refuse the whole update.
+        Format::G711(Law::Mu) => json!({"type": "audio/pcmu"}),
+        Format::G711(Law::A) => json!({"type": "audio/pcma"}),
+    };
     let mut input = Map::new();
     input.insert("format".to_owned(), format.clone());
     let turns = turn_detection(opening.turn_detection, opening.interruptible);
     input.insert("turn_detection".to_owned(), turns);
-    if let Some(model) = with.transcription {
+    if let Some(model) = &setup.transcription {
         input.insert("transcription".to_owned(), transcription(model, opening.language.as_deref()));
     }
-    let output = match with.voice {
+    let output = match &setup.voice {
         Some(voice) => json!({"format": format, "voice": voice}),
         None => json!({"format": format}),
     };
@@ -168,13 +160,18 @@ fn ga_session(opening: &Opening, with: Luxuries<'_>) -> Value {
     })
 }
 
-fn flat_session(opening: &Opening, with: Luxuries<'_>) -> Value {
+fn flat_session(opening: &Opening, setup: &Setup) -> Value {
+    let format = match setup.audio {
+        Format::Pcm => "pcm16",
+        Format::G711(Law::Mu) => "g711_ulaw",
+        Format::G711(Law::A) => "g711_alaw",
+    };
     let mut session = Map::new();
     let mut set = |key: &str, value: Value| session.insert(key.to_owned(), value);
     set("instructions", json!(instructions(opening)));
     set("modalities", json!(["text", "audio"]));
-    set("input_audio_format", json!("pcm16"));
-    set("output_audio_format", json!("pcm16"));
+    set("input_audio_format", json!(format));
+    set("output_audio_format", json!(format));
     set("turn_detection", turn_detection(opening.turn_detection, opening.interruptible));
     set("max_response_output_tokens", json!(opening.max_output_tokens));
     set("tools", opening.tools.iter().map(tool).collect());
@@ -183,10 +180,10 @@ fn flat_session(opening: &Opening, with: Luxuries<'_>) -> Value {
         let (coldest, hottest) = TEMPERATURES;
         set("temperature", json!(temperature.clamp(coldest, hottest)));
     }
-    if let Some(voice) = with.voice {
+    if let Some(voice) = &setup.voice {
         set("voice", json!(voice));
     }
-    if let Some(model) = with.transcription {
+    if let Some(model) = &setup.transcription {
         set("input_audio_transcription", transcription(model, opening.language.as_deref()));
     }
     Value::Object(session)

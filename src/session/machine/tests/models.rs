@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::moods::{Fault, Trouble};
 use super::world::{Happening, Seen, World};
 use super::*;
+use crate::media::audio::Audio;
 
 /// All sessions of a call by their number, and how far the caller's turn is.
 #[derive(Default)]
@@ -88,7 +89,7 @@ impl Models {
         }
         match event {
             Event::Model { event: ModelEvent::Closed(_), .. } => model.closed_itself = !model.closed_by_us,
-            Event::Model { event: ModelEvent::Configured, .. } => model.configured = true,
+            Event::Model { event: ModelEvent::Configured { .. }, .. } => model.configured = true,
             Event::Model { event: ModelEvent::AgentStarted { response }, .. } => {
                 model.open.insert(response.0.clone());
             }
@@ -182,7 +183,7 @@ impl World {
         if fault == Fault::NeverConfigures {
             return;
         }
-        self.at(at, Happening::Event(model(ModelEvent::Configured)));
+        self.at(at, Happening::Event(model(ModelEvent::Configured { audio: opening.audio })));
         if opening.greeting != Greeting::None && fault != Fault::NeverGreets {
             at += self.rng.random_range(10..2_000);
             _ = self.say(session, at);
@@ -209,8 +210,8 @@ impl World {
             ModelCommand::Say(_) => self.say_words(session),
             ModelCommand::ToolResult { .. } => self.tool_result(session),
             // More than one frame: what the session missed of the caller.
-            ModelCommand::Audio(pcm) if pcm.len() > VOICE.len() => self.told_again(session),
-            ModelCommand::Audio(pcm) if pcm == VOICE => self.voice_reaches(session),
+            ModelCommand::Audio(audio) if audio.samples().len() > VOICE.len() => self.told_again(session),
+            ModelCommand::Audio(audio) if *audio.samples() == VOICE => self.voice_reaches(session),
             ModelCommand::StopSpeaking => model.stopped.extend(std::mem::take(&mut model.open)),
             ModelCommand::Tell(text) => self.told(text.reveal()),
             ModelCommand::LetInterrupt => {
@@ -275,7 +276,7 @@ impl World {
         let reaches_us = self.seen.up && !self.seen.away;
         self.seen.voiced = if reaches_us && frame == VOICE { self.seen.voiced + 1 } else { 0 };
         if reaches_us {
-            self.feed(Event::Leg(LegEvent::Audio(frame.into())));
+            self.feed(Event::Leg(LegEvent::Audio(Audio::Pcm(frame.into()))));
         }
     }
 
@@ -372,6 +373,7 @@ pub(in crate::session::machine) fn servers(rng: &mut SmallRng) -> Arc<[Server]> 
             model: "model".into(),
             fallback,
             transcription: None,
+            g711: n.is_multiple_of(2),
         };
         Server { provider: Arc::new(provider), capabilities }
     };

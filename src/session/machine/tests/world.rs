@@ -6,6 +6,7 @@ use super::acts::{Acts, Wish, transfers};
 use super::models::Models;
 use super::moods::{Props, Route, Trouble, destination};
 use super::*;
+use crate::media::audio::{Audio, Format};
 
 /// A call's surroundings: what they will do, and what the machine did to them.
 pub(super) struct World {
@@ -167,9 +168,9 @@ impl World {
             0 => self.arrived(),
             1 => Event::Leg(LegEvent::Subscribed),
             2 => Event::Leg(LegEvent::Active),
-            3 => Event::Leg(LegEvent::Audio(vec![0; VOICE.len()])),
+            3 => Event::Leg(LegEvent::Audio(Audio::Pcm(vec![0; VOICE.len()]))),
             4 => Event::Looked { answer: Box::new(self.answer()), shut: Vec::new() },
-            5 => model(ModelEvent::Configured),
+            5 => model(ModelEvent::Configured { audio: Format::Pcm }),
             6 => model(ModelEvent::CallerStarted),
             7 => model(ModelEvent::AgentStarted { response }),
             8 => model(ModelEvent::AgentAudioDone { item }),
