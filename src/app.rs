@@ -33,6 +33,7 @@ use crate::session::failover::Server;
 use crate::session::health::Health;
 use crate::session::run::{LetGo, Shared, run as converse};
 use crate::session::sounds::SoundsByCodec;
+use crate::session::studio::Studio;
 use crate::session::timings::Timings;
 use crate::session::voice::Turns;
 use crate::store::journal::{Journal, OpenError};
@@ -110,7 +111,6 @@ impl App {
             Dialplans::open(settings.dialplans.as_deref(), &settings.trunks, &readiness, &metrics)?;
         let http = listen(settings.http).await?;
         let unmatched = settings.unmatched(any_dialplan);
-        let default_agent = settings.default_agent;
         if settings.backend.as_ref().is_some_and(|backend| backend.secrets.is_empty()) {
             tracing::warn!("DIALPLANE_CALL_CONFIG_SECRET is not set: the backend's requests go unsigned");
         }
@@ -122,7 +122,7 @@ impl App {
         };
         let policy = lookup::Policy {
             router: settings.backend,
-            default: default_agent,
+            default: settings.default_agent,
             transfers: settings.transfers,
             unmatched,
             budget,
@@ -147,6 +147,7 @@ impl App {
             timings: timings(budget, settings.timeouts),
             sounds: SoundsByCodec::default(),
             turns: Turns::default(),
+            studio: Studio::default(),
             when_model_down: settings.when_model_down,
         });
         // A call in the queue holds a slot, so the queue is never full: it may take as many as there are slots.

@@ -35,6 +35,7 @@ pub mod run;
 pub mod setup;
 pub mod shelter;
 pub mod sounds;
+pub mod studio;
 pub mod timings;
 mod traces;
 pub mod voice;
@@ -47,6 +48,8 @@ use crate::dialplan::Routed;
 use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Frame, LegCommand, LegEvent};
 use crate::lookup::Answer;
+use crate::media::clip::Clip;
+use crate::media::codec::Codec;
 use crate::realtime::{ItemId, ModelCommand, ModelEvent, Opening, Provider};
 use crate::record::CallRecord;
 use crate::tenant::TenantId;
@@ -123,6 +126,11 @@ pub enum Action {
         opening: Box<Opening>,
     },
     Leg(LegCommand),
+    /// Encode this for the leg, where that holds up no frame. The floor sees when it is there.
+    Prepare {
+        clip: Arc<Clip>,
+        codec: Codec,
+    },
     Model {
         session: SessionNo,
         command: ModelCommand,

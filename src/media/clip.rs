@@ -1,30 +1,35 @@
-//! A recording that callers are played: a WAV file, encoded once for all of them.
+//! A recording that callers are played: a WAV file, encoded once for all of them, by a thread that carries no call.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec};
 
-use super::FRAME;
 use super::codec::{Codec, transcode};
 use super::opus::encode_recording;
 
-/// A recording as 20 ms frames, one stream from its first frame on.
+/// A recording as 20 ms frames, one stream from its first frame on: in each codec from [`Clip::prepare`] on.
 #[derive(Clone)]
 pub struct Clip {
-    opus: Box<[Arc<[u8]>]>,
-    /// In the other codecs, each made of the Opus when it is first needed.
-    others: Others,
+    source: Source,
+    /// What is made of it when it is first needed, by the codec's place in [`Codec::ALL`].
+    encoded: [OnceLock<Frames>; Codec::ALL.len()],
 }
 
-/// By their place in [`Codec::ALL`].
-type Others = [OnceLock<Box<[Arc<[u8]>]>>; Codec::ALL.len()];
+type Frames = Box<[Arc<[u8]>]>;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Source {
+    /// A file, as Opus: it is kept for as long as its dialplan.
+    Opus(Frames),
+    /// A WAV file that is part of the program.
+    Asset(&'static [u8]),
+}
 
 impl PartialEq for Clip {
     fn eq(&self, other: &Self) -> bool {
-        self.opus == other.opus
+        self.source == other.source
     }
 }
 
@@ -32,7 +37,7 @@ impl Eq for Clip {}
 
 impl Hash for Clip {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.opus.hash(state);
+        self.source.hash(state);
     }
 }
 
@@ -69,8 +74,16 @@ impl Clip {
     /// Reads and encodes the bytes of a WAV file. Both channels of stereo are heard.
     pub fn read(wav: &[u8]) -> Result<Self, ClipError> {
         let (mono, rate) = Self::samples(wav)?;
-        let opus = encode_recording(&mono, rate).into();
-        Ok(Self { opus, others: Others::default() })
+        Ok(Self::of(Source::Opus(encode_recording(&mono, rate).into())))
+    }
+
+    /// A WAV file that is part of the program, and that [`Clip::read`] would take: a test sees to that.
+    pub fn asset(wav: &'static [u8]) -> Self {
+        Self::of(Source::Asset(wav))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, encoded: Default::default() }
     }
 
     /// The samples of a WAV file that can be a clip, and how many a second has.
@@ -99,23 +112,41 @@ impl Clip {
         Ok((samples.chunks(channels.into()).map(mean).collect(), rate))
     }
 
-    pub fn frames(&self, codec: Codec) -> impl ExactSizeIterator<Item = &Arc<[u8]>> {
-        let made = || self.others.get(codec as usize);
-        let frames = match codec {
-            Codec::Opus => None,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 => made(),
-        };
-        frames.map_or(&self.opus, |frames| frames.get_or_init(|| transcode(&self.opus, codec))).iter()
+    /// Encodes it, unless that is done. A minute takes a second: nothing for a thread that carries calls.
+    pub fn prepare(&self, codec: Codec) {
+        let opus = self.opus();
+        if codec != Codec::Opus {
+            self.place(codec).get_or_init(|| transcode(opus, codec));
+        }
     }
 
-    pub fn length(&self) -> Duration {
-        FRAME * u32::try_from(self.opus.len()).expect("60 s are 3000 frames")
+    /// `None` before it is prepared.
+    pub fn frames(&self, codec: Codec) -> Option<impl ExactSizeIterator<Item = &Arc<[u8]>>> {
+        let frames = match (&self.source, codec) {
+            (Source::Opus(opus), Codec::Opus) => Some(opus),
+            _ => self.place(codec).get(),
+        };
+        frames.map(|frames| frames.iter())
+    }
+
+    fn opus(&self) -> &Frames {
+        match &self.source {
+            Source::Opus(opus) => opus,
+            Source::Asset(wav) => self.place(Codec::Opus).get_or_init(|| {
+                let (mono, rate) = Self::samples(wav).expect("a test reads every asset");
+                encode_recording(&mono, rate).into()
+            }),
+        }
+    }
+
+    fn place(&self, codec: Codec) -> &OnceLock<Frames> {
+        self.encoded.get(codec as usize).expect("every codec has its place")
     }
 }
 
 impl fmt::Debug for Clip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Clip({:?})", self.length())
+        f.write_str("Clip")
     }
 }
 
@@ -170,9 +201,9 @@ mod tests {
     /// How often it crosses zero upwards, and its loudest sample.
     fn measure(clip: &Clip, codec: Codec) -> (usize, i16) {
         let (mut outlet, mut decoder) = (Outlet::new(codec, codec), Decoder::new(codec));
-        let pcm: Vec<i16> =
-            clip.frames(codec).flat_map(|frame| decoder.decode(&outlet.payload(frame))).collect();
-        assert_eq!(pcm.len(), clip.frames(codec).len() * 480);
+        clip.prepare(codec);
+        let frames = clip.frames(codec).expect("it is prepared");
+        let pcm: Vec<i16> = frames.flat_map(|frame| decoder.decode(&outlet.payload(frame))).collect();
         let loud = |sample: i16| if sample.abs() < 1_000 { 0 } else { sample.signum() };
         let signs: Vec<i16> = pcm.iter().map(|sample| loud(*sample)).filter(|sign| *sign != 0).collect();
         let crossings = signs.windows(2).filter(|pair| pair[0] < pair[1]).count();
@@ -185,14 +216,27 @@ mod tests {
             for channels in [1, 2] {
                 let clip = Clip::read(&wav(WavSpec { sample_rate: rate, channels, ..SPEC }, 400.0, 1.0));
                 let clip = clip.expect("it is accepted");
-                let length = clip.length().as_secs_f64();
-                assert!((1.0..1.05).contains(&length), "{rate} Hz: {length} s");
+                let length = clip.frames(Codec::Opus).expect("a file is read as Opus").len();
+                assert!((50..=52).contains(&length), "{rate} Hz: {length} frames");
                 for codec in Codec::ALL {
                     let (crossings, peak) = measure(&clip, codec);
                     let found = format!("{rate} Hz, {channels}, {codec:?}: {crossings} periods, peak {peak}");
                     assert!((396..=402).contains(&crossings) && (14_000..19_500).contains(&peak), "{found}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_asset_is_encoded_when_it_is_asked_for_and_then_the_same_as_a_file() {
+        let tone = wav(SPEC, 400.0, 0.5);
+        let (asset, file) = (Clip::asset(tone.clone().leak()), Clip::read(&tone).expect("a recording"));
+        for codec in Codec::ALL {
+            assert!(asset.frames(codec).is_none(), "{codec:?}");
+            asset.prepare(codec);
+            file.prepare(codec);
+            let (asset, file) = (asset.frames(codec).expect("frames"), file.frames(codec).expect("frames"));
+            assert!(asset.eq(file), "{codec:?}");
         }
     }
 

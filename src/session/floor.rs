@@ -3,6 +3,7 @@
 mod handover;
 mod interruption;
 mod queued;
+mod recording;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -20,7 +21,6 @@ use super::timings::Timings;
 use super::{Action, SessionNo};
 use crate::ingress::leg::{Frame, LegCommand};
 use crate::media::FRAME;
-use crate::media::clip::Clip;
 use crate::media::pacer::Pacer;
 use crate::realtime::{ItemId, ModelCommand, ResponseId, ResponseOutcome};
 
@@ -159,11 +159,6 @@ impl Floor {
         !self.queue.is_empty() || self.payer.is_some()
     }
 
-    /// A recording for a caller who hears us.
-    pub fn play(&mut self, clip: &Clip) {
-        self.queue.extend(clip.frames(self.sounds.codec).cloned().map(Queued::Clip));
-    }
-
     /// Whether the model is making a response.
     pub const fn is_answering(&self) -> bool {
         self.payer.is_some()
@@ -237,15 +232,18 @@ impl Floor {
         paid
     }
 
-    /// The frames that are due: speech where there is any and the caller hears it, else silence.
+    /// The frames that are due: speech where there is any and the caller hears it, else silence. And what must be done for
+    /// those that follow.
     pub fn on_time(&mut self, now: Instant, timings: &Timings) -> Vec<Action> {
         if self.pressing {
             self.sounded = Some(now);
         }
         self.comfort_if_owed(now, timings);
+        let prepare = self.prepare(now);
         let due = self.pacer.as_mut().map_or(0, |pacer| pacer.due(now));
         let due = if self.away || self.stalled { 0 } else { due };
-        (0..due).map(|_| Action::Leg(LegCommand::Frame(self.next_frame(now)))).collect()
+        let frames = (0..due).map(|_| Action::Leg(LegCommand::Frame(self.next_frame(now))));
+        frames.chain(prepare).collect()
     }
 
     /// When the next frame leaves.
@@ -304,6 +302,10 @@ impl Floor {
                 Some(Queued::Comfort(frame)) => {
                     self.sounded = Some(now);
                     return frame;
+                }
+                Some(recording @ Queued::Recording(..)) => {
+                    self.queue.push_front(recording);
+                    return Arc::clone(&self.sounds.silence);
                 }
                 Some(Queued::End(item)) => {
                     if self.playing.as_ref().is_some_and(|playing| playing.item == item) {

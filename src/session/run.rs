@@ -17,6 +17,7 @@ use super::health::Health;
 use super::machine::{Context, Machine};
 use super::models::Models;
 use super::sounds::SoundsByCodec;
+use super::studio::Studio;
 use super::timings::Timings;
 use super::traces;
 use super::voice::Turns;
@@ -59,6 +60,7 @@ pub struct Shared {
     pub timings: Timings,
     pub sounds: SoundsByCodec,
     pub turns: Turns,
+    pub studio: Studio,
     /// What becomes of a call that no model serves, where its tenant does not say.
     pub when_model_down: Option<RouteAction>,
 }
@@ -130,6 +132,8 @@ struct Shell<'call> {
     models: Models,
     lookups: JoinSet<Answer>,
     marks: JoinSet<()>,
+    /// Recordings that are being encoded.
+    recordings: JoinSet<()>,
     record: Option<Box<CallRecord>>,
     forgotten: bool,
 }
@@ -169,6 +173,7 @@ impl<'call> Shell<'call> {
             models: Models::new(codec, shared.turns.clone()),
             lookups: JoinSet::new(),
             marks: JoinSet::new(),
+            recordings: JoinSet::new(),
             record: None,
             forgotten: false,
         }
@@ -288,6 +293,11 @@ impl<'call> Shell<'call> {
                     self.marked().await;
                 }
                 let _ = timeout(PATIENCE, self.leg.commands.send(command)).await;
+            }
+            Action::Prepare { clip, codec } => {
+                let studio = self.shared.studio.clone();
+                let prepare = async move { studio.prepare(clip, codec).await };
+                self.recordings.spawn(prepare.in_current_span());
             }
             Action::Model { session, command } => self.models.tell(session, command),
             Action::Judge { tenant, provider, judgement } => {

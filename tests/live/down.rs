@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use dialplane::kit::model::script::{Fault, Rule, Script};
+use dialplane::media::FRAME;
+use dialplane::media::codec::Codec;
 use dialplane::session::phrases::{Phrase, Phrases};
 use serde_json::{Value, json};
 
@@ -65,8 +67,9 @@ fn spoken(heard: &[Heard]) -> Duration {
 
 /// A recording of ours was heard, in that language and whole.
 fn assert_said(call: &Call, phrase: Phrase, language: &str) {
-    let (heard, expected) =
-        (hear(call, &[pitch("marin")]), Phrases::default().get(phrase, Some(language)).length());
+    let (heard, clip) = (hear(call, &[pitch("marin")]), Phrases::default().get(phrase, Some(language)));
+    clip.prepare(Codec::Opus);
+    let expected = FRAME * clip.frames(Codec::Opus).expect("it is prepared").len() as u32;
     println!("{phrase:?} in {language}: {:?} of {expected:?}", spoken(&heard));
     assert!(spoken(&heard).abs_diff(expected) < ms(450), "{phrase:?} in {language}: {heard:?}");
 }

@@ -45,7 +45,7 @@ impl Floor {
         }
         let left = |queued| match queued {
             Queued::Speech(_, frame) | Queued::Left(frame) => Some(Queued::Left(frame)),
-            Queued::Comfort(_) | Queued::Clip(_) | Queued::Greeted => Some(queued),
+            Queued::Comfort(_) | Queued::Clip(_) | Queued::Recording(..) | Queued::Greeted => Some(queued),
             Queued::End(_) => None,
         };
         self.queue = self.queue.drain(..).filter_map(left).collect();

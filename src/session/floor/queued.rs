@@ -1,6 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::ingress::leg::Frame;
+use crate::media::clip::Clip;
 use crate::realtime::ItemId;
 
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(super) enum Queued {
     Left(Frame),
     Comfort(Frame),
     Clip(Frame),
+    /// A recording that is not encoded yet, and since when it is asked for.
+    Recording(Arc<Clip>, Option<Instant>),
 }
 
 /// An item that the caller broke into.

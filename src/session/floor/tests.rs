@@ -1,4 +1,6 @@
 use super::*;
+use crate::media::clip::Clip;
+use crate::media::clip::samples::{SPEC, wav};
 use crate::media::codec::Codec;
 use crate::session::phrases::Phrases;
 
@@ -349,4 +351,32 @@ fn a_greeting_is_over_once_all_of_it_was_sent() {
     assert_eq!(talk.floor.heard(), FRAME * 10 - HELD_BACK);
     talk.run(1);
     assert!(talk.floor.has_greeted());
+}
+
+#[test]
+fn a_recording_that_nobody_encodes_is_left_out_after_a_while_and_silence_leaves_until_then() {
+    let mut talk = Talk::new();
+    let recording = Arc::new(Clip::asset(wav(SPEC, 400.0, 0.5).leak()));
+    talk.floor.play(&recording);
+    let (mut asked, mut frames) = (0, 0);
+    while !talk.floor.is_quiet() {
+        talk.now += FRAME;
+        for action in talk.floor.on_time(talk.now, &talk.timings) {
+            match action {
+                Action::Prepare { clip, codec } => {
+                    assert_eq!((clip, codec), (Arc::clone(&recording), Codec::Opus));
+                    asked += 1;
+                }
+                Action::Leg(LegCommand::Frame(frame)) => {
+                    assert_eq!(frame[0], SILENCE);
+                    frames += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((asked, frames), (1, 251));
+    recording.prepare(Codec::Opus);
+    talk.floor.play(&recording);
+    assert!(talk.floor.waiting() >= FRAME * 25, "it is encoded by now");
 }

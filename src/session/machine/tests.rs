@@ -25,6 +25,7 @@ use crate::call::{Destination, Digit, Fault, Fault as CallFault, Refusal};
 use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::Frame;
 use crate::lookup::{ConfigSource, Decision, Report};
+use crate::media::audio::{Audio, Format};
 use crate::media::clip::Clip;
 use crate::media::clip::samples::{SPEC, wav};
 use crate::realtime::{
@@ -154,12 +155,14 @@ impl World {
     fn check_errand(&self, record: &CallRecord, props: &Props, context: &str) {
         let (seen, ending) = (&self.seen, record.ending);
         assert!(self.route == Route::Answers || self.models.opened() == 0, "{context}: no model is asked");
-        let frames = |phrase| props.sounds.phrases.get(phrase, None).frames(props.sounds.codec).len();
+        let of = |clip: &Clip| {
+            clip.prepare(props.sounds.codec);
+            clip.frames(props.sounds.codec).expect("it is prepared").len()
+        };
+        let frames = |phrase| of(&props.sounds.phrases.get(phrase, None));
         let apology = frames(Phrase::Apology);
         let (whole, transfers) = match (&self.route, &self.machine.context.when_model_down) {
-            (Route::Plays(clip), _) | (Route::Answers, Some(RouteAction::Play(clip))) => {
-                (clip.frames(props.sounds.codec).len(), false)
-            }
+            (Route::Plays(clip), _) | (Route::Answers, Some(RouteAction::Play(clip))) => (of(clip), false),
             (Route::Transfers, _) => (0, true),
             (Route::Answers, Some(RouteAction::Transfer(_))) => (frames(Phrase::Connecting) + apology, true),
             (Route::Answers, _) => (apology, false),

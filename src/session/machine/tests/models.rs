@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::moods::{Fault, Trouble};
 use super::world::{Happening, Seen, World};
 use super::*;
-use crate::media::audio::Audio;
 
 /// All sessions of a call by their number, and how far the caller's turn is.
 #[derive(Default)]

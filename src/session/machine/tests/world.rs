@@ -6,7 +6,6 @@ use super::acts::{Acts, Wish, transfers};
 use super::models::Models;
 use super::moods::{Props, Route, Trouble, destination};
 use super::*;
-use crate::media::audio::{Audio, Format};
 
 /// A call's surroundings: what they will do, and what the machine did to them.
 pub(super) struct World {
@@ -312,6 +311,7 @@ impl World {
         assert!(self.seen.records.is_empty(), "nothing comes after the record: {action:?}");
         match action {
             Action::Mark(_) | Action::Judge { .. } => {}
+            Action::Prepare { clip, codec } => clip.prepare(codec),
             Action::Admit { .. } => self.admit(),
             Action::Lookup { .. } => {
                 let answer = Box::new(self.answer());
