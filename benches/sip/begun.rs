@@ -24,9 +24,9 @@ const FAILED: f64 = 0.01;
 const CALLERS: u8 = 4;
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn measure(most: usize) {
+pub async fn measure(most: usize, g711: bool) {
     let model = Model::start();
-    let (router, sip) = router(&model).await;
+    let (router, sip) = router(&model, g711).await;
     let idle = router.memory();
     println!("\nCalls set up and torn down, router without calls {:.1} MB:\n", idle as f64 / 1024.0);
     println!(

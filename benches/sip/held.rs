@@ -25,9 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const MISSING: f64 = 0.05;
 
 #[tokio::main]
-pub async fn measure(most: usize) {
+pub async fn measure(most: usize, g711: bool) {
     let model = Model::start();
-    let (router, sip) = router(&model).await;
+    let (router, sip) = router(&model, g711).await;
     let idle = router.memory();
     println!("\nCalls held, router without calls {:.1} MB:\n", idle as f64 / 1024.0);
     println!("| calls | answered | speech missing, mean / worst call | of a core a call | memory a call |");

@@ -1,4 +1,6 @@
-//! What the router's own SIP port holds on this machine: `cargo bench --bench sip [-- [begun] [held] [--most CALLS]]`.
+//! What the router's own SIP port holds on this machine: `cargo bench --bench sip [-- [begun] [held] [--pcm] [--most CALLS]]`.
+//!
+//! The model hears and speaks the phones' G.711, or with `--pcm` what the router makes of it.
 //!
 //! The router and the scripted model are processes of their own; what is given is the router's alone.
 
@@ -39,26 +41,33 @@ fn main() -> ExitCode {
         [parts @ .., "--most", most] => (parts, most.parse().ok()),
         parts => (parts, Some(usize::MAX)),
     };
+    let (parts, g711) = match parts {
+        [parts @ .., "--pcm"] => (parts, false),
+        parts => (parts, true),
+    };
     let (Some(most), true) = (most, parts.iter().all(|part| matches!(*part, "begun" | "held"))) else {
-        println!("usage: sip [begun] [held] [--most CALLS]");
+        println!("usage: sip [begun] [held] [--pcm] [--most CALLS]");
         return ExitCode::FAILURE;
     };
     let asked = |part| parts.is_empty() || parts.contains(&part);
     if asked("begun") {
-        begun::measure(most);
+        begun::measure(most, g711);
     }
     if asked("held") {
-        held::measure(most);
+        held::measure(most, g711);
     }
     ExitCode::SUCCESS
 }
 
 /// The router, with all the slots that it could want, and where it is called.
-async fn router(model: &Model) -> (Process, SocketAddr) {
+async fn router(model: &Model, g711: bool) -> (Process, SocketAddr) {
     let dir = std::env::temp_dir().join(format!("dialplane-bench-sip-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
+    let settings = dir.join("dialplane.toml");
+    std::fs::write(&settings, format!("[[provider]]\nname = 'scripted'\ng711 = {g711}\n")).unwrap();
     let sip = free_address();
     let variables = [
+        ("DIALPLANE_CONFIG", settings.to_str().unwrap().to_owned()),
         ("DIALPLANE_SIP", sip.to_string()),
         ("DIALPLANE_MAX_CALLS", "4000".to_owned()),
         ("OPENAI_API_KEY", "a-key".to_owned()),
