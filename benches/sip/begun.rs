@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -9,9 +10,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::messages::{self, Ids, established, header};
 use crate::model::Model;
-use crate::router;
+use crate::{most_that_goes, router};
 
-const STEPS: [usize; 10] = [10, 25, 50, 75, 100, 150, 200, 300, 400, 600];
+/// The first step's calls a second.
+const FIRST: usize = 50;
 const LENGTH: Duration = Duration::from_secs(8);
 
 /// A call that is not answered by then has failed.
@@ -33,7 +35,7 @@ pub async fn measure(most: usize, g711: bool) {
         "| a second | calls | refused | no answer | INVITE to 200, median / 99 % | processor a call | of a core | memory |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for rate in STEPS.into_iter().filter(|rate| *rate <= most) {
+    most_that_goes(FIRST, most, async |rate| {
         let (before, from) = (router.cpu(), Instant::now());
         let step = step(rate, sip).await;
         let used = router.cpu() - before;
@@ -49,10 +51,9 @@ pub async fn measure(most: usize, g711: bool) {
             100.0 * used.as_secs_f64() / from.elapsed().as_secs_f64(),
             router.memory() as f64 / 1024.0,
         );
-        if failed as f64 > FAILED * step.calls as f64 {
-            break;
-        }
-    }
+        failed as f64 <= FAILED * step.calls as f64
+    })
+    .await;
     // What is remembered for retransmissions is forgotten after 32 s.
     sleep(Duration::from_secs(35)).await;
     println!("\nMemory 35 s later: {:.1} MB", router.memory() as f64 / 1024.0);
@@ -85,6 +86,8 @@ struct Caller {
 }
 
 async fn step(rate: usize, router: SocketAddr) -> Step {
+    static STEPS: AtomicUsize = AtomicUsize::new(0);
+    let number = STEPS.fetch_add(1, Ordering::Relaxed);
     let mut callers = Vec::new();
     for caller in 0..CALLERS {
         let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2 + caller), 0)).await.unwrap();
@@ -103,7 +106,7 @@ async fn step(rate: usize, router: SocketAddr) -> Step {
     let (mut calls, until) = (0, Instant::now() + LENGTH);
     while Instant::now() < until {
         let at = calls % callers.len();
-        callers[at].invite(&format!("{rate}-{calls}")).await;
+        callers[at].invite(&format!("{number}-{calls}")).await;
         calls += 1;
         // Whatever comes until the next call.
         let next = pace.tick();

@@ -8,12 +8,13 @@ use tokio::time::{Instant, interval, sleep};
 
 use crate::heard::is_tone;
 use crate::model::Model;
-use crate::router;
+use crate::{most_that_goes, router};
 
-const STEPS: [usize; 14] = [10, 25, 50, 75, 100, 125, 150, 175, 200, 250, 300, 400, 500, 600];
+/// The first step's calls.
+const FIRST: usize = 50;
 
 /// How many begin in a second.
-const RAMP: u32 = 25;
+const RAMP: u32 = 50;
 
 /// How long the calls of a step are watched.
 const WATCH: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ pub async fn measure(most: usize, g711: bool) {
     println!("\nCalls held, router without calls {:.1} MB:\n", idle as f64 / 1024.0);
     println!("| calls | answered | speech missing, mean / worst call | of a core a call | memory a call |");
     println!("|---|---|---|---|---|");
-    for count in STEPS.into_iter().filter(|count| *count <= most) {
+    most_that_goes(FIRST, most, async |count| {
         let mut calls = Vec::new();
         let mut pace = interval(Duration::from_secs(1) / RAMP);
         for number in 0..count {
@@ -60,10 +61,9 @@ pub async fn measure(most: usize, g711: bool) {
             call.hang_up().await;
         }
         sleep(Duration::from_secs(2)).await;
-        if answered < count || mean > MISSING {
-            break;
-        }
-    }
+        answered == count && mean <= MISSING
+    })
+    .await;
 }
 
 /// A phone's usual one.

@@ -59,6 +59,36 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Steps between the last that went well by doubling and the first that did not.
+const HALVINGS: usize = 3;
+
+/// Looks for the most with which a step goes well: doubles until one does not, and then halves what lies between. Says
+/// whether that end was found, or `most` came first.
+async fn most_that_goes(first: usize, most: usize, mut goes: impl AsyncFnMut(usize) -> bool) {
+    let (mut good, mut bad) = (0, None);
+    let mut next = first.min(most);
+    while bad.is_none() && next > good {
+        if goes(next).await {
+            good = next;
+        } else {
+            bad = Some(next);
+        }
+        next = (next * 2).min(most);
+    }
+    let Some(mut bad) = bad else {
+        return println!("\n{good} go, and more were not tried.");
+    };
+    for _ in 0..HALVINGS {
+        let middle = usize::midpoint(good, bad);
+        if goes(middle).await {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    println!("\n{good} go, {bad} don't.");
+}
+
 /// The router, with all the slots that it could want, and where it is called.
 async fn router(model: &Model, g711: bool) -> (Process, SocketAddr) {
     let dir = std::env::temp_dir().join(format!("dialplane-bench-sip-{}", std::process::id()));

@@ -156,7 +156,7 @@ async fn baresip_does_the_same_over_tls_with_srtp() {
     let dir = std::env::temp_dir().join(format!("dialplane-authority-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir(&dir).unwrap();
     let authority = Authority::new(&dir);
-    let line = Line { transport: "tls", account: ";mediaenc=srtp-mand", authority: Some(&authority) };
+    let line = Line { transport: "tls", account: ";mediaenc=srtp-mand", authority: Some(&authority), ..UDP };
     whole_call(line, "").await;
     std::fs::remove_dir_all(dir).unwrap();
 }
@@ -167,4 +167,25 @@ async fn baresip_does_the_same_with_a_password() {
     let office = "[sip]\nlisten = '127.0.0.1:0'\n[[trunk]]\nname = 'office'\nfrom = 'anywhere'\n\
                   digest = { username = 'office', password = 'env:OFFICE_PASSWORD', algorithms = ['MD5'] }\n";
     whole_call(Line { account: ";auth_user=office;auth_pass=open-sesame", ..UDP }, office).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs baresip"]
+async fn baresip_and_the_model_hear_each_other_in_g722_and_in_opus() {
+    for (codecs, name) in [(["g722"].as_slice(), "encoder: G722"), (&["opus"], "encoder: opus")] {
+        let line = Line { codecs, ..UDP };
+        let port = open(line, "", RECEPTION, VOICE, "").await;
+        let mut phone = Baresip::start(&port.dir, ADA, line).await;
+        phone.dial(RECEPTION, port.sip).await;
+        phone.event("CALL_ESTABLISHED", RECEPTION).await;
+        hears(&phone, 0, VOICE, GREETING).await;
+        says(&mut phone, &port, 1).await;
+        hears(&phone, 0, VOICE, GREETING + REPLY).await;
+        phone.command("hangup", None).await;
+        phone.event("CALL_CLOSED", RECEPTION).await;
+        assert!(phone.log().contains(name), "{}", phone.log());
+        let records = port.close().await;
+        assert_eq!(records[0]["ending"]["how"], "caller-hung-up", "{name}: {records:?}");
+        assert_eq!(records[0]["media"]["received"]["lost"], 0, "{name}: {records:?}");
+    }
 }

@@ -24,6 +24,15 @@ pub fn of(samples: &[i16]) -> Vec<u8> {
 
 /// The samples of a file that may still be growing: its header does not count them yet.
 pub fn samples(file: &[u8]) -> Vec<i16> {
+    let number = |at: usize, bytes: usize| {
+        let bytes = file.get(at..at + bytes).unwrap_or_default();
+        bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    // Channels and rate: what is more than one channel at 8 kHz is taken together.
+    let together = (number(22, 2) * number(24, 4) / RATE).max(1);
     let data = file.get(HEADER..).unwrap_or_default();
-    data.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
+    let samples: Vec<i32> =
+        data.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair).into()).collect();
+    let mean = |group: &[i32]| i16::try_from(group.iter().sum::<i32>() / group.len() as i32).unwrap();
+    samples.chunks_exact(together).map(mean).collect()
 }

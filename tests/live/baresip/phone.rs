@@ -32,9 +32,11 @@ pub struct Line<'a> {
     pub account: &'static str,
     /// Who vouches for the router.
     pub authority: Option<&'a Authority>,
+    /// Its modules of codecs, the first of which it likes best.
+    pub codecs: &'static [&'static str],
 }
 
-pub const UDP: Line<'static> = Line { transport: "udp", account: "", authority: None };
+pub const UDP: Line<'static> = Line { transport: "udp", account: "", authority: None, codecs: &["g711"] };
 pub const TCP: Line<'static> = Line { transport: "tcp", ..UDP };
 
 pub struct Baresip {
@@ -65,10 +67,12 @@ impl Baresip {
         let home = dir.display();
         let authority = line.authority.map(|authority| format!("sip_cafile {}\n", authority.file.display()));
         let authority = authority.unwrap_or_default();
+        let codecs: String = line.codecs.iter().map(|codec| format!("module {codec}.so\n")).collect();
         let config = format!(
             "sip_listen {sip}\n{authority}net_interface 127.0.0.1\n\
-             audio_source aufile,{home}/quiet.wav\naudio_player aubridge,ear\n\
-             module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\n\
+             audio_source aufile,{home}/quiet.wav\naudio_player aubridge,ear\nausrc_srate {RATE}\nausrc_channels 1\n\
+             auplay_srate {RATE}\nauplay_channels 1\n\
+             module_path /usr/lib/baresip/modules\n{codecs}module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\n\
              module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
              ctrl_tcp_listen {control}\nsnd_path {home}\n"
         );
