@@ -26,9 +26,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use model::Model;
 use process::{Process, free_address};
+use tokio::time::sleep;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -62,9 +64,24 @@ fn main() -> ExitCode {
 /// Steps between the last that went well by doubling and the first that did not.
 const HALVINGS: usize = 3;
 
+/// A step that does not go well is tried once more after so long: the machine may have had something else to do, and a
+/// router that was late takes calls again.
+const REST: Duration = Duration::from_secs(8);
+
 /// Looks for the most with which a step goes well: doubles until one does not, and then halves what lies between. Says
 /// whether that end was found, or `most` came first.
-async fn most_that_goes(first: usize, most: usize, mut goes: impl AsyncFnMut(usize) -> bool) {
+async fn most_that_goes(first: usize, most: usize, mut step: impl AsyncFnMut(usize) -> bool) {
+    let mut goes = async |number| {
+        if step(number).await {
+            return true;
+        }
+        sleep(REST).await;
+        let goes = step(number).await;
+        if !goes {
+            sleep(REST).await;
+        }
+        goes
+    };
     let (mut good, mut bad) = (0, None);
     let mut next = first.min(most);
     while bad.is_none() && next > good {
