@@ -1,5 +1,6 @@
 //! Holds the code to the table in the doc of `src/lib.rs`, and the files to the rules of their form.
 
+mod fuzz;
 mod paths;
 mod source;
 mod table;
