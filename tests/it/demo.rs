@@ -29,7 +29,7 @@ fn demo(folder: &Path) -> Output {
 }
 
 fn folder(name: &str) -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("dialplane-{name}-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("dialplane-{name}-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }

@@ -13,7 +13,6 @@ mod transports;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use dialplane::app::{App, Stop};
@@ -87,15 +86,7 @@ impl World {
         answer["voice"] = json!("marin");
         answer["systemPrompt"] = json!("You answer the phone.");
         let backend = Backend::start(BackendScript::always(Answer::ok(answer))).await.unwrap();
-        static WORLDS: Mutex<u32> = Mutex::new(0);
-        let number = {
-            let mut worlds = WORLDS.lock().unwrap();
-            *worlds += 1;
-            *worlds
-        };
-        let records =
-            std::env::temp_dir().join(format!("dialplane-direct-{}-{number}.jsonl", std::process::id()));
-        let _before = std::fs::remove_file(&records);
+        let records = std::env::temp_dir().join(format!("dialplane-direct-{}.jsonl", uuid::Uuid::now_v7()));
         let (model_url, backend_url) = (model.url(), backend.url());
         let settings = files.first().map(|(path, _)| PathBuf::from(path));
         let files = files.map(|(path, text)| (path.into(), text.replace("MODEL_URL", &model_url)));
@@ -143,6 +134,7 @@ impl World {
         }
         let text = std::fs::read_to_string(&self.records).unwrap();
         std::fs::remove_file(&self.records).unwrap();
+        std::fs::remove_file(self.records.with_extension("jsonl.open")).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         serde_json::from_str(&text).unwrap()
     }

@@ -13,7 +13,6 @@ mod streams;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dialplane::kit::model::ModelServer;
@@ -49,9 +48,7 @@ impl World {
         let (delta, delta_gap) = (Duration::from_millis(200), Duration::from_millis(150));
         let behaviour = Behaviour { greeting: SPEECH, delta, delta_gap, ..Behaviour::default() };
         let model = ModelServer::start(Script::always(behaviour)).await.unwrap();
-        static WORLDS: AtomicU32 = AtomicU32::new(0);
-        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("dialplane-hostile-{}-{number}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("dialplane-hostile-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir_all(&dir).unwrap();
         for (name, text) in files {
             std::fs::write(dir.join(name), text).unwrap();

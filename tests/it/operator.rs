@@ -21,7 +21,7 @@ const DIALPLAN: &str = "tenant = 'acme'\n\
     [agent.one]\nprompt = 'p'\n[agent.two]\nprompt = 'p'\nmodel = 'refused'\n";
 
 fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("dialplane-{name}-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("dialplane-{name}-{}", uuid::Uuid::now_v7()));
     fs::create_dir_all(folder.join("dialplans")).unwrap();
     folder
 }
