@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Above livekit-sip's RTP, and below what Linux gives to sockets that ask for any: nobody else is given one of these
-/// between our look and the program's start.
-const PORTS: Range<u16> = 20_001..32_768;
+/// Above the RTP of livekit-sip and of a router, and below what Linux gives to sockets that ask for any: nobody else is
+/// given one of these between our look and the program's start.
+const PORTS: Range<u16> = 30_000..32_768;
 
 /// An address of loopback that nobody has, for UDP and TCP. None is given twice before all were.
 pub fn free() -> SocketAddr {

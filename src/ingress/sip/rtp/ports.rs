@@ -45,9 +45,16 @@ struct Held {
 }
 
 impl Ports {
+    /// Those of a range, from a random one on: another router on this machine may have the same range.
     pub fn new(address: IpAddr, range: &RangeInclusive<u16>) -> Self {
+        Self::beginning(address, range, rand::random())
+    }
+
+    fn beginning(address: IpAddr, range: &RangeInclusive<u16>, at: u32) -> Self {
         let even = (*range.start()..*range.end()).filter(|port| *port != 0 && port % 2 == 0);
-        Self { address, free: Arc::new(Mutex::new(even.collect())) }
+        let mut free: VecDeque<u16> = even.collect();
+        free.rotate_left(at as usize % free.len().max(1));
+        Self { address, free: Arc::new(Mutex::new(free)) }
     }
 
     /// Takes and binds a pair.
@@ -119,11 +126,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_pair_of_the_range_is_there_wherever_it_begins() {
+        for (at, expected) in [(0, [20, 22, 24]), (1, [22, 24, 20]), (u32::MAX, [20, 22, 24])] {
+            let ports = Ports::beginning(LOOPBACK, &(19..=25), at);
+            assert_eq!(*ports.free.lock().unwrap(), expected);
+        }
+        assert!(Ports::new(LOOPBACK, &(21..=22)).free.lock().unwrap().is_empty());
+    }
+
     #[tokio::test]
     async fn a_pair_is_one_calls_until_it_is_dropped_and_then_the_last_to_be_taken() {
         let range = free_range().await;
         let first = *range.start();
-        let ports = Ports::new(LOOPBACK, &range);
+        let ports = Ports::beginning(LOOPBACK, &range, 0);
         let a = ports.take().await.unwrap();
         let b = ports.take().await.unwrap();
         assert_eq!((a.number(), b.number()), (first, first + 2));
@@ -139,7 +155,7 @@ mod tests {
         let range = free_range().await;
         let first = *range.start();
         let _other = UdpSocket::bind((LOOPBACK, first + 1)).await.unwrap();
-        let ports = Ports::new(LOOPBACK, &range);
+        let ports = Ports::beginning(LOOPBACK, &range, 0);
         let taken = ports.take().await.unwrap();
         assert_eq!(taken.number(), first + 2);
         let _last = ports.take().await.unwrap();
