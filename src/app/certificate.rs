@@ -81,10 +81,7 @@ fn renew(identity: &Identity) -> Result<bool, NotRenewed> {
     };
     let (chain, private) = (read(certificate, Identity::CERTIFICATE)?, read(key, Identity::KEY)?);
     identity.renew(&chain, &private).map_err(|unfit| {
-        let (path, accepted) = match unfit {
-            Unfit::NoCertificate | Unfit::BadCertificate => (certificate, Identity::CERTIFICATE),
-            Unfit::NoKey | Unfit::AnothersKey => (key, Identity::KEY),
-        };
+        let (path, accepted) = unfit.file((certificate, Identity::CERTIFICATE), (key, Identity::KEY));
         NotRenewed::Unfit { path: path.to_owned(), unfit, accepted }
     })
 }

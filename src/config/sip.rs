@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::variables::Variables;
 use crate::document::{Keys, Surroundings, Table};
 use crate::ingress::sip::settings::{SipSettings, TlsSettings};
-use crate::tls::{Identity, PemFile, Unfit};
+use crate::tls::{Identity, PemFile};
 
 const KEYS: Keys = Keys::only(&["listen", "public_address", "rtp_ports", "tls"]);
 const TLS_KEYS: Keys = Keys::only(&["listen", "certificate", "key"]);
@@ -74,12 +74,9 @@ fn read_tls(table: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Option
     let chain = PemFile { path: &certificate_path, bytes: &chain };
     match Identity::read(&chain, &PemFile { path: &key_path, bytes: &private }) {
         Ok(identity) => Some(Some(TlsSettings { listen: listen?, identity })),
-        Err(unfit @ (Unfit::NoCertificate | Unfit::BadCertificate)) => {
-            certificate.report_found(&unfit.to_string(), Identity::CERTIFICATE);
-            None
-        }
-        Err(unfit @ (Unfit::NoKey | Unfit::AnothersKey)) => {
-            key.report_found(&unfit.to_string(), Identity::KEY);
+        Err(unfit) => {
+            let (value, accepted) = unfit.file((certificate, Identity::CERTIFICATE), (key, Identity::KEY));
+            value.report_found(&unfit.to_string(), accepted);
             None
         }
     }

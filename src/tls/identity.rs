@@ -41,6 +41,16 @@ pub enum Unfit {
     BadCertificate,
 }
 
+impl Unfit {
+    /// Of the certificate's file and the key's, the one that is wrong.
+    pub fn file<T>(self, certificate: T, key: T) -> T {
+        match self {
+            Self::NoCertificate | Self::BadCertificate => certificate,
+            Self::NoKey | Self::AnothersKey => key,
+        }
+    }
+}
+
 impl Identity {
     /// What the two files may be.
     pub const CERTIFICATE: &str = "a PEM file with the certificate, and those that vouch for it behind it";

@@ -76,6 +76,15 @@ async fn says(phone: &mut Baresip, port: &Port, times: usize) {
     assert!(hz.is_some_and(|hz| (hz - CALLER as f32).abs() < 10.0), "{hz:?}");
 }
 
+/// Calls the reception, hears its greeting, says something and hears the answer.
+async fn talks(phone: &mut Baresip, port: &Port) {
+    phone.dial(RECEPTION, port.sip).await;
+    phone.event("CALL_ESTABLISHED", RECEPTION).await;
+    hears(phone, 0, VOICE, GREETING).await;
+    says(phone, port, 1).await;
+    hears(phone, 0, VOICE, GREETING + REPLY).await;
+}
+
 /// `settings`: a file of them for both routers, where there is one.
 async fn whole_call(line: Line<'_>, settings: &str) {
     let other = open(line, settings, BILLING, OTHER_VOICE, "").await;
@@ -83,11 +92,7 @@ async fn whole_call(line: Line<'_>, settings: &str) {
     let port = open(line, settings, RECEPTION, VOICE, &format!("[transfers]\nbilling = '{billing}'\n")).await;
     let mut phone = Baresip::start(&port.dir, ADA, line).await;
 
-    phone.dial(RECEPTION, port.sip).await;
-    phone.event("CALL_ESTABLISHED", RECEPTION).await;
-    hears(&phone, 0, VOICE, GREETING).await;
-    says(&mut phone, &port, 1).await;
-    hears(&phone, 0, VOICE, GREETING + REPLY).await;
+    talks(&mut phone, &port).await;
 
     phone.press("15#").await;
     let keys = |sessions: &[SessionLog]| {
@@ -176,11 +181,7 @@ async fn baresip_and_the_model_hear_each_other_in_g722_and_in_opus() {
         let line = Line { codecs, ..UDP };
         let port = open(line, "", RECEPTION, VOICE, "").await;
         let mut phone = Baresip::start(&port.dir, ADA, line).await;
-        phone.dial(RECEPTION, port.sip).await;
-        phone.event("CALL_ESTABLISHED", RECEPTION).await;
-        hears(&phone, 0, VOICE, GREETING).await;
-        says(&mut phone, &port, 1).await;
-        hears(&phone, 0, VOICE, GREETING + REPLY).await;
+        talks(&mut phone, &port).await;
         phone.command("hangup", None).await;
         phone.event("CALL_CLOSED", RECEPTION).await;
         assert!(phone.log().contains(name), "{}", phone.log());

@@ -13,7 +13,7 @@ use super::digest::nonces::Nonces;
 use super::digest::{Authorization, REALM, challenges};
 use super::message::{Reply, values};
 use super::sources::Source;
-use crate::dialplan::trunk::{Algorithms, Credentials, TrunkPlan, Trunks};
+use crate::dialplan::trunk::{Credentials, TrunkPlan, Trunks};
 use crate::fleet::rate::Pace;
 use crate::telemetry::Authenticated;
 
@@ -51,20 +51,20 @@ impl Authentication {
     /// Judges a request outside a dialog. Of one in a dialog, see [`super::Port`]; ACK and CANCEL are never challenged
     /// (RFC 3261, section 22.1).
     pub fn judge(&mut self, request: &Request, source: &Source, address: IpAddr, now: Instant) -> Verdict {
-        let (trunk, algorithms) = match source {
+        let trunk = match source {
             Source::Here => return Verdict::Take(None, Proof::Address),
-            Source::Trunk(trunk) => match &trunk.credentials {
-                None => return Verdict::Take(Some(Arc::clone(trunk)), Proof::Address),
-                Some(credentials) => (Some(trunk), credentials.algorithms.clone()),
-            },
-            Source::Anyone => (None, self.trunks.asked_of_anyone()),
+            Source::Trunk(trunk) if trunk.credentials.is_none() => {
+                return Verdict::Take(Some(Arc::clone(trunk)), Proof::Address);
+            }
+            Source::Trunk(trunk) => Some(trunk),
+            Source::Anyone => None,
         };
         if !self.failures.has_room(address, now) {
             return Verdict::Silence;
         }
         match self.check(request, trunk, address, now) {
             Ok(trunk) => Verdict::Take(Some(trunk), Proof::Credentials),
-            Err(why) => self.challenge(&algorithms, why, address, now),
+            Err(why) => self.challenge(trunk, why, address, now),
         }
     }
 
@@ -92,14 +92,16 @@ impl Authentication {
 
     fn challenge(
         &mut self,
-        algorithms: &Algorithms,
+        known: Option<&Arc<TrunkPlan>>,
         why: Authenticated,
         address: IpAddr,
         now: Instant,
     ) -> Verdict {
+        let own = known.and_then(|trunk| trunk.credentials.as_ref());
+        let algorithms = own.map_or_else(|| self.trunks.asked_of_anyone(), |own| own.algorithms.clone());
         let stale = matches!(why, Authenticated::Stale | Authenticated::Replayed);
         let nonce = self.nonces.issue(address, now);
-        let reply = challenges(algorithms, &nonce, stale)
+        let reply = challenges(&algorithms, &nonce, stale)
             .into_iter()
             .fold(Reply::status(401), |reply, challenge| reply.with("WWW-Authenticate", challenge));
         Verdict::Challenge(reply, why)

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::dialplan::trunk::Algorithm;
+use crate::dialplan::trunk::{Algorithm, Algorithms};
 use crate::ingress::sip::digest::nonces::LIFE;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5));
