@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use dialplane::kit::model::log::SessionLog;
 use dialplane::kit::model::script::{Behaviour, Fault, Rule};
-use livekit_protocol::{DisconnectReason, LeaveRequest, SignalResponse, leave_request, signal_response};
+use livekit_protocol::{
+    DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantUpdate, SignalResponse, leave_request,
+    participant_info, signal_response,
+};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -271,6 +274,30 @@ async fn a_caller_is_let_go_when_the_room_or_the_job_is_taken_from_us() {
         let records = world.end(1).await;
         assert_eq!(ending(&records[0]), ("failed", "room"), "{what}: {records:?}");
     }
+}
+
+/// livekit-server has `MoveParticipant` on LiveKit Cloud only, so the relay says what the room is told of it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_call_whose_caller_is_moved_to_another_room_is_over_after_20_seconds() {
+    let (world, relay, mut call) = relayed().await;
+    let moved = ParticipantInfo {
+        identity: format!("sip_{ADA}"),
+        state: participant_info::State::Disconnected as i32,
+        kind: participant_info::Kind::Sip as i32,
+        ..ParticipantInfo::default()
+    };
+    let update = signal_response::Message::Update(ParticipantUpdate { participants: vec![moved] });
+    let away = Instant::now();
+    relay.say("/rtc", &SignalResponse { message: Some(update) }.encode_to_vec());
+    // Here they are in the room still, and are removed from it.
+    let (times, status) = call.over(Duration::from_secs(25)).await;
+    assert!(status.success() && times.hung_up.is_none(), "{times:?}");
+    let waited = times.let_go.expect("we hung up") - away;
+    println!("given up {waited:?} after the move");
+    assert!(waited >= Duration::from_secs(19), "they might have come back: {waited:?}");
+    let records = world.end(1).await;
+    assert_eq!(ending(&records[0]), ("failed", "room"), "{records:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,6 +192,8 @@ impl Received for FromRoom {
             Some(In::TrackSubscribed(_)) => Self::Subscribed,
             Some(In::RefreshToken(token)) => Self::Token(token.into()),
             Some(In::Leave(leave)) => Self::Left(departure(&leave)),
+            // LiveKit moves callers to other rooms, and so far no agents.
+            Some(In::RoomMoved(_)) => Self::Left(Departure::Dismissed),
             Some(_) | None => Self::Other,
         })
     }
@@ -230,7 +232,10 @@ fn presence(info: &ParticipantInfo) -> Presence {
         return Presence::Here;
     }
     match info.disconnect_reason() {
-        DisconnectReason::DuplicateIdentity
+        // Without a reason it did not leave by itself: LiveKit Cloud takes it to another server, and it comes back within
+        // moments, or to another room.
+        DisconnectReason::UnknownReason
+        | DisconnectReason::DuplicateIdentity
         | DisconnectReason::StateMismatch
         | DisconnectReason::JoinFailure
         | DisconnectReason::Migration

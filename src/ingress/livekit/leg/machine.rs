@@ -216,13 +216,13 @@ impl Machine {
         }
         let Some(caller) = participants.iter().find(|p| self.is_caller(p)) else { return };
         self.caller = Some(caller.clone());
+        if facts::status(caller) == Some(CallStatus::HungUp) {
+            return self.gone(LegEnd::Caller, now);
+        }
         match caller.presence {
             Presence::Dropped => return self.dropped(now),
             Presence::Left => return self.gone(LegEnd::Caller, now),
             Presence::Removed => return self.gone(LegEnd::Failed(Fault::Room), now),
-            Presence::Here if facts::status(caller) == Some(CallStatus::HungUp) => {
-                return self.gone(LegEnd::Caller, now);
-            }
             Presence::Here => self.seen(now),
         }
         if !caller.tracks.is_empty() {

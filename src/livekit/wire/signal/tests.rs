@@ -40,7 +40,8 @@ fn a_participant_that_left_and_one_that_was_cut_off_differ() {
     use DisconnectReason as Reason;
     for (state, reason, expected) in [
         (State::Active, Reason::UnknownReason, Presence::Here),
-        (State::Disconnected, Reason::UnknownReason, Presence::Left),
+        (State::Disconnected, Reason::UnknownReason, Presence::Dropped),
+        (State::Disconnected, Reason::Migration, Presence::Dropped),
         (State::Disconnected, Reason::ClientInitiated, Presence::Left),
         (State::Disconnected, Reason::ParticipantRemoved, Presence::Removed),
         (State::Disconnected, Reason::RoomDeleted, Presence::Removed),
@@ -96,6 +97,13 @@ fn a_closed_room_being_dismissed_and_being_asked_back_differ() {
         let leave = LeaveRequest { reason: reason as i32, action: action as i32, ..LeaveRequest::default() };
         assert_eq!(received(In::Leave(leave)), FromRoom::Left(expected), "{reason:?} {action:?}");
     }
+}
+
+#[test]
+fn who_is_moved_to_another_room_is_no_longer_with_the_caller() {
+    let moved =
+        livekit_protocol::RoomMovedResponse { token: "another room's".to_owned(), ..Default::default() };
+    assert_eq!(received(In::RoomMoved(moved)), FromRoom::Left(Departure::Dismissed));
 }
 
 #[test]

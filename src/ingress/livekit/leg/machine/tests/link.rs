@@ -156,6 +156,9 @@ fn a_caller_whose_bridge_reconnects_is_published_to_again() {
     assert_eq!(rig.wait(), (20_000, vec!["remove".to_owned()]));
 
     assert!(Rig::ringing().on(Input::Changed(vec![dropped()])).is_empty(), "they may come back");
+
+    let hung_up = Participant { presence: Presence::Dropped, ..caller("hangup") };
+    assert_eq!(Rig::active().on(Input::Changed(vec![hung_up])), ["ended Caller"], "they will not");
 }
 
 #[test]
