@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fleet::{VOICE, another, end, world_without_router};
+use super::fleet::{VOICE, another, end, records_of_the_dead, world_without_router};
 use crate::phone::Call;
 use crate::ports;
-use crate::rig::until_every;
+use crate::rig::{until, until_every};
 use crate::room::server;
 use crate::world::{ACME, SOON, World, hears_first, pitch};
 
@@ -107,4 +107,44 @@ async fn callers_whom_nobody_came_for_are_taken_before_a_round_could_find_them_a
     }
     assert_eq!(router.metric("dialplane_rescues_total").await, MISSED as f64);
     assert_eq!(end(&world.livekit, vec![router]).await.len(), 2 * MISSED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_caller_whose_agent_leaves_is_taken_before_the_next_round() {
+    let (world, _webhooks) = world(Duration::from_secs(2)).await;
+    let mut first = another(&world).await;
+    let mut call = world.call(ACME);
+    call.answered(SOON).await;
+    hears_first(&call, pitch(VOICE)).await;
+    first.kill();
+    let other = another(&world).await;
+
+    let log = || fs::read_to_string(world.rig.dir.join("livekit-server.log")).unwrap();
+    let [list, look] = ["ListRooms", "ListParticipants"].map(|method| format!("API RoomService.{method}\""));
+    let before = log().matches(&list).count();
+    // The dispatch is old enough by then, and LiveKit still lists the agent.
+    let round = until("five rounds, and the room is looked into", 2 * SOON, || {
+        let log = log();
+        let round = log.matches(&list).count();
+        (round >= before + 5 && log.rfind(&look) > log.rfind(&list)).then_some(round)
+    })
+    .await;
+    world.livekit.remove_agent().await;
+    let counted = async |metric| {
+        let once = async || (other.metric(metric).await == 1.0).then_some(());
+        until_every(Duration::from_millis(20), metric, SOON, once).await;
+    };
+    counted("dialplane_rescues_total").await;
+    assert_eq!(
+        log().matches(&list).count(),
+        round + 1,
+        "the list that removing the agent takes, and no round"
+    );
+    counted("dialplane_calls_resumed_total").await;
+    call.leave().await;
+    let records = end(&world.livekit, vec![other]).await;
+    let dead = records_of_the_dead(&world, &first).await;
+    assert_eq!((records.len(), dead.len()), (1, 1), "{records:?} {dead:?}");
+    assert_eq!(records[0]["resumed_from"], dead[0]["id"]);
 }
