@@ -1,17 +1,13 @@
 //! The agent worker against a LiveKit server that is strict about who speaks when.
 
+mod app;
 mod server;
 
-use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialplane::admission::Slots;
-use dialplane::app::{App, Stop};
 use dialplane::call::Fault;
-use dialplane::config::Settings;
-use dialplane::document::Given;
 use dialplane::ingress::leg::{Incoming, LegCommand, LegEnd, LegEvent};
 use dialplane::ingress::livekit::facts::Plan;
 use dialplane::ingress::livekit::rescue::served::Served;
@@ -156,35 +152,6 @@ async fn two_projects_of_one_router_share_its_slots() {
     other.status_with(|status| status.status == Some(WorkerStatus::WsAvailable as i32)).await;
     other.offer("AJ_3").await;
     assert!(other.availability().await.available);
-}
-
-#[tokio::test]
-async fn every_agent_name_of_a_project_takes_calls_and_they_share_the_routers_slots() {
-    let mut server = Server::start(Rooms::Silent).await;
-    let file =
-        format!("[[livekit]]\nname = 'main'\nurl = '{}'\nagent_names = ['day', 'night']\n", server.url());
-    let given = Given::variables([
-        ("LIVEKIT_API_KEY", KEY),
-        ("LIVEKIT_API_SECRET", SECRET),
-        ("OPENAI_API_KEY", "unused"),
-        ("DIALPLANE_HTTP", "127.0.0.1:0"),
-        ("DIALPLANE_MAX_CALLS", "1"),
-    ]);
-    let settings = Settings::read(Some((Path::new("dialplane.toml"), &file)), &given, 1).expect("settings");
-    let app = App::start(settings).await.expect("a router");
-    let _running = JoinSet::from_iter([app.run(Stop::default())]);
-    let mut agents = HashMap::new();
-    // One more is the router's own.
-    for _ in 0..3 {
-        let (agent, name) = server.next_registered().await;
-        agents.insert(name, agent);
-    }
-    let [mut day, mut night] = ["day", "night"].map(|name| agents.remove(name).expect(name));
-    day.offer("AJ_1").await;
-    assert!(day.availability().await.available);
-    night.status_with(|status| status.status == Some(WorkerStatus::WsFull as i32)).await;
-    night.offer("AJ_2").await;
-    assert!(!night.availability().await.available);
 }
 
 #[tokio::test]
@@ -369,31 +336,4 @@ async fn a_draining_worker_takes_nothing_and_leaves_with_its_last_call() {
     drop(call);
     agent.closed().await;
     router.ends().await;
-}
-
-#[tokio::test]
-async fn a_draining_router_ends_at_once_when_an_offer_comes_to_nothing() {
-    let mut server = Server::start(Rooms::Silent).await;
-    let url = server.url();
-    let given = Given::variables([
-        ("LIVEKIT_URL", url.as_str()),
-        ("LIVEKIT_API_KEY", KEY),
-        ("LIVEKIT_API_SECRET", SECRET),
-        ("OPENAI_API_KEY", "unused"),
-        ("DIALPLANE_HTTP", "127.0.0.1:0"),
-        ("DIALPLANE_DRAIN_SECONDS", "3600"),
-    ]);
-    let app = App::start(Settings::load(None, &given, 1).expect("settings")).await.expect("a router");
-    let stop = Stop::default();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(app.run(stop.clone()));
-    let mut agent = server.registered().await;
-    agent.offer("AJ_1").await;
-    assert!(agent.availability().await.available);
-
-    stop.drain.cancel();
-    agent.status_with(|status| status.draining).await;
-    drop(agent);
-    let ended = timeout(SOON, tasks.join_next()).await.expect("the router ends in time");
-    ended.expect("one router").expect("without a panic");
 }

@@ -1,17 +1,17 @@
-//! The rooms that this router's own legs look after.
+//! The rooms that this router's own legs look after, each by one leg.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::pii::Redacted;
 
-type Rooms = HashMap<Redacted<String>, usize>;
+type Rooms = HashSet<Redacted<String>>;
 
 /// Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Served(Arc<Mutex<Rooms>>);
 
-/// One leg's hold on its room, until dropped.
+/// A leg's hold on its room, until dropped.
 #[derive(Debug)]
 pub struct Serving {
     served: Served,
@@ -19,13 +19,13 @@ pub struct Serving {
 }
 
 impl Served {
-    pub fn enter(&self, room: Redacted<String>) -> Serving {
-        *self.lock().entry(room.clone()).or_default() += 1;
-        Serving { served: self.clone(), room }
+    /// `None` when the room has a leg already.
+    pub fn enter(&self, room: Redacted<String>) -> Option<Serving> {
+        self.lock().insert(room.clone()).then(|| Serving { served: self.clone(), room })
     }
 
     pub fn includes(&self, room: &Redacted<String>) -> bool {
-        self.lock().contains_key(room)
+        self.lock().contains(room)
     }
 
     fn lock(&self) -> MutexGuard<'_, Rooms> {
@@ -35,13 +35,7 @@ impl Served {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let mut rooms = self.served.lock();
-        if let Some(legs) = rooms.get_mut(&self.room) {
-            *legs -= 1;
-            if *legs == 0 {
-                rooms.remove(&self.room);
-            }
-        }
+        self.served.lock().remove(&self.room);
     }
 }
 
@@ -50,14 +44,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_is_served_until_its_last_leg_is_gone() {
+    fn a_room_has_one_leg_and_may_have_another_once_that_is_gone() {
         let (served, room) = (Served::default(), Redacted::from("call-1"));
-        let first = served.enter(room.clone());
-        let second = served.enter(room.clone());
-        drop(first);
-        assert!(served.includes(&room));
-        drop(second);
+        let leg = served.enter(room.clone());
+        assert!(leg.is_some() && served.includes(&room) && !served.includes(&"call-2".into()));
+        assert!(served.enter(room.clone()).is_none());
+        assert!(served.includes(&room), "the first is there still");
+        drop(leg);
         assert!(!served.includes(&room));
-        assert!(!served.includes(&"call-2".into()));
+        assert!(served.enter(room).is_some());
     }
 }

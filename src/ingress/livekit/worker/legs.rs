@@ -19,10 +19,10 @@ use crate::ingress::livekit::Site;
 use crate::ingress::livekit::facts::Context;
 use crate::ingress::livekit::leg::{self, Task};
 use crate::ingress::livekit::reports::Reports;
+use crate::ingress::livekit::rescue::served::Serving;
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::worker::{Assignment, JobId, JobState};
 use crate::media::codec::Codec;
-use crate::pii::Redacted;
 
 /// What the bridge holds of the frames we sent: its mixer and the carrier's jitter buffer.
 const HELD_BACK: Duration = Duration::from_millis(100);
@@ -35,12 +35,7 @@ pub struct Legs {
     reports: Reports,
     tasks: JoinSet<Outcome>,
     jobs: HashMap<Id, JobId>,
-    running: HashMap<JobId, Running>,
-}
-
-struct Running {
-    room: Redacted<String>,
-    stop: CancellationToken,
+    running: HashMap<JobId, CancellationToken>,
 }
 
 /// How a leg's task ended.
@@ -73,9 +68,9 @@ impl Legs {
     /// Starts the leg of a job and announces the call. There is a place for it (see [`Site::calls`]) unless the router
     /// has ended; then the leg finds its session gone, and lets the caller go.
     pub fn start(&mut self, assignment: Assignment, slot: Slot, offered: Instant) {
-        if self.running.values().any(|running| running.room == assignment.room) {
+        let Some(serving) = self.site.served.enter(assignment.room.clone()) else {
             return self.decline(assignment.job);
-        }
+        };
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
         let id = CallId::fresh();
@@ -99,10 +94,9 @@ impl Legs {
             commands,
             events,
         };
-        let running = Running { room: task.assignment.room.clone(), stop: terminated };
-        let handle = self.tasks.spawn(run(task));
+        let handle = self.tasks.spawn(run(task, serving));
         self.jobs.insert(handle.id(), job.clone());
-        self.running.insert(job, running);
+        self.running.insert(job, terminated);
 
         let leg = Leg { commands: command_sender, events: event_receiver };
         if self
@@ -124,7 +118,7 @@ impl Legs {
         }
     }
 
-    /// A livekit-server that started anew sends an agent to every room that it gets back. Ours is in that room, or on its
+    /// A livekit-server that started anew sends an agent to every room that it gets back, by whichever name. Ours is in that room, or on its
     /// way back, and has the call.
     fn decline(&mut self, job: JobId) {
         tracing::info!(%job, "job declined: its room has a call of ours");
@@ -139,7 +133,7 @@ impl Legs {
     /// LiveKit took the job back.
     pub fn stop(&self, job: &JobId) {
         if let Some(running) = self.running.get(job) {
-            running.stop.cancel();
+            running.cancel();
         }
     }
 
@@ -160,9 +154,8 @@ impl Legs {
 
 /// Runs the leg, and lets the caller go when a bug ends it: in an answered call they would go on hearing silence.
 /// This is the leg's own task, so the worker waits for it, with a socket or without.
-async fn run(task: Task) -> Outcome {
+async fn run(task: Task, _serving: Serving) -> Outcome {
     let (site, room, id) = (Arc::clone(&task.site), task.assignment.room.clone(), task.context.id);
-    let _serving = site.served.enter(room.clone());
     let Err(_panic) = AssertUnwindSafe(leg::run(task)).catch_unwind().await else { return Outcome::Done };
     tracing::error!(call = %id, "leg panicked: deleting its room");
     for pause in RESCUES {
