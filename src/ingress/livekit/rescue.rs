@@ -48,6 +48,8 @@ const SECOND_LOOK: Duration = Duration::from_millis(500);
 const EXPECTED: Duration = DISPATCHED.saturating_add(Duration::from_millis(200));
 /// Calls that an agent is expected in. The rounds find those beyond.
 const EXPECTED_MAX: usize = 1024;
+/// Rooms that wait to be looked into. The rounds find those beyond.
+const WAITING_MAX: usize = 256;
 /// Requests that fail in a row before it is said. One may concern a room that has just closed.
 const FAILURES: u32 = 3;
 
@@ -124,10 +126,10 @@ impl Rescue {
         self.wait(chosen);
     }
 
-    /// Has these rooms looked into, unless they are about to be.
+    /// Has these rooms looked into, unless they are about to be, or too many are.
     fn wait(&mut self, rooms: impl IntoIterator<Item = Listed>) {
         for room in rooms {
-            if self.under_way.insert(Arc::clone(&room.id)) {
+            if self.waiting.len() < WAITING_MAX && self.under_way.insert(Arc::clone(&room.id)) {
                 self.waiting.push_back(room);
             }
         }

@@ -41,18 +41,18 @@ struct Known {
 }
 
 impl Rounds {
-    /// The rooms of this round: all where something may be wrong, and of the others those that were not looked into
-    /// for longest. What is known of rooms that are gone is forgotten.
+    /// The rooms of this round: where something may be wrong, a caller who was seen alone first; and of the others those
+    /// that were not looked into for longest. What is known of rooms that are gone is forgotten.
     pub fn choose(&mut self, mut listed: Vec<Listed>, now: Timestamp) -> Vec<Listed> {
         self.forget_others(&listed);
         listed.retain(|room| {
             Duration::try_from(now.duration_since(room.created_at)).is_ok_and(|age| age >= YOUNG)
         });
-        let (urgent, mut settled): (Vec<_>, Vec<_>) =
+        let (mut chosen, mut settled): (Vec<_>, Vec<_>) =
             listed.into_iter().partition(|room| self.is_urgent(room));
         settled.sort_by_key(|room| self.0.get(&room.id).map(|known| known.at));
         settled.truncate(SETTLED_LOOKS);
-        let mut chosen = urgent;
+        chosen.sort_by_key(|room| (!self.is_alone(room), room.participants >= COMPANY));
         chosen.truncate(LOOKS - settled.len());
         chosen.extend(settled);
         chosen
@@ -73,6 +73,10 @@ impl Rounds {
     fn is_urgent(&self, room: &Listed) -> bool {
         let settled = self.0.get(&room.id).is_some_and(|known| known.sight == Sight::Settled);
         !settled || room.participants < COMPANY
+    }
+
+    fn is_alone(&self, room: &Listed) -> bool {
+        self.0.get(&room.id).is_some_and(|known| known.alone.is_some())
     }
 
     fn forget_others(&mut self, listed: &[Listed]) {
@@ -118,7 +122,7 @@ mod tests {
             );
         }
         let chosen = rounds.choose(rooms.clone(), later(1000));
-        assert_eq!(ids(&chosen)[..3], ["RM_98", "RM_99", "RM_0"]);
+        assert_eq!(ids(&chosen)[..3], ["RM_99", "RM_98", "RM_0"]);
         assert_eq!(chosen.len(), 2 + SETTLED_LOOKS);
 
         for room in &chosen {
@@ -135,6 +139,15 @@ mod tests {
             rounds.saw(Arc::clone(&room.id), Sight::Settled, now);
         }
         assert_eq!(ids(&rounds.choose(rooms, later(1000))).first(), Some(&"RM_39"));
+    }
+
+    #[test]
+    fn a_caller_who_was_seen_alone_is_looked_at_again_however_many_rooms_are_new() {
+        let mut rounds = Rounds::default();
+        let mut rooms: Vec<_> = (0..100).map(|id| listed(id, 2)).collect();
+        rooms.extend([listed(100, 1), listed(101, 2)]);
+        rounds.saw("RM_101".into(), Sight::Alone, Instant::now());
+        assert_eq!(ids(&rounds.choose(rooms, later(1000)))[..3], ["RM_101", "RM_100", "RM_0"]);
     }
 
     #[test]
