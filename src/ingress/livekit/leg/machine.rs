@@ -214,7 +214,7 @@ impl Machine {
         if self.yields(participants, self.rings(), now) {
             return;
         }
-        let Some(caller) = participants.iter().find(|p| self.is_caller(p)) else { return };
+        let Some(caller) = self.caller_among(participants) else { return };
         self.caller = Some(caller.clone());
         if facts::status(caller) == Some(CallStatus::HungUp) {
             return self.gone(LegEnd::Caller, now);
@@ -240,11 +240,12 @@ impl Machine {
     }
 
     /// The first SIP participant is the caller, whoever else comes.
-    fn is_caller(&self, participant: &Participant) -> bool {
-        match &self.caller {
+    fn caller_among<'a>(&self, participants: &'a [Participant]) -> Option<&'a Participant> {
+        let callers = participants.iter().filter(|participant| match &self.caller {
             Some(caller) => participant.identity == caller.identity,
             None => participant.is_sip,
-        }
+        });
+        callers.min_by_key(|caller| caller.joined_at)
     }
 
     fn subscribed(&mut self, now: Instant) {

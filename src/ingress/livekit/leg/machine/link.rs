@@ -155,7 +155,7 @@ impl Machine {
         if self.link.away.is_none() {
             return;
         }
-        let is_here = others.iter().any(|other| self.is_caller(other));
+        let is_here = self.caller_among(others).is_some();
         if let Some(away) = &mut self.link.away {
             away.absent = (same_server && !is_here).then_some(now + ABSENT);
         }

@@ -286,6 +286,10 @@ fn a_second_phone_in_the_room_is_not_the_caller() {
     let mut rig = Rig::active();
     let other = Participant { identity: "sip_other".into(), presence: Presence::Left, ..caller("hangup") };
     assert!(rig.on(Input::Changed(vec![other])).is_empty());
+
+    let later = Participant { identity: "sip_other".into(), joined_at: seconds(1), ..caller("hangup") };
+    let mut rig = Rig::new();
+    assert_eq!(rig.join(vec![later, caller("ringing")]), ["ask headers", "arrived"], "who came first is");
 }
 
 #[test]

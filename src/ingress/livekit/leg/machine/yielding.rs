@@ -18,8 +18,7 @@ impl Machine {
         now: Instant,
     ) -> bool {
         self.arbiter.joined_at = joined_at;
-        let caller = participants.iter().find(|participant| participant.is_sip);
-        let rings = caller.and_then(facts::status) != Some(CallStatus::Active);
+        let rings = self.caller_among(participants).and_then(facts::status) != Some(CallStatus::Active);
         self.yields(participants, rings, now)
     }
 
