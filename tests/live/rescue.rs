@@ -1,6 +1,6 @@
 //! No call rings for ever, and no answered caller is left alone, over any number of routers.
 
-mod fleet;
+pub mod fleet;
 mod left;
 mod missed;
 mod rounds;
