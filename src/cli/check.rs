@@ -19,7 +19,7 @@ use crate::document::{Diagnostic, Placeholders, Process};
 pub(super) struct Check {
     /// The folder [default: DIALPLANE_DIALPLANS, else dialplans].
     dir: Option<PathBuf>,
-    /// The settings: of the file only the [[trunk]] tables and when_model_down are read [default: DIALPLANE_CONFIG,
+    /// The settings: of the file only its trunks and when_model_down are read [default: DIALPLANE_CONFIG,
     /// else none].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

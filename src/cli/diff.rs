@@ -30,7 +30,7 @@ pub(super) struct Diff {
     /// Call records (DIALPLANE_RECORDS): says too which of these calls would go elsewhere, each at its own time.
     #[arg(long, value_name = "FILE")]
     calls: Option<PathBuf>,
-    /// The settings: of the file only the [[trunk]] tables are read [default: DIALPLANE_CONFIG, else none].
+    /// The settings: of the file only its trunks are read [default: DIALPLANE_CONFIG, else none].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print one JSON object.

@@ -50,7 +50,7 @@ pub(super) struct Explain {
     /// The folder [default: DIALPLANE_DIALPLANS, else dialplans].
     #[arg(long, value_name = "DIR")]
     dialplans: Option<PathBuf>,
-    /// The settings: of the file only the [[trunk]] tables are read [default: DIALPLANE_CONFIG, else none].
+    /// The settings: of the file only its trunks are read [default: DIALPLANE_CONFIG, else none].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print one JSON object.
