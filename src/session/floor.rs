@@ -68,8 +68,6 @@ pub struct Floor {
     caller_speaks: bool,
     /// The last speaker was gone before the turn was over; nobody knows when it is.
     unfinished: bool,
-    /// The speaker is told once more of a turn that was over: it is still owed its answer.
-    retold: bool,
     voice: Voice,
     /// When the caller last heard anything of ours.
     sounded: Option<Instant>,
@@ -105,7 +103,6 @@ impl Floor {
             payer: None,
             caller_speaks: false,
             unfinished: false,
-            retold: false,
             voice: Voice::default(),
             sounded: None,
             heard_of_model: None,

@@ -37,7 +37,6 @@ impl Floor {
         self.playing = None;
         (self.payer, self.owed_next) = (None, None);
         self.cut.clear();
-        self.retold = false;
         self.unlistened(now);
         if std::mem::take(&mut self.caller_speaks) {
             self.unfinished = true;
@@ -58,9 +57,8 @@ impl Floor {
     /// The new speaker hears the end of a turn that the caller finished earlier, or all that there is of one. True if it
     /// was over already.
     pub fn tell_again(&mut self, now: Instant) -> bool {
-        self.retold = !std::mem::take(&mut self.unfinished);
         self.owe(now);
-        self.retold
+        !std::mem::take(&mut self.unfinished)
     }
 
     /// The model speaks no more, and owes nothing: what follows is ours.
@@ -71,7 +69,7 @@ impl Floor {
         (self.owed, self.owed_next) = (None, None);
         self.heard_of_model = None;
         self.last_speech = None;
-        self.listened(false);
+        self.trusted();
     }
 
     /// The speaker has been asked for what is owed.

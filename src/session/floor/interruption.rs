@@ -27,9 +27,10 @@ impl Floor {
     pub fn caller_started(&mut self, now: Instant) -> Vec<Interrupted> {
         self.caller_speaks = true;
         self.voice.began = Some(now);
-        if !std::mem::take(&mut self.retold) {
+        if !self.voice.is_late_notice() {
             (self.owed, self.owed_next) = (None, None);
         }
+        self.trusted();
         self.break_in()
     }
 

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 use super::{Floor, Queued};
 use crate::session::timings::Timings;
 
+/// A model that hears late what was said before says within this time that somebody spoke.
+const NOTICED_WITHIN: Duration = Duration::from_millis(2_500);
+
 /// A turn is over when the caller falls silent, or this long before the model says so: one that finds the end of turns
 /// more slowly is meant to.
 const TOLD_WITHIN: Duration = Duration::from_millis(700);
@@ -21,8 +24,8 @@ pub(super) struct Voice {
     pub(super) began: Option<Instant>,
     /// When they were last heard, while no model listened.
     unheard: Option<Instant>,
-    /// The speaker hears now what the caller said earlier.
-    late: bool,
+    /// Since when the speaker hears what the caller said before that.
+    late: Option<Instant>,
     /// How long after the caller's last sound the speaker tells that a turn is over, at the latest.
     told_within: Duration,
 }
@@ -30,7 +33,17 @@ pub(super) struct Voice {
 impl Voice {
     /// A model that hears late what was said before notices it as late.
     fn last_sign(&self) -> Option<Instant> {
-        if self.late { self.last.or(self.began) } else { self.last.max(self.began) }
+        if self.late.is_some() { self.last.or(self.began) } else { self.last.max(self.began) }
+    }
+
+    /// What the speaker notices now was said before it listened.
+    pub(super) fn is_late_notice(&self) -> bool {
+        self.late.is_some_and(|since| self.last.is_none_or(|last| last <= since))
+    }
+
+    /// When they were last heard, of what no model has noticed; one that had its time for it took it for noise.
+    fn unnoticed(&self, now: Instant) -> Option<Instant> {
+        self.unheard.filter(|_| self.late.is_none_or(|since| now < since + NOTICED_WITHIN))
     }
 }
 
@@ -50,7 +63,7 @@ impl Floor {
 
     /// The model may not have heard what the caller said last.
     pub const fn doubted(&mut self) {
-        self.voice.unheard = self.voice.last;
+        (self.voice.unheard, self.voice.late) = (self.voice.last, None);
     }
 
     /// It shows that it listens.
@@ -62,19 +75,21 @@ impl Floor {
     pub(super) fn unlistened(&mut self, now: Instant) {
         let recent = |last: &Instant| now.saturating_duration_since(*last) < TOLD_WITHIN;
         self.voice.unheard = self.voice.unheard.or(self.voice.last.filter(recent));
+        self.voice.late = None;
     }
 
     /// A model listens from now on; `late`: first to what was said before.
-    pub const fn listened(&mut self, late: bool) {
-        self.voice.unheard = None;
-        self.voice.late = late;
+    pub fn listened(&mut self, late: bool, now: Instant) {
+        self.voice.late = late.then_some(now);
+        self.voice.unheard = self.voice.unheard.filter(|_| late);
     }
 
     /// The caller has finished a turn: the model owes an answer, from their last word on.
     pub fn caller_stopped(&mut self, now: Instant) {
         self.caller_speaks = false;
-        let earliest = now.checked_sub(TOLD_WITHIN).filter(|_| !std::mem::take(&mut self.voice.late));
-        let since = self.voice.last.map_or(now, |last| earliest.map_or(last, |earliest| last.max(earliest)));
+        let last = self.voice.last_sign().unwrap_or(now);
+        let earliest = now.checked_sub(TOLD_WITHIN).filter(|_| self.voice.late.take().is_none());
+        let since = earliest.map_or(last, |earliest| last.max(earliest));
         self.owe_answer_since(since, now);
     }
 
@@ -121,8 +136,8 @@ impl Floor {
     }
 
     pub(super) fn owe_since(&mut self, since: Instant, now: Instant) {
-        if self.owed.is_none() && !self.caller_speaks {
-            self.owed = Some(since);
+        if !self.caller_speaks {
+            self.owed = Some(self.owed.map_or(since, |owed| owed.min(since)));
         }
         self.heard_of_model = Some(now);
     }
@@ -143,8 +158,11 @@ impl Floor {
         if !self.is_open() || self.pressing || !self.queue.is_empty() {
             return;
         }
-        let overdue = self.overdue().filter(|overdue| now >= *overdue).and(self.voice.last_sign());
-        let Some(waits) = self.owed.max(self.voice.unheard).or(overdue) else { return };
+        let last = self.voice.last_sign();
+        let overdue = self.overdue().filter(|overdue| now >= *overdue).and(last);
+        // A debt that came after words that nobody has noticed does not make them wait anew.
+        let Some(waits) = self.voice.unnoticed(now).or(self.owed).or(overdue) else { return };
+        let waits = last.filter(|_| self.caller_speaks).map_or(waits, |last| last.max(waits));
         let quiet_since = self.sounded.map_or(waits, |sounded| sounded.max(waits));
         if now >= quiet_since + timings.comfort {
             self.queue.extend(self.sounds.comfort.iter().cloned().map(Queued::Comfort));

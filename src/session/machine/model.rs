@@ -253,7 +253,7 @@ impl Machine {
         if renews {
             missed.clear();
         }
-        self.floor.listened(!missed.is_empty());
+        self.floor.listened(!missed.is_empty(), now);
         actions.extend(missed.into_iter().map(|audio| command(ModelCommand::Audio(audio))));
         // A greeting comes by itself, and so does the answer to a turn that is heard again.
         if has_turn {

@@ -186,10 +186,11 @@ impl World {
     pub(super) fn tool_result(&mut self, session: SessionNo) {
         self.acts.open = self.acts.open.checked_sub(1).expect("a tool call has one result");
         let at = self.elapsed() + self.rng.random_range(50..2_500);
+        let speaks = self.models.is_answering(session);
         self.respond(session, at);
         // What it says with the result the caller waits for, beside what is being said.
         if self.seen.up && !self.seen.caller_speaks && self.machine.handover.is_none() {
-            self.seen.owed_next = Some(self.now);
+            self.seen.owed_next = speaks.then_some(self.now);
             self.seen.owed_since.get_or_insert(self.now);
         }
     }

@@ -111,6 +111,11 @@ impl Models {
         }
     }
 
+    /// Whether the session makes a response.
+    pub(super) fn is_answering(&self, session: SessionNo) -> bool {
+        self.sessions.get(&session).is_some_and(|model| !model.open.is_empty())
+    }
+
     pub(super) fn opened(&self) -> usize {
         self.sessions.len()
     }
@@ -262,7 +267,7 @@ impl World {
     /// Who has spoken for long enough to be heard is owed an answer.
     fn wait(&mut self, starts: bool) {
         let seen = &mut self.seen;
-        if self.route != Route::Answers || !seen.up {
+        if self.route != Route::Answers || !seen.up || self.acts.handed_on {
             return;
         }
         seen.owed_next = None;

@@ -1,5 +1,6 @@
 //! What can be different from call to call.
 
+use super::world::World;
 use super::*;
 use crate::media::codec::Codec;
 
@@ -148,6 +149,33 @@ impl Props {
             1 => Some(RouteAction::Transfer(destination())),
             2 => Some(RouteAction::Refuse(Refusal::Busy)),
             _ => None,
+        }
+    }
+}
+
+impl World {
+    /// Anything, whether it can be said now or not.
+    pub(super) fn noise(&mut self) -> Event {
+        let session = SessionNo::new(self.rng.random_range(0..3));
+        let item = ItemId(self.rng.random_range(200..205u8).to_string().into());
+        let response = ResponseId(item.0.to_string());
+        let model = |event| Event::Model { session, event };
+        match self.rng.random_range(0..15) {
+            0 => self.arrived(),
+            1 => Event::Leg(LegEvent::Subscribed),
+            2 => Event::Leg(LegEvent::Active),
+            3 => Event::Leg(LegEvent::Audio(Audio::Pcm(vec![0; VOICE.len()]))),
+            4 => Event::Looked { answer: Box::new(self.answer()), shut: Vec::new() },
+            5 => model(ModelEvent::Configured { audio: Format::Pcm }),
+            6 => model(ModelEvent::CallerStarted),
+            7 => model(ModelEvent::AgentStarted { response }),
+            8 => model(ModelEvent::AgentAudioDone { item }),
+            9 => Event::Leg(LegEvent::Transferred),
+            10 => Event::Leg(LegEvent::NotTransferred),
+            11 => model(ModelEvent::Warning { code: "noise".into() }),
+            12 => model(ModelEvent::CallerText { item, text: "noise".into() }),
+            13 => model(ModelEvent::AgentText { item, text: "noise".into() }),
+            _ => Event::Speech { session, item, frame: Frame::from([SPEECH, session.get() as u8, 0]) },
         }
     }
 }

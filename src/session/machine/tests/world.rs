@@ -145,44 +145,20 @@ impl World {
             let stop = start + self.rng.random_range(100..4_000);
             self.at(start, Happening::Turn(true));
             (start..stop).step_by(20).for_each(|at| self.at(at, Happening::Voice));
-            self.at(stop, Happening::Turn(false));
             at = stop;
+            self.at(at, Happening::Turn(false));
         }
         if self.rng.random_bool(0.3) {
             self.plan_keys();
         }
     }
 
-    fn arrived(&self) -> Event {
+    pub(super) fn arrived(&self) -> Event {
         let call = Call { redirects: self.redirects, ..Call::example() };
         Event::Leg(LegEvent::Arrived(Box::new(call)))
     }
 
-    fn noise(&mut self) -> Event {
-        let session = SessionNo::new(self.rng.random_range(0..3));
-        let item = ItemId(self.rng.random_range(200..205u8).to_string().into());
-        let response = ResponseId(item.0.to_string());
-        let model = |event| Event::Model { session, event };
-        match self.rng.random_range(0..15) {
-            0 => self.arrived(),
-            1 => Event::Leg(LegEvent::Subscribed),
-            2 => Event::Leg(LegEvent::Active),
-            3 => Event::Leg(LegEvent::Audio(Audio::Pcm(vec![0; VOICE.len()]))),
-            4 => Event::Looked { answer: Box::new(self.answer()), shut: Vec::new() },
-            5 => model(ModelEvent::Configured { audio: Format::Pcm }),
-            6 => model(ModelEvent::CallerStarted),
-            7 => model(ModelEvent::AgentStarted { response }),
-            8 => model(ModelEvent::AgentAudioDone { item }),
-            9 => Event::Leg(LegEvent::Transferred),
-            10 => Event::Leg(LegEvent::NotTransferred),
-            11 => model(ModelEvent::Warning { code: "noise".into() }),
-            12 => model(ModelEvent::CallerText { item, text: "noise".into() }),
-            13 => model(ModelEvent::AgentText { item, text: "noise".into() }),
-            _ => Event::Speech { session, item, frame: Frame::from([SPEECH, session.get() as u8, 0]) },
-        }
-    }
-
-    fn answer(&mut self) -> Answer {
+    pub(super) fn answer(&mut self) -> Answer {
         let decision = if self.trouble == Trouble::BackendRefuses {
             Decision::Refuse(Refusal::Busy)
         } else if let Route::Plays(clip) = &self.route {
@@ -299,7 +275,9 @@ impl World {
 
     fn listen(&mut self) {
         let seen = &mut self.seen;
-        if seen.pressing.take_if(|until| self.now >= *until).is_some() || seen.pressing.is_some() {
+        let presses = seen.pressing.take_if(|until| self.now >= *until).is_some() || seen.pressing.is_some();
+        // Who speaks waits for nothing.
+        if presses || seen.caller_speaks {
             seen.last_sound = Some(self.now);
         }
         let (Some(owed), 0, false) = (seen.owed_since, seen.hang_ups, seen.away) else { return };
