@@ -96,7 +96,7 @@ pub fn datagram(datagram: &[u8]) {
 
 fn taken(request: &Request) {
     let slots = Slots::new(1, Lateness::new(Instant::now()).into());
-    let _ = judge(request, &slots, Instant::now());
+    let _ = judge(&mut request.clone(), &slots, Instant::now());
     let _ = timer::agree(request);
     let _ = facts::read(request, CallId::fresh(), Timestamp::UNIX_EPOCH, None);
     answered(request, Reply::abilities(200));

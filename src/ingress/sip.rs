@@ -9,6 +9,7 @@
 
 pub mod allowance;
 pub mod authentication;
+pub mod body;
 mod calls;
 pub mod dialog;
 pub mod digest;
@@ -244,8 +245,8 @@ impl Port {
         }
     }
 
-    async fn begun(&mut self, transaction: Transaction, sender: &Sender) {
-        match judge(&transaction.original, &self.site.slots, Instant::now()) {
+    async fn begun(&mut self, mut transaction: Transaction, sender: &Sender) {
+        match judge(&mut transaction.original, &self.site.slots, Instant::now()) {
             Judged::Answer(reply) => self.refuse(transaction, reply, sender).await,
             Judged::Within(tag) => {
                 let asked = Box::new(Asked { transaction, flow: sender.flow.clone() });

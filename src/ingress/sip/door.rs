@@ -3,7 +3,8 @@
 use rsipstack::sip::{Method, Request};
 use tokio::time::Instant;
 
-use super::message::{self, Reply, to_tag, values};
+use super::body::{main_of, unpack};
+use super::message::{self, ACCEPT, Reply, to_tag, values};
 use crate::admission::{NoSlot, Slots};
 
 /// What a request is to us.
@@ -16,8 +17,18 @@ pub enum Judged {
     Answer(Reply),
 }
 
-/// Judges a request by itself, before any call or slot is looked for.
-pub fn judge(request: &Request, slots: &Slots, now: Instant) -> Judged {
+/// Judges a request by itself, before any call or slot is looked for. Of a body that may describe the session nothing is left
+/// but that.
+pub fn judge(request: &mut Request, slots: &Slots, now: Instant) -> Judged {
+    let judged = judge_head(request, slots, now);
+    let describes = matches!(request.method(), Method::Invite | Method::Update | Method::PRack);
+    if matches!(judged, Judged::Answer(_)) || !describes {
+        return judged;
+    }
+    unpack(request).err().map_or(judged, Judged::Answer)
+}
+
+fn judge_head(request: &Request, slots: &Slots, now: Instant) -> Judged {
     if let Some(reply) = unmet(request) {
         return Judged::Answer(reply);
     }
@@ -63,21 +74,9 @@ fn refused_at_sight(invite: &Request) -> Option<Reply> {
         ["application/sdp", "application/*", "*/*"].iter().any(|ours| kind.eq_ignore_ascii_case(ours))
     };
     if accepted.peek().is_some() && !accepted.any(takes_sdp) {
-        return Some(Reply::status(406).with("Accept", "application/sdp"));
+        return Some(Reply::status(406).with("Accept", ACCEPT));
     }
-    strange_body(invite)
-}
-
-/// A body that is no SDP describes no session.
-pub fn strange_body(request: &Request) -> Option<Reply> {
-    let kind = values(request, "content-type").next().unwrap_or_default();
-    let is_sdp = request.body.is_empty() || main_of(kind).eq_ignore_ascii_case("application/sdp");
-    (!is_sdp).then(|| Reply::status(415).with("Accept", "application/sdp"))
-}
-
-/// A media type without its parameters.
-fn main_of(kind: &str) -> &str {
-    kind.split(';').next().unwrap_or_default().trim()
+    None
 }
 
 /// As an INVITE would be answered (RFC 3261, section 11.2): a carrier asks whether calls may come.
@@ -137,19 +136,20 @@ mod tests {
             ("MESSAGE", "", 405),
         ] {
             assert_eq!(
-                status(&judge(&request(method, headers), &slots, Instant::now())),
+                status(&judge(&mut request(method, headers), &slots, Instant::now())),
                 expected,
                 "{method} {headers}"
             );
         }
-        let within = Request::try_from(format!("BYE sip:us@b SIP/2.0\r\n{ours}CSeq: 8 BYE\r\n\r\n")).unwrap();
-        assert_eq!(judge(&within, &slots, Instant::now()), Judged::Within("ours".into()));
+        let mut within =
+            Request::try_from(format!("BYE sip:us@b SIP/2.0\r\n{ours}CSeq: 8 BYE\r\n\r\n")).unwrap();
+        assert_eq!(judge(&mut within, &slots, Instant::now()), Judged::Within("ours".into()));
     }
 
     #[test]
     fn options_says_whether_a_call_would_be_taken() {
         let slots = slots();
-        let ask = |slots: &Slots| judge(&request("OPTIONS", ""), slots, Instant::now());
+        let ask = |slots: &Slots| judge(&mut request("OPTIONS", ""), slots, Instant::now());
         let retry = |judged: &Judged| match judged {
             Judged::Answer(reply) => reply.headers.iter().any(|header| header.name() == "Retry-After"),
             Judged::Call | Judged::Within(_) => false,
@@ -164,9 +164,11 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_named() {
-        let Judged::Answer(reply) =
-            judge(&request("INVITE", "Require: precondition, 100rel, x-magic\r\n"), &slots(), Instant::now())
-        else {
+        let Judged::Answer(reply) = judge(
+            &mut request("INVITE", "Require: precondition, 100rel, x-magic\r\n"),
+            &slots(),
+            Instant::now(),
+        ) else {
             panic!("taken")
         };
         assert_eq!(reply, Reply::status(420).with("Unsupported", "precondition, x-magic"));

@@ -11,6 +11,8 @@ use crate::fleet::calls::Limit;
 
 /// What we take, in a dialog or before one.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, NOTIFY";
+/// What we read of a body.
+pub const ACCEPT: &str = "application/sdp, multipart/mixed";
 /// The extensions that we know.
 pub const SUPPORTED: [&str; 2] = ["timer", "100rel"];
 pub const SERVER: &str = concat!("Dialplane/", env!("CARGO_PKG_VERSION"));
@@ -42,7 +44,7 @@ impl Reply {
     pub fn abilities(status: u16) -> Self {
         Self::status(status)
             .with("Allow", ALLOW)
-            .with("Accept", "application/sdp")
+            .with("Accept", ACCEPT)
             .with("Supported", SUPPORTED.join(", "))
     }
 

@@ -21,6 +21,7 @@ use rsipstack::transport::{SipConnection, TransportLayer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::body::unpack;
 use super::flow::Flow;
 use super::message::{self, Reply, fresh_tag, values};
 use super::sdp;
@@ -231,10 +232,14 @@ impl Invite {
 pub async fn follow(mut transaction: Transaction, told: mpsc::Sender<Happening>) {
     let sequence = message::cseq(&transaction.original).unwrap_or_default();
     while let Some(message) = transaction.receive().await {
-        let SipMessage::Request(request) = message else { continue };
+        let SipMessage::Request(mut request) = message else { continue };
         let happening = match request.method() {
             Method::Cancel => Happening::Cancelled,
-            Method::Ack => Happening::Acked { sequence, body: request.body },
+            Method::Ack => {
+                // One that is refused fits nothing as it stands.
+                let _ = unpack(&mut request);
+                Happening::Acked { sequence, body: request.body }
+            }
             _ => continue,
         };
         // Nobody waits for it any more.

@@ -3,7 +3,7 @@
 use dialplane::call::{Caller, Number, Origin};
 use dialplane::ingress::leg::LegCommand;
 
-use super::phone::{Phone, SDP};
+use super::phone::{Phone, SDP, beside_sdp};
 use super::{Session, World};
 
 /// A call whose 200 is on its way.
@@ -169,4 +169,51 @@ async fn the_way_back_goes_through_the_proxies_that_recorded_it() {
     let bye = phone.let_go().await;
     assert_eq!(bye.start, "BYE sip:ada@192.0.2.9:5070 SIP/2.0");
     assert_eq!(bye.all("route"), [format!("<sip:{proxy};lr>"), "<sip:192.0.2.1;lr>".to_owned()]);
+}
+
+#[tokio::test]
+async fn a_description_beside_isup_or_a_location_is_an_offer_or_an_answer_as_any_other() {
+    let isup = "Content-Type: application/ISUP;version=itu-t92+\r\nContent-Disposition: signal;handling=optional\r\n";
+    let location = "Content-Type: application/pidf+xml\r\nContent-ID: <ada@carrier.example>\r\n";
+    for beside in [isup, location] {
+        let (mixed, body) = beside_sdp(beside);
+        let mut world = World::new().await;
+        let mut phone = Phone::new(world.address).await;
+        phone.ask("INVITE", mixed, &body).await;
+        phone.status("INVITE", 100).await;
+        phone.status("INVITE", 180).await;
+        let mut session = world.call().await;
+        session.answer().await;
+        let ok = phone.status("INVITE", 200).await;
+        assert!(ok.body.contains("RTP/AVP 0 101"), "the offer was read: {}", ok.body);
+        phone.ack("").await;
+        session.expect("Active").await;
+        for method in ["INVITE", "UPDATE"] {
+            phone.ask(method, mixed, &body.replace("a=rtpmap", "a=sendonly\r\na=rtpmap")).await;
+            assert!(phone.status(method, 200).await.body.contains("a=recvonly"));
+            if method == "INVITE" {
+                phone.ack("").await;
+                session.expect("Away").await;
+            }
+        }
+        phone.ask("INVITE", "", "").await;
+        phone.status("INVITE", 200).await;
+        phone.ack_with(mixed, &body).await;
+        session.expect("Back").await;
+    }
+}
+
+#[tokio::test]
+async fn an_invite_with_nothing_but_what_may_be_left_out_is_made_an_offer() {
+    let mut world = World::new().await;
+    let mut phone = Phone::new(world.address).await;
+    let isup = "Content-Type: application/isup\r\nContent-Disposition: signal;handling=optional\r\n";
+    phone.ask("INVITE", isup, "\u{1}\0\u{7f}").await;
+    phone.status("INVITE", 100).await;
+    phone.status("INVITE", 180).await;
+    let mut session = world.call().await;
+    session.answer().await;
+    assert!(phone.status("INVITE", 200).await.body.contains("m=audio "));
+    phone.ack(SDP).await;
+    session.expect("Active").await;
 }

@@ -14,6 +14,14 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                        m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
 
+/// A header and a body with SDP beside something else, whose headers these are.
+pub fn beside_sdp(headers: &str) -> (&'static str, String) {
+    let body = format!(
+        "--unique\r\n{headers}\r\n\u{1}\0\u{7f}\r\n--unique\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--unique--\r\n"
+    );
+    ("Content-Type: multipart/mixed;boundary=\"unique\"\r\n", body)
+}
+
 /// One call of a phone on a line of its own.
 pub struct Phone {
     pub line: Line,
@@ -181,8 +189,12 @@ impl Phone {
 
     /// The ACK of a 200: a transaction of its own.
     pub async fn ack(&mut self, body: &str) {
+        self.ack_with("", body).await;
+    }
+
+    pub async fn ack_with(&mut self, more: &str, body: &str) {
         self.branch += 1;
-        let ack = self.write("ACK", self.invite, self.tag.as_deref(), "", body);
+        let ack = self.write("ACK", self.invite, self.tag.as_deref(), more, body);
         self.send(&ack).await;
     }
 

@@ -1,6 +1,6 @@
 //! Requests that become no call.
 
-use super::phone::{Phone, SDP};
+use super::phone::{Phone, SDP, beside_sdp};
 use super::{World, trunks};
 
 /// Asks with an INVITE that is refused at once.
@@ -18,7 +18,13 @@ async fn an_invite_that_cannot_be_served_is_refused_with_its_code() {
     refused(&world, "Max-Forwards: 0\r\n", SDP, 483).await;
     let unsupported = refused(&world, "Require: x-magic, precondition\r\n", SDP, 420).await;
     assert!(unsupported.one("unsupported").contains("x-magic"));
-    refused(&world, "Content-Type: text/plain\r\n", "hi", 415).await;
+    let strange = refused(&world, "Content-Type: text/plain\r\n", "hi", 415).await;
+    assert_eq!(strange.one("accept"), "application/sdp, multipart/mixed");
+    let zipped = refused(&world, "Content-Encoding: gzip\r\n", SDP, 415).await;
+    assert_eq!(zipped.one("accept-encoding"), "identity");
+    let insisting = "Content-Type: application/isup\r\nContent-Disposition: signal;handling=required\r\n";
+    let (mixed, body) = beside_sdp(insisting);
+    assert_eq!(refused(&world, mixed, &body, 415).await.one("accept"), "application/sdp, multipart/mixed");
     refused(&world, "", "nonsense", 400).await;
     let no_codec = refused(&world, "", &SDP.replace(" 0 101", " 18"), 488).await;
     assert_eq!(no_codec.one("warning").split(' ').next(), Some("305"), "{no_codec:?}");
@@ -30,7 +36,7 @@ async fn an_invite_that_cannot_be_served_is_refused_with_its_code() {
     assert!(world.is_quiet());
     assert_eq!(world.slots.taken(), 0);
     let counted = world.metrics.render();
-    for (status, times) in [(483, 1), (420, 1), (415, 1), (400, 3), (488, 2)] {
+    for (status, times) in [(483, 1), (420, 1), (415, 3), (400, 3), (488, 2)] {
         let line = format!(r#"dialplane_sip_refused_total{{status="{status}"}} {times}"#);
         assert!(counted.contains(&line), "{line}: {counted}");
     }

@@ -3,16 +3,13 @@ use tokio::time::Instant;
 use super::Leg;
 use crate::ingress::leg::LegEvent;
 use crate::ingress::sip::message::Reply;
-use crate::ingress::sip::{door, timer, uas};
+use crate::ingress::sip::{timer, uas};
 
 impl Leg {
     /// Answers an offer of the caller's within the call, or makes the one that is asked for.
     pub(super) async fn negotiate(&mut self) {
         let Some(asked) = &self.asked else { return };
         let (request, over) = (&asked.transaction.original, asked.flow.peer.transport);
-        if let Some(reply) = door::strange_body(request) {
-            return self.reply(reply).await;
-        }
         let timer = match timer::agree(request) {
             Ok(timer) => timer,
             Err(reply) => return self.reply(reply).await,
