@@ -62,10 +62,10 @@ impl Models {
     }
 
     /// The next event of any of them, for ever if there is none. One that ends without a word was lost. Audio becomes
-    /// encoded frames, one at a time; everything else passes, in its order. Cancel safe.
+    /// frames, one at a time; everything else passes, in its order. Cancel safe.
     pub async fn next(&mut self) -> Event {
         loop {
-            if let Some(event) = self.next_encoded().await {
+            if let Some(event) = self.next_frame().await {
                 return event;
             }
             if let Some(event) = poll_fn(|context| self.poll_next(context)).await {
@@ -74,10 +74,13 @@ impl Models {
         }
     }
 
-    /// A frame of what has arrived.
-    async fn next_encoded(&mut self) -> Option<Event> {
+    /// A frame of what has arrived. What needs no encoder waits for nobody's.
+    async fn next_frame(&mut self) -> Option<Event> {
         let model = self.open.iter_mut().rev().find(|model| model.voice.has_frame())?;
-        let _turn = self.turns.take().await;
+        let _turn = match model.voice.has_unchanged() {
+            true => None,
+            false => Some(self.turns.take().await),
+        };
         let (item, frame) = model.voice.next_frame()?;
         Some(Event::Speech { session: model.number, item, frame })
     }
@@ -123,5 +126,43 @@ impl Model {
             event => Event::Model { session, event },
         };
         Poll::Ready(Some(event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::iter::from_fn;
+
+    use futures_util::FutureExt;
+    use tokio::sync::mpsc;
+    use tokio_util::task::AbortOnDropHandle;
+
+    use super::*;
+    use crate::media::audio::Audio;
+    use crate::media::g711::Law;
+    use crate::realtime::{ItemId, ResponseId};
+
+    #[tokio::test]
+    async fn only_speech_that_is_encoded_waits_for_its_turn() {
+        let pcm = Audio::Pcm(vec![0; 480]);
+        for (audio, waits) in [(Audio::G711(Law::Mu, vec![7; 160]), false), (pcm, true)] {
+            let turns = Turns::default();
+            let all: Vec<_> = from_fn(|| turns.take().now_or_never()).collect();
+            let mut models = Models::new(Codec::Pcmu, turns.clone());
+            let (commands, _commands) = mpsc::channel(1);
+            let (told, events) = mpsc::channel(1);
+            #[expect(clippy::disallowed_methods, reason = "the handle owns the task")]
+            let task = AbortOnDropHandle::new(tokio::spawn(pending()));
+            models.add(SessionNo::new(1), "one".into(), ModelSession { commands, events, task });
+            let (response, item) = (ResponseId("r".into()), ItemId("i".into()));
+            told.send(ModelEvent::AgentAudio { response, item, audio }).await.unwrap();
+            let next = models.next().now_or_never();
+            assert_eq!(next.is_none(), waits, "{next:?}");
+            drop(all);
+            if waits {
+                assert!(matches!(models.next().now_or_never(), Some(Event::Speech { .. })));
+            }
+        }
     }
 }

@@ -60,9 +60,13 @@ impl Voice {
         }
     }
 
-    /// Whether there is work for an encoder.
     pub fn has_frame(&self) -> bool {
-        self.encoded.framer.has_frame() || self.unchanged.as_ref().is_some_and(|it| it.framer.has_frame())
+        self.has_unchanged() || self.encoded.framer.has_frame()
+    }
+
+    /// Whether the next frame is one that no encoder has to make.
+    pub fn has_unchanged(&self) -> bool {
+        self.unchanged.as_ref().is_some_and(|unchanged| unchanged.framer.has_frame())
     }
 
     /// The next whole frame of what was pushed.
