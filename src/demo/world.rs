@@ -40,8 +40,9 @@ impl World {
         for (name, text) in tenants(Timestamp::now()) {
             write(&dialplans.join(name), text)?;
         }
-        // Of an earlier demo.
+        // Of an earlier demo, which may have been cut off in the middle of a call.
         write(&records, "")?;
+        write(&output.join(format!("{RECORDS}.open")), "")?;
         let backend = Backend::start(backend()).await.map_err(DemoError::Port)?;
         let (model, key, url) = match &options.real {
             Some(real) => (None, real.api_key.reveal().clone(), real.url.clone()),

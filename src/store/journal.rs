@@ -1,5 +1,5 @@
 //! The journal: a file with one JSON line per ended call, and beside it, in `FILE.open`, a mark for each call
-//! that is up.
+//! that is up. That one goes with the last of them, when the journal is closed.
 //!
 //! A mark is on the disk before its call is answered, a record before the call's permit is given back. A mark
 //! without a record is a call whose router died: the next start writes its record, as `interrupted`. A
@@ -151,6 +151,7 @@ fn run(mut files: Files, mut messages: mpsc::Receiver<Message>) {
             let _ = done.send(outcome);
         }
     }
+    files.close();
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ fn six_calls_are_placed_told_and_kept_within_20_s_with_nothing_configured() {
         let (seconds, loudest) = heard(&kept.join(name));
         assert!(seconds >= 2.0 && loudest > 5_000, "{name}: {seconds} s, {loudest}");
     }
+    assert!(!kept.join("records.jsonl.open").exists(), "no call is open");
     let records = std::fs::read_to_string(kept.join("records.jsonl")).unwrap();
     let records: Vec<Value> = records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), 6);
