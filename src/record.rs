@@ -14,7 +14,7 @@ use crate::fleet::calls::Limit;
 use crate::lookup::Report;
 use crate::media::audio::Format;
 use crate::media::quality::Quality;
-use crate::realtime::{Closed, Limits, ModelEvent, ResponseOutcome, Usage};
+use crate::realtime::{Limits, ModelEvent, ResponseOutcome, Usage};
 use crate::tenant::{TenantId, ToolName};
 
 /// One call, from the offer to its end.
@@ -154,6 +154,10 @@ pub struct ModelSession {
     pub served: bool,
     /// Why it ended: by a name of ours; `None` when it lasted as long as the call.
     pub ended: Option<&'static str>,
+    /// Whether its provider is to blame for that.
+    pub failed: bool,
+    /// The last that went wrong with it: the server's code, or what was wrong with the way to it.
+    pub detail: Option<String>,
 }
 
 impl ModelUse {
@@ -183,13 +187,16 @@ impl ModelUse {
                 self.responses += 1;
                 self.usage += *usage;
                 if let ResponseOutcome::Failed { code } = outcome {
-                    self.warn(code);
+                    self.went_wrong(number, code);
                 }
             }
             ModelEvent::Limits(limits) => self.limits = Some(*limits),
-            ModelEvent::Warning { code }
-            | ModelEvent::Closed(Closed::Refused { code } | Closed::Busy { code, .. }) => self.warn(code),
-            ModelEvent::Closed(Closed::Lost { reason }) => self.warn(reason),
+            ModelEvent::Warning { code } => self.warn(code),
+            ModelEvent::Closed(closed) => {
+                if let Some(detail) = closed.detail() {
+                    self.went_wrong(number, detail);
+                }
+            }
             _ => {}
         }
     }
@@ -200,9 +207,9 @@ impl ModelUse {
         }
     }
 
-    pub fn ended(&mut self, number: u32, why: &'static str) {
+    pub fn ended(&mut self, number: u32, why: &'static str, failed: bool) {
         if let Some(of) = self.session(number) {
-            of.ended = Some(why);
+            (of.ended, of.failed) = (Some(why), failed);
         }
     }
 
@@ -213,6 +220,13 @@ impl ModelUse {
 
     fn session(&mut self, number: u32) -> Option<&mut ModelSession> {
         self.sessions.iter_mut().rev().find(|session| session.number == number)
+    }
+
+    fn went_wrong(&mut self, number: u32, detail: &str) {
+        if let Some(of) = self.session(number) {
+            of.detail = Some(detail.to_owned());
+        }
+        self.warn(detail);
     }
 
     fn warn(&mut self, code: &str) {

@@ -93,7 +93,7 @@ impl Pump {
                 self.deliver().await;
             }
             Stop::Gone(closed) => {
-                tracing::warn!(why = closed.name(), detail = closed.detail(), "model session lost");
+                tracing::debug!(why = closed.name(), detail = closed.detail(), "model session lost");
                 self.waiting.push_back(ModelEvent::Closed(closed));
                 self.deliver().await;
             }

@@ -58,16 +58,9 @@ async fn run(
             Pump::new(socket, dialer.timing, dialect, commands, events).run().await;
         }
         Err(closed) => {
-            if closed != Closed::Asked {
-                let (provider, model) = (&*provider.name, &*opening.model);
-                tracing::warn!(
-                    provider,
-                    model,
-                    why = closed.name(),
-                    detail = closed.detail(),
-                    "model session did not open"
-                );
-            }
+            let (provider, model) = (&*provider.name, &*opening.model);
+            let (why, detail) = (closed.name(), closed.detail());
+            tracing::debug!(provider, model, why, detail, "model session did not open");
             if events.send(ModelEvent::Closed(closed)).await.is_err() {
                 tracing::debug!("nobody waits for the model session any more");
             }

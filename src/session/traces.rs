@@ -1,8 +1,9 @@
 //! What a call leaves in the log and in the metrics.
 
+use crate::call::Ending;
 use crate::lookup::Why;
 use crate::media::quality::Quality;
-use crate::record::CallRecord;
+use crate::record::{CallRecord, ModelUse};
 use crate::telemetry::{Direction, Metrics, logs};
 use crate::tenant::TenantId;
 
@@ -19,23 +20,25 @@ pub(super) fn arrived(record: &CallRecord, metrics: &Metrics) {
     }
 }
 
-/// What became of it.
+/// What became of it: a warning where something failed, be it that another model took over.
 pub(super) fn ended(record: &CallRecord, metrics: &Metrics) {
     let (ending, detail) = (record.ending.name(), record.ending.detail());
+    let by = record.ended_by().name();
     let seconds = record.timing.ended.as_secs_f64();
     let tenant = record.tenant.as_ref().map(TenantId::as_str);
     let route = record.route.as_ref().map(|route| &*route.id);
     let config = record.config.as_ref().map(|config| config.source.name());
-    tracing::info!(
-        ending,
-        detail,
-        by = record.ended_by().name(),
-        tenant,
-        route,
-        config,
-        seconds,
-        "call ended"
-    );
+    let model_failed = record.model.as_ref().and_then(failures);
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(ending, detail, by, tenant, route, config, seconds, model_failed, "call ended")
+        };
+    }
+    if model_failed.is_some() || matches!(record.ending, Ending::Failed(_)) {
+        log!(warn);
+    } else {
+        log!(info);
+    }
     metrics.call_ended(ending, detail);
     if let Some(limit) = record.limit {
         metrics.call_limited(limit.name());
@@ -56,6 +59,20 @@ pub(super) fn ended(record: &CallRecord, metrics: &Metrics) {
     for ended in record.model.iter().flat_map(|model| &model.sessions).filter_map(|session| session.ended) {
         metrics.model_given_up(ended);
     }
+}
+
+/// Which models failed the call, and how: each once, however often it was tried.
+fn failures(model: &ModelUse) -> Option<String> {
+    let mut failures: Vec<String> = Vec::new();
+    for session in model.sessions.iter().filter(|session| session.failed) {
+        let (why, detail) = (session.ended.unwrap_or_default(), session.detail.as_deref());
+        let detail = detail.map(|detail| format!(" ({})", logs::shortened(detail))).unwrap_or_default();
+        let failure = format!("{}/{}: {why}{detail}", session.provider, session.model);
+        if !failures.contains(&failure) {
+            failures.push(failure);
+        }
+    }
+    (!failures.is_empty()).then(|| failures.join(", "))
 }
 
 fn note_media(media: &Quality, metrics: &Metrics) {

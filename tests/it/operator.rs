@@ -86,16 +86,15 @@ async fn a_call_is_found_by_its_call_id_and_the_log_says_what_became_of_it_and_w
     let good = of("+15557770001");
     let ended = line(&good, "call ended");
     assert_eq!(
-        [&ended["ending"], &ended["tenant"], &ended["route"], &ended["config"]],
-        [&json!("caller-hung-up"), &json!("acme"), &json!("desk"), &json!("dialplan")]
+        [&ended["level"], &ended["ending"], &ended["tenant"], &ended["route"], &ended["config"]],
+        [&json!("INFO"), &json!("caller-hung-up"), &json!("acme"), &json!("desk"), &json!("dialplan")]
     );
     let broken = of("+15557770002");
-    let refused = line(&broken, "model session did not open");
+    let refused = line(&broken, "call ended");
     assert_eq!(
-        [&refused["level"], &refused["provider"], &refused["model"], &refused["why"], &refused["detail"]],
-        [&json!("WARN"), &json!("openai"), &json!("refused"), &json!("refused"), &json!("http-401")]
+        [&refused["level"], &refused["detail"], &refused["model_failed"]],
+        [&json!("WARN"), &json!("model-unavailable"), &json!("openai/refused: refused (http-401)")]
     );
-    assert_eq!(line(&broken, "call ended")["detail"], "model-unavailable");
     let unknown = of("+15557770009");
     assert_eq!(
         [&line(&unknown, "call ended")["detail"], &line(&unknown, "call ended")["route"]],
@@ -109,6 +108,50 @@ async fn a_call_is_found_by_its_call_id_and_the_log_says_what_became_of_it_and_w
         (&misspelt["variable"], &misspelt["did_you_mean"]),
         (&json!("DIALPLANE_RECRDS"), &json!("DIALPLANE_RECORDS"))
     );
+    fs::remove_dir_all(dir).unwrap();
+}
+
+/// However often it is tried.
+#[tokio::test]
+async fn a_dead_model_server_is_told_of_once_a_call_with_what_became_of_that() {
+    let (model, dir) =
+        (ModelServer::start(Script::always(Behaviour::default())).await.unwrap(), folder("dead"));
+    let (sip, nobody) = (free_address(), free_address());
+    let provider = |name: &str, url: &str| {
+        format!(
+            "[[provider]]\nname = '{name}'\nurl = '{url}'\napi_key = 'env:KEY'\nmodel = 'one'\nfallback = ['two']\n"
+        )
+    };
+    let (dead, alive) = (provider("dead", &format!("http://{nobody}/v1")), provider("alive", &model.url()));
+    let (sip_port, key) = (sip.to_string(), "sk-of-the-test");
+    let variables =
+        variables(&[("DIALPLANE_SIP", &sip_port), ("DIALPLANE_CONFIG", "dialplane.toml"), ("KEY", key)]);
+    let lost = "dead/one: lost (connection failed)";
+    for (settings, failed, ending) in [
+        (dead.clone(), format!("{lost}, dead/two: lost (connection failed)"), "failed"),
+        (dead + &alive, lost.to_owned(), "caller-hung-up"),
+    ] {
+        fs::write(dir.join("dialplane.toml"), settings).unwrap();
+        let mut router =
+            Process::start(Path::new(env!("CARGO_BIN_EXE_dialplane")), dir.clone(), &variables).await;
+        let mut call = Call::place(&Dial::new(sip, "+15557770001", "+15551230001")).await.unwrap();
+        if let Stage::Answered(_) = call.answered(SOON).await.unwrap() {
+            call.hang_up().await;
+        }
+        call.over(SOON).await.unwrap();
+        router.terminate();
+        assert!(router.ended(SOON).await.success());
+        let (log, records) = (router.log(), router.records());
+        let lines = lines_of(&log, &records.last().unwrap()["id"]);
+        let messages: Vec<&Value> = lines.iter().map(|line| &line["message"]).collect();
+        assert_eq!(messages, ["call arrived", "call ended"], "{log}");
+        let ended = line(&lines, "call ended");
+        assert_eq!(
+            [&ended["level"], &ended["ending"], &ended["model_failed"]],
+            [&json!("WARN"), &json!(ending), &json!(failed)]
+        );
+    }
+    model.stop().await;
     fs::remove_dir_all(dir).unwrap();
 }
 

@@ -162,7 +162,7 @@ impl Machine {
         closed: Option<&ModelEvent>,
     ) -> Vec<Action> {
         if let Some(model) = &mut self.record.model {
-            model.ended(session.get(), why.name());
+            model.ended(session.get(), why.name(), why.is_failure());
         }
         if !self.failover.is_serving() {
             self.attention = Attention::default();

@@ -52,6 +52,8 @@ pub fn whole() -> CallRecord {
                     id: Some("sess_1".into()),
                     served: true,
                     ended: Some("lost"),
+                    failed: true,
+                    detail: Some("connection failed".into()),
                 },
                 ModelSession {
                     number: 2,
@@ -62,6 +64,8 @@ pub fn whole() -> CallRecord {
                     id: None,
                     served: false,
                     ended: Some("refused"),
+                    failed: true,
+                    detail: Some("http-401".into()),
                 },
             ],
             failovers: 1,
