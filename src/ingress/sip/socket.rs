@@ -15,7 +15,7 @@ use super::flow::Flow;
 use super::message::{self, Reply, call_id, cseq, fresh_tag, from_tag, values};
 use super::repair::{Unfit, repair};
 use super::sources::{Admitted, Purpose, Source, Sources};
-use super::stream::places::{Most, OF_STRANGERS, OF_TRUNKS};
+use super::stream::places::{OF_STRANGERS, OF_TRUNKS, Share};
 use super::stream::{Arrival, Event, Streams, TooMany};
 use super::transport::Peer;
 use super::uas;
@@ -122,8 +122,8 @@ impl Socket {
 }
 
 impl Gate {
-    /// How many connections there may be for another of theirs to be taken.
-    fn connections(&self, from: &Source, peer: Peer) -> Most {
+    /// How much there may be for another connection of theirs to be taken.
+    fn connections(&self, from: &Source, peer: Peer) -> Share {
         let is_stranger =
             *from == Source::Anyone && !self.sources.has_proved(peer.address.ip(), Instant::now());
         if is_stranger { OF_STRANGERS } else { OF_TRUNKS }

@@ -16,13 +16,12 @@ pub mod places;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -32,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::opener::Opened;
 pub use self::opener::Opener;
-use self::places::{Most, OF_TRUNKS, Place, Places};
+use self::places::{Place, Places, Share};
 use super::flow::Flow;
 use super::transport::{Peer, Transport};
 use crate::tls::Tls;
@@ -57,7 +56,7 @@ pub struct Streams {
     served: Served,
     arrivals: mpsc::Receiver<Arrival>,
     opened: mpsc::Receiver<Opened>,
-    handshakes: Arc<Semaphore>,
+    handshakes: Places,
 }
 
 /// What every connection is given.
@@ -112,7 +111,7 @@ impl Streams {
             served,
             arrivals,
             opened,
-            handshakes: Arc::new(Semaphore::new(OF_TRUNKS.handshakes)),
+            handshakes: Places::default(),
         };
         Ok((streams, opener))
     }
@@ -141,16 +140,13 @@ impl Streams {
     }
 
     /// Serves somebody who has connected and may; `Err` when there are as many as may be.
-    pub fn admit(&mut self, stream: TcpStream, peer: Peer, most: Most) -> Result<(), TooMany> {
-        let place = self.places.take(peer.address.ip(), most).ok_or(TooMany)?;
+    pub fn admit(&mut self, stream: TcpStream, peer: Peer, share: Share) -> Result<(), TooMany> {
+        let address = peer.address.ip();
+        let place = self.places.take(address, share.connections).ok_or(TooMany)?;
         match self.tls.as_ref().filter(|_| peer.transport.is_secure()) {
             None => _ = self.tasks.spawn(serve(stream, peer, By::Peer(place), self.served.clone())),
             Some(tls) => {
-                let under_way = OF_TRUNKS.handshakes - self.handshakes.available_permits();
-                if under_way >= most.handshakes {
-                    return Err(TooMany);
-                }
-                let handshake = Arc::clone(&self.handshakes).try_acquire_owned().map_err(|_| TooMany)?;
+                let handshake = self.handshakes.take(address, share.handshakes).ok_or(TooMany)?;
                 let (acceptor, served) = (tls.acceptor.clone(), self.served.clone());
                 self.tasks.spawn(async move {
                     if let Some(secured) = secure(stream, &acceptor, handshake).await {
@@ -203,7 +199,7 @@ async fn accept(
 async fn secure(
     stream: TcpStream,
     acceptor: &TlsAcceptor,
-    _handshake: OwnedSemaphorePermit,
+    _handshake: Place,
 ) -> Option<TlsStream<TcpStream>> {
     match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => Some(stream),

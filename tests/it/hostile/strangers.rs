@@ -40,7 +40,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 const STRANGERS: usize = 500;
 const STRANGER: usize = 20;
 const CARRIERS: usize = 200;
-/// And of strangers' handshakes.
+/// And of handshakes: of strangers' in all, and of one address of a carrier's.
 const HANDSHAKES: usize = 32;
 /// Open files besides: the customer's connection, and those that are being refused.
 const BESIDES: usize = 20;
@@ -214,21 +214,26 @@ async fn strangers_on_tls_disturb_no_call_and_keep_no_customer_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handshakes_that_strangers_never_begin_leave_some_to_carriers() {
+async fn handshakes_that_never_begin_leave_some_to_carriers() {
     let secure = Secure::start().await;
     let open = descriptors(&secure.world);
-    let mut silent = Vec::new();
-    for stranger in 1..=4 {
-        for _ in 0..STRANGER {
-            silent.push(connect(Ipv4Addr::new(127, 0, 7, stranger), secure.tls).await);
+    let strangers = (1..=4).map(|stranger| Ipv4Addr::new(127, 0, 7, stranger)).collect();
+    for (who, sources, each) in
+        [("strangers", strangers, STRANGER), ("another carrier", vec![CARRIER], CARRIERS - BESIDES)]
+    {
+        let mut silent = Vec::new();
+        for source in sources {
+            for _ in 0..each {
+                silent.push(connect(source, secure.tls).await);
+            }
         }
+        // Whoever came first is dealt with first.
+        assert!(secure.serves(CUSTOMER).await, "a carrier's handshake beside those of {who}");
+        let held = descriptors(&secure.world) - open;
+        assert!((HANDSHAKES..HANDSHAKES + BESIDES).contains(&held), "{held} connections of {who} are held");
+        drop(silent);
+        secure.is_cleared(open).await;
     }
-    // Whoever came first is dealt with first.
-    assert!(secure.serves(CUSTOMER).await, "a carrier's handshake");
-    let held = descriptors(&secure.world) - open;
-    assert!((HANDSHAKES..HANDSHAKES + BESIDES).contains(&held), "{held} connections are held");
-    drop(silent);
-    secure.is_cleared(open).await;
     secure.world.end().await;
 }
 

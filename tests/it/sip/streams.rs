@@ -322,7 +322,7 @@ async fn a_stranger_is_closed_before_anything_is_read() {
 async fn one_address_has_no_more_connections_than_may_be_and_others_have_theirs() {
     let world = World::new().await;
     let mut held = Vec::new();
-    for _ in 0..OF_TRUNKS.each {
+    for _ in 0..OF_TRUNKS.connections.each {
         held.push(connect("127.0.0.3:0", world.address).await);
     }
     let mut one_more = connect("127.0.0.3:0", world.address).await;

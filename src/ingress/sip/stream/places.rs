@@ -4,20 +4,28 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The most that there may be for another to be taken: in all, from its address, and handshakes of TLS under way.
+/// The most that there may be for another to be taken: in all, and from its address.
 #[derive(Debug, Clone, Copy)]
 pub struct Most {
     pub in_all: usize,
     pub each: usize,
-    pub handshakes: usize,
+}
+
+/// Connections, and handshakes of TLS under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    pub connections: Most,
+    pub handshakes: Most,
 }
 
 /// A carrier has a few, and a hundred phones behind one address have one each.
-pub const OF_TRUNKS: Most = Most { in_all: 2_000, each: 200, handshakes: 64 };
+pub const OF_TRUNKS: Share =
+    Share { connections: Most { in_all: 2_000, each: 200 }, handshakes: Most { in_all: 64, each: 32 } };
 /// Those who have not said yet who they are leave most of the places to those who have.
-pub const OF_STRANGERS: Most = Most { in_all: 500, each: 20, handshakes: 32 };
+pub const OF_STRANGERS: Share =
+    Share { connections: Most { in_all: 500, each: 20 }, handshakes: Most { in_all: 32, each: 16 } };
 
-/// The connections that are taken, by address. Clones share them.
+/// The connections, or handshakes, that are taken, by address. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Places(Arc<Mutex<Taken>>);
 
@@ -27,7 +35,7 @@ struct Taken {
     each: HashMap<IpAddr, usize>,
 }
 
-/// One connection's, until it is dropped.
+/// One's, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
     address: IpAddr,
@@ -74,17 +82,17 @@ mod tests {
 
     fn take(places: &Places, source: u32, number: usize) -> Vec<Place> {
         let address = IpAddr::V4(Ipv4Addr::from_bits(source));
-        (0..number).map_while(|_| places.take(address, OF_TRUNKS)).collect()
+        (0..number).map_while(|_| places.take(address, OF_TRUNKS.connections)).collect()
     }
 
     #[test]
     fn one_address_and_all_together_have_a_bound_and_a_place_is_given_back() {
         let places = Places::default();
         let mut held: Vec<Vec<Place>> =
-            (1..=10).map(|source| take(&places, source, OF_TRUNKS.each + 1)).collect();
-        assert!(held.iter().all(|of_one| of_one.len() == OF_TRUNKS.each));
+            (1..=10).map(|source| take(&places, source, OF_TRUNKS.connections.each + 1)).collect();
+        assert!(held.iter().all(|of_one| of_one.len() == OF_TRUNKS.connections.each));
         assert_eq!(take(&places, 11, 1).len(), 0, "all are taken");
-        held[0].truncate(OF_TRUNKS.each - 2);
+        held[0].truncate(OF_TRUNKS.connections.each - 2);
         assert_eq!(take(&places, 11, 9).len(), 2);
         drop(held);
         assert_eq!(places.with(|taken| (taken.in_all, taken.each.len())), (0, 0));
@@ -93,11 +101,12 @@ mod tests {
     #[test]
     fn strangers_leave_places_to_others() {
         let places = Places::default();
-        let stranger = |source: u32| places.take(IpAddr::V4(Ipv4Addr::from_bits(source)), OF_STRANGERS);
-        let of_one: Vec<Place> = (0..=OF_STRANGERS.each).map_while(|_| stranger(1)).collect();
-        assert_eq!(of_one.len(), OF_STRANGERS.each);
+        let most = OF_STRANGERS.connections;
+        let stranger = |source: u32| places.take(IpAddr::V4(Ipv4Addr::from_bits(source)), most);
+        let of_one: Vec<Place> = (0..=most.each).map_while(|_| stranger(1)).collect();
+        assert_eq!(of_one.len(), most.each);
         let all: Vec<Place> = (2..1_000).map_while(stranger).collect();
-        assert_eq!(of_one.len() + all.len(), OF_STRANGERS.in_all);
+        assert_eq!(of_one.len() + all.len(), most.in_all);
         assert_eq!(take(&places, 2_000, 9).len(), 9);
     }
 }
