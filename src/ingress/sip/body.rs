@@ -6,7 +6,7 @@
 
 use rsipstack::sip::Request;
 
-use super::message::{ACCEPT, Reply, values};
+use super::message::{ACCEPT, Reply, main_of, parameter, values};
 
 /// A body of more parts is none that a carrier sends.
 const MOST_PARTS: usize = 16;
@@ -135,18 +135,6 @@ fn between<'b>(boundary: &str, content: &'b [u8]) -> Vec<&'b [u8]> {
     }
     parts.extend(begun.and_then(|begun| content.get(begun..)));
     parts
-}
-
-/// A header's value without its parameters.
-pub fn main_of(value: &str) -> &str {
-    value.split(';').next().unwrap_or_default().trim()
-}
-
-/// The value of a parameter, without its quotes.
-fn parameter<'h>(value: &'h str, name: &str) -> Option<&'h str> {
-    let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let (_, said) = parameters.find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?;
-    Some(said.trim().trim_matches('"'))
 }
 
 #[cfg(test)]

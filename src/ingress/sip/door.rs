@@ -3,8 +3,8 @@
 use rsipstack::sip::{Method, Request};
 use tokio::time::Instant;
 
-use super::body::{main_of, unpack};
-use super::message::{self, ACCEPT, Reply, to_tag, values};
+use super::body::unpack;
+use super::message::{self, ACCEPT, Reply, main_of, to_tag, values};
 use crate::admission::{NoSlot, Slots};
 
 /// What a request is to us.

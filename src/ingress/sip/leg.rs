@@ -8,6 +8,7 @@ mod ours;
 pub mod reliable;
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ struct Leg {
     followed: JoinSet<()>,
     /// The INVITE whose 200 OK waits for its ACK, by its sequence number. The ACK of a later one will do for an earlier.
     unacked: Option<u32>,
+    /// From the sequence number of our first REFER to that of the last.
+    referred: Option<Range<u32>>,
     held: bool,
 }
 
@@ -98,8 +101,7 @@ enum Wake {
     Happening(Happening),
     Command(Option<LegCommand>),
     Heard(Heard),
-    Refer(u16),
-    Refresh(u16),
+    Done(Done),
     Followed,
     Time,
 }
@@ -124,6 +126,7 @@ impl Leg {
             happenings,
             followed,
             unacked: None,
+            referred: None,
             held: false,
         };
         (leg, task.call)
@@ -131,6 +134,7 @@ impl Leg {
 
     async fn serve(&mut self, call: Box<Call>) {
         let rack = reliable::required(&self.invite.request);
+        self.machine.expire(asked::expires(&self.invite.request).map(|after| Instant::now() + after));
         self.input(Input::Start(call, rack)).await;
         self.run().await;
     }
@@ -157,8 +161,7 @@ impl Leg {
                     self.input(Input::Deserted).await;
                 }
                 Wake::Heard(heard) => self.heard(heard).await,
-                Wake::Refer(status) => self.input(Input::ReferAnswered { status }).await,
-                Wake::Refresh(status) => self.input(Input::RefreshAnswered { status }).await,
+                Wake::Done(done) => self.done(done).await,
                 Wake::Followed => {}
                 Wake::Time => self.input(Input::Time).await,
             }
@@ -174,11 +177,7 @@ impl Leg {
             request = received(&mut self.requests) => Wake::Request(request),
             command = received(&mut self.commands) => Wake::Command(command),
             heard = self.media.next() => Wake::Heard(heard),
-            done = self.ours.next() => match done {
-                Done::Refer(status) => Wake::Refer(status),
-                Done::Refresh(status) => Wake::Refresh(status),
-                Done::Bye => Wake::Followed,
-            },
+            done = self.ours.next() => Wake::Done(done),
             Some(_) = self.followed.join_next() => Wake::Followed,
             () = sleep_until(deadline) => Wake::Time,
         }
@@ -209,10 +208,18 @@ impl Leg {
         self.ours.heard_on(&asked.flow);
         let input = match request.method() {
             Method::PRack => self.pracked(request),
-            _ => Input::Asked(asked::read(request)),
+            _ => Input::Asked(asked::read(request, self.referred.as_ref())),
         };
         self.asked = Some(asked);
         self.input(input).await;
+    }
+
+    async fn done(&mut self, done: Done) {
+        match done {
+            Done::Refer(status) => self.input(Input::ReferAnswered { status }).await,
+            Done::Refresh { status, said } => self.input(Input::RefreshAnswered { status, said }).await,
+            Done::Bye => {}
+        }
     }
 
     fn pracked(&mut self, prack: &Request) -> Input {
@@ -339,6 +346,10 @@ impl Leg {
             message::header("Referred-By", self.ours.contact(&self.dialog)),
         ];
         let refer = self.ask(Method::Refer, more);
+        if let Some(sequence) = message::cseq(&refer.0) {
+            let first = self.referred.as_ref().map_or(sequence, |referred| referred.start);
+            self.referred = Some(first..sequence);
+        }
         self.ours.refer(refer);
     }
 

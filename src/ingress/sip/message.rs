@@ -158,8 +158,24 @@ pub fn cseq(request: &Request) -> Option<u32> {
 
 /// Every value of a header, by its name or the short form of it.
 pub fn values<'r>(request: &'r Request, name: &'r str) -> impl Iterator<Item = &'r str> {
-    let named = request.headers.iter().filter(move |header| header.name().eq_ignore_ascii_case(name));
+    values_in(&request.headers, name)
+}
+
+pub fn values_in<'h>(headers: &'h Headers, name: &'h str) -> impl Iterator<Item = &'h str> {
+    let named = headers.iter().filter(move |header| header.name().eq_ignore_ascii_case(name));
     named.map(|header| header.value().trim())
+}
+
+/// A value without its parameters.
+pub fn main_of(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// A parameter of a value, without its quotes.
+pub fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
+    let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (_, said) = parameters.find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?;
+    Some(said.trim().trim_matches('"'))
 }
 
 /// Whether a header that lists tokens has this one.

@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use rsipstack::sip::{Header, Request};
+use rsipstack::sip::{Header, Headers, Request};
 
-use super::message::{Reply, has_token, header, values};
+use super::message::{Reply, has_token, header, main_of, parameter, values_in};
 
 /// An estimate of the round trip (RFC 3261, section 17.1.1.1): what is lost is sent again by it.
 pub const T1: Duration = Duration::from_millis(500);
 
 /// A shorter interval is refused (RFC 4028, section 5).
-const SHORTEST: u32 = 90;
+const SHORTEST: Duration = Duration::from_secs(90);
 
 /// What was agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,29 +30,53 @@ pub enum Refresher {
     Us,
 }
 
+/// What a Session-Expires header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    interval: Duration,
+    /// The one who sent the request, or the other.
+    refresher: Option<Side>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
+impl Said {
+    /// The one in these headers, if there is one. `Err` says what a request with it is answered.
+    pub fn in_headers(headers: &Headers) -> Result<Option<Self>, Reply> {
+        values_in(headers, "session-expires").next().map(Self::read).transpose()
+    }
+
+    fn read(value: &str) -> Result<Self, Reply> {
+        let seconds: u32 = main_of(value).parse().map_err(|_| Reply::status(400))?;
+        let refresher = match parameter(value, "refresher") {
+            Some(side) if side.eq_ignore_ascii_case("uac") => Some(Side::Client),
+            Some(side) if side.eq_ignore_ascii_case("uas") => Some(Side::Server),
+            Some(_) | None => None,
+        };
+        Ok(Self { interval: Duration::from_secs(seconds.into()), refresher })
+    }
+}
+
 /// What an INVITE, re-INVITE or UPDATE asks for; `Err` says what it is answered instead.
 pub fn agree(request: &Request) -> Result<Option<Timer>, Reply> {
-    let Some(asked) = values(request, "session-expires").next() else { return Ok(None) };
-    let mut parts = asked.split(';').map(str::trim);
-    let seconds: u32 = parts.next().and_then(|text| text.parse().ok()).ok_or(Reply::status(400))?;
+    let Some(Said { interval, refresher }) = Said::in_headers(&request.headers)? else { return Ok(None) };
     let supported = has_token(request, "supported", "timer") || has_token(request, "require", "timer");
-    if seconds < SHORTEST && supported {
-        return Err(Reply::status(422).with("Min-SE", SHORTEST.to_string()));
+    if interval < SHORTEST && supported {
+        return Err(Reply::status(422).with("Min-SE", SHORTEST.as_secs().to_string()));
     }
-    let wanted = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("refresher").then(|| value.trim().to_ascii_lowercase())
-    });
-    let refresher = match wanted.as_deref() {
-        Some("uas") => Refresher::Us,
-        Some("uac") => Refresher::Caller,
-        _ if supported => Refresher::Caller,
-        _ => Refresher::Us,
+    let refresher = match refresher {
+        Some(Side::Server) => Refresher::Us,
+        Some(Side::Client) => Refresher::Caller,
+        None if supported => Refresher::Caller,
+        None => Refresher::Us,
     };
     // A caller who takes no UPDATE gets no timer: it may refresh as it likes.
     let can = refresher == Refresher::Caller || has_token(request, "allow", "update");
-    let interval = Duration::from_secs(seconds.max(SHORTEST).into());
-    Ok(can.then_some(Timer { interval, refresher, supported }))
+    Ok(can.then_some(Timer { interval: interval.max(SHORTEST), refresher, supported }))
 }
 
 impl Timer {
@@ -72,6 +96,17 @@ impl Timer {
     pub fn refresh(self) -> Vec<Header> {
         let expires = format!("{};refresher=uac", self.interval.as_secs());
         vec![header("Session-Expires", expires), header("Supported", "timer")]
+    }
+
+    /// As the 2xx to our refresh has it (section 7.2): there we are the client. One that says nothing leaves it as it was, as
+    /// whoever asked for it may be a proxy that says no more.
+    pub fn answered(self, said: Option<Said>) -> Self {
+        let Some(Said { interval, refresher }) = said else { return self };
+        let refresher = match refresher {
+            Some(Side::Server) => Refresher::Caller,
+            Some(Side::Client) | None => Refresher::Us,
+        };
+        Self { interval: interval.max(SHORTEST), refresher, ..self }
     }
 
     /// From a refresh to our next.
@@ -140,6 +175,24 @@ mod tests {
                 supported: true,
             };
             assert_eq!(timer.whole(), Duration::from_secs(whole));
+        }
+    }
+
+    #[test]
+    fn the_answer_to_our_refresh_says_how_it_goes_on() {
+        let asked = "Allow: UPDATE\r\nSession-Expires: 1800;refresher=uas\r\n";
+        let timer = agree(&request(asked)).unwrap().unwrap();
+        for (answer, seconds, refresher) in [
+            ("", 1800, Refresher::Us),
+            ("Session-Expires: soon\r\n", 1800, Refresher::Us),
+            ("Session-Expires: 600\r\n", 600, Refresher::Us),
+            ("x: 600;refresher=UAC\r\n", 600, Refresher::Us),
+            ("Session-Expires: 600; refresher = uas\r\n", 600, Refresher::Caller),
+            ("Session-Expires: 1;refresher=uac\r\n", 90, Refresher::Us),
+        ] {
+            let said = Said::in_headers(&request(answer).headers).unwrap_or_default();
+            let expected = Timer { interval: Duration::from_secs(seconds), refresher, supported: false };
+            assert_eq!(timer.answered(said), expected, "{answer}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rsipstack::EndpointBuilder;
-use rsipstack::sip::{HeadersExt, Method, Request, Response, SipMessage};
+use rsipstack::sip::{Headers, HeadersExt, Method, Request, Response, SipMessage};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{TransactionEvent, TransactionEventSender};
@@ -56,6 +56,20 @@ pub enum Happening {
     Acked { sequence: u32, body: Vec<u8> },
     /// Nothing more will come; if there was no ACK, none will.
     Over { sequence: u32 },
+}
+
+/// What a request of ours came to.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Headers,
+}
+
+impl Answer {
+    /// Where nobody answers, it is as if this came (RFC 3261, section 8.1.3.1).
+    pub fn nobodys(status: u16) -> Self {
+        Self { status, headers: Headers::default() }
+    }
 }
 
 impl Uas {
@@ -133,25 +147,25 @@ impl Uas {
         }
     }
 
-    /// Sends a request of ours, over UDP again until it is answered, and gives the final status.
-    pub async fn ask(&self, request: Request, flow: &Flow) -> u16 {
+    /// Sends a request of ours, over UDP again until it is answered, and gives the final answer.
+    pub async fn ask(&self, request: Request, flow: &Flow) -> Answer {
         let Ok(key) = TransactionKey::from_request(&request, TransactionRole::Client) else {
-            return TIMED_OUT;
+            return Answer::nobodys(TIMED_OUT);
         };
         let connection = Some(flow.of_the_stack());
         let mut transaction = Transaction::new_client(key, request, Arc::clone(&self.endpoint), connection);
         transaction.destination = Some(flow.address());
         if transaction.send().await.is_err() {
-            return TIMED_OUT;
+            return Answer::nobodys(TIMED_OUT);
         }
         while let Some(message) = transaction.receive().await {
             if let SipMessage::Response(response) = message
                 && response.status_code.code() >= 200
             {
-                return response.status_code.code();
+                return Answer { status: response.status_code.code(), headers: response.headers };
             }
         }
-        TIMED_OUT
+        Answer::nobodys(TIMED_OUT)
     }
 
     /// The same for each copy of a request (RFC 3261, section 8.2.7).

@@ -1,5 +1,7 @@
 //! Requests within an answered call.
 
+use std::time::Duration;
+
 use super::World;
 use super::answered::up;
 use super::phone::{Phone, SDP};
@@ -145,4 +147,41 @@ async fn a_session_timer_is_agreed_on_and_refreshed() {
     phone.ask("BYE", "", "").await;
     phone.status("BYE", 200).await;
     session.expect("Ended(Caller)").await;
+}
+
+/// So many seconds later, once what was said until now is dealt with.
+async fn later(phone: &mut Phone, seconds: u64) {
+    phone.ask("OPTIONS", "", "").await;
+    phone.status("OPTIONS", 200).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn the_answer_to_our_refresh_says_when_the_next_is_due_and_whose_it_is() {
+    let mut world = World::new().await;
+    let mut phone = Phone::new(world.address).await;
+    // On hold nobody minds that nothing is heard of the caller.
+    phone.ask("INVITE", "Allow: UPDATE\r\nSession-Expires: 120;refresher=uas\r\n", &held(SDP)).await;
+    phone.status("INVITE", 100).await;
+    phone.status("INVITE", 180).await;
+    let mut session = world.call().await;
+    session.answer().await;
+    assert_eq!(phone.status("INVITE", 200).await.one("session-expires"), "120;refresher=uas");
+    phone.ack("").await;
+    session.expect("Active").await;
+
+    for (due, asked, answered) in
+        [(61, "120;refresher=uac", "90;refresher=uac"), (46, "90;refresher=uac", "90;refresher=uas")]
+    {
+        later(&mut phone, due).await;
+        let update = phone.requested("UPDATE").await;
+        assert_eq!(update.one("session-expires"), asked);
+        phone.answer(&update, &format!("200 OK\r\nSession-Expires: {answered}")).await;
+    }
+    later(&mut phone, 46).await;
+    phone.hears_nothing().await;
+    later(&mut phone, 14).await;
+    phone.let_go().await;
 }

@@ -5,7 +5,7 @@ use dialplane::ingress::leg::LegCommand;
 
 use super::World;
 use super::answered::answering;
-use super::phone::Phone;
+use super::phone::{Phone, SDP};
 
 #[tokio::test]
 async fn a_caller_who_cancels_is_answered_487() {
@@ -35,6 +35,21 @@ async fn a_cancel_that_meets_our_200_has_no_effect() {
     assert_eq!(statuses, [("1 CANCEL".to_owned(), 200), ("1 INVITE".to_owned(), 200)]);
     phone.ack("").await;
     session.expect("Active").await;
+}
+
+#[tokio::test]
+async fn an_invitation_that_expires_is_answered_487() {
+    let mut world = World::new().await;
+    let mut phone = Phone::new(world.address).await;
+    phone.ask("INVITE", "Expires: 1\r\n", SDP).await;
+    phone.status("INVITE", 100).await;
+    phone.status("INVITE", 180).await;
+    let mut session = world.call().await;
+    phone.status("INVITE", 487).await;
+    phone.follow_up("ACK").await;
+    session.expect("Ended(Caller)").await;
+    session.leave().await;
+    phone.hears_nothing().await;
 }
 
 #[tokio::test]
@@ -133,7 +148,7 @@ async fn requests_before_the_answer_are_answered() {
     phone.ring().await;
     let _session = world.call().await;
     for (method, body, status) in
-        [("UPDATE", "", 200), ("UPDATE", super::phone::SDP, 500), ("OPTIONS", "", 200), ("INFO", "", 415)]
+        [("UPDATE", "", 200), ("UPDATE", SDP, 500), ("OPTIONS", "", 200), ("INFO", "", 415)]
     {
         phone.ask(method, "", body).await;
         phone.status(method, status).await;

@@ -8,7 +8,13 @@ use super::answered::up;
 use super::phone::Phone;
 
 async fn notify(phone: &mut Phone, state: &str, line: &str, status: u16) {
-    let more = format!("Event: refer\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n");
+    notify_of(phone, "", state, line, status).await;
+}
+
+/// With the parameters of its event.
+async fn notify_of(phone: &mut Phone, event: &str, state: &str, line: &str, status: u16) {
+    let more =
+        format!("Event: refer{event}\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n");
     phone.ask("NOTIFY", &more, line).await;
     phone.status("NOTIFY", status).await;
 }
@@ -27,6 +33,27 @@ async fn a_caller_is_handed_on_when_the_new_call_is_answered() {
     phone.answer(&refer, "202 Accepted").await;
     notify(&mut phone, "active;expires=60", "SIP/2.0 100 Trying\r\n", 200).await;
     notify(&mut phone, "terminated;reason=noresource", "SIP/2.0 200 OK\r\n", 200).await;
+    session.expect("Transferred").await;
+    session.leave().await;
+    phone.let_go().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_transfer_comes_to_says_nothing_of_the_one_under_way() {
+    let (_world, mut phone, mut session) = up().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        session.command(transfer()).await;
+        let refer = phone.requested("REFER").await;
+        phone.answer(&refer, "202 Accepted").await;
+        ids.push(format!(";id={}", refer.one("cseq").split_once(' ').unwrap().0));
+        if ids.len() == 1 {
+            notify_of(&mut phone, &ids[0], "active", "SIP/2.0 486 Busy Here\r\n", 200).await;
+            session.expect("NotTransferred").await;
+        }
+    }
+    notify_of(&mut phone, &ids[0], "terminated", "SIP/2.0 486 Busy Here\r\n", 481).await;
+    notify_of(&mut phone, &ids[1], "terminated", "SIP/2.0 200 OK\r\n", 200).await;
     session.expect("Transferred").await;
     session.leave().await;
     phone.let_go().await;

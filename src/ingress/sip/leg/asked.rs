@@ -1,13 +1,22 @@
 //! What a request in the dialog asks for.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use rsipstack::sip::{Method, Request};
 
 use super::machine::{Asked, Change};
 use crate::call::Digit;
-use crate::ingress::sip::message::values;
+use crate::ingress::sip::message::{main_of, parameter, values};
 
-/// What `request` asks for.
-pub(super) fn read(request: &Request) -> Asked {
+/// How long an INVITE may ring (RFC 3261, section 13.3.1), where it says so.
+pub(super) fn expires(invite: &Request) -> Option<Duration> {
+    let seconds: u32 = values(invite, "expires").next()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// What `request` asks for. Our REFERs were `referred`, from the first to the last.
+pub(super) fn read(request: &Request, referred: Option<&Range<u32>>) -> Asked {
     let offer = !request.body.is_empty();
     match request.method() {
         Method::Bye => Asked::Bye,
@@ -15,8 +24,7 @@ pub(super) fn read(request: &Request) -> Asked {
         Method::Update => Asked::Change { offer, method: Change::Update },
         Method::Info => info(request),
         Method::Options => Asked::Options,
-        Method::Notify if is_of_refer(request) => Asked::Notify { status: progress(request) },
-        Method::Notify => Asked::Event,
+        Method::Notify => notify(request, referred),
         // Those before `Message` come another way.
         Method::Ack
         | Method::Cancel
@@ -32,7 +40,7 @@ pub(super) fn read(request: &Request) -> Asked {
 /// A key, as `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`) tells it.
 fn info(request: &Request) -> Asked {
     let kind = values(request, "content-type").next().unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = main_of(kind).to_ascii_lowercase();
     let body = String::from_utf8_lossy(&request.body);
     let key = match kind.as_str() {
         "application/dtmf" => Some(body.trim()),
@@ -54,10 +62,16 @@ fn digit(key: &str) -> Option<Digit> {
     }
 }
 
-/// Whether a NOTIFY is of a REFER (RFC 3515). One that does not say is.
-fn is_of_refer(request: &Request) -> bool {
+/// A NOTIFY that does not say of what is of a REFER, and of the last one unless it names an earlier (RFC 3515, section 2.4.6):
+/// who stands between may have numbered them anew.
+fn notify(request: &Request, referred: Option<&Range<u32>>) -> Asked {
     let event = values(request, "event").next().unwrap_or("refer");
-    event.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("refer")
+    if !main_of(event).eq_ignore_ascii_case("refer") {
+        return Asked::Event;
+    }
+    let id = parameter(event, "id").and_then(|id| id.parse().ok());
+    let is_earlier = id.zip(referred).is_some_and(|(id, referred)| referred.contains(&id));
+    if is_earlier { Asked::Gone } else { Asked::Notify { status: progress(request) } }
 }
 
 /// The status that the new call has, from the first line of a `message/sipfrag` (RFC 3420). A subscription that ends without
@@ -84,12 +98,13 @@ mod tests {
 
     #[test]
     fn keys_come_in_info_in_two_spellings() {
-        let key =
-            |kind: &str, body: &str| match read(&request("INFO", &format!("Content-Type: {kind}\r\n"), body))
-            {
-                Asked::Digit(digit) => Some(digit.reveal()),
-                _ => None,
-            };
+        let key = |kind: &str, body: &str| match read(
+            &request("INFO", &format!("Content-Type: {kind}\r\n"), body),
+            None,
+        ) {
+            Asked::Digit(digit) => Some(digit.reveal()),
+            _ => None,
+        };
         for (kind, body, expected) in [
             ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", Some('5')),
             ("application/dtmf-relay", "signal = #\r\n", Some('#')),
@@ -111,11 +126,18 @@ mod tests {
         for (event, expected) in [
             ("", Asked::Notify { status: None }),
             ("Event: refer\r\n", Asked::Notify { status: None }),
-            ("o: Refer ;id=2\r\n", Asked::Notify { status: None }),
+            ("o: Refer ;id=4\r\n", Asked::Notify { status: None }),
+            ("Event: refer;id=2\r\n", Asked::Gone),
+            ("Event: refer;id=102\r\n", Asked::Notify { status: None }),
+            ("Event: refer;id=none\r\n", Asked::Notify { status: None }),
             ("Event: message-summary\r\n", Asked::Event),
             ("Event: presence;id=refer\r\n", Asked::Event),
         ] {
-            assert_eq!(read(&request("NOTIFY", &format!("{event}{terminated}"), "")), expected, "{event}");
+            assert_eq!(
+                read(&request("NOTIFY", &format!("{event}{terminated}"), ""), Some(&(2..4))),
+                expected,
+                "{event}"
+            );
         }
     }
 
@@ -133,8 +155,23 @@ mod tests {
             (terminated, "", None),
             ("", "SIP/2.0 603 Decline", Some(603)),
         ] {
-            let asked = read(&request("NOTIFY", state, body));
+            let asked = read(&request("NOTIFY", state, body), None);
             assert_eq!(asked, Asked::Notify { status: expected }, "{state} {body:?}");
+        }
+    }
+
+    #[test]
+    fn an_invite_says_how_long_it_may_ring() {
+        for (headers, expected) in [
+            ("", None),
+            ("Expires: 20\r\n", Some(20)),
+            ("Expires: 0\r\n", Some(0)),
+            ("Expires: 4294967295\r\n", Some(u32::MAX)),
+            ("Expires: 4294967296\r\n", None),
+            ("Expires: Thu, 01 Dec 2044 16:00:00 GMT\r\n", None),
+        ] {
+            let expected = expected.map(|seconds| Duration::from_secs(seconds.into()));
+            assert_eq!(expires(&request("INVITE", headers, "")), expected, "{headers}");
         }
     }
 }

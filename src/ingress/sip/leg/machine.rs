@@ -12,7 +12,7 @@ use super::reliable::{Rack, Reliable};
 use crate::call::{Call, Destination, Digit, Digits, Refusal};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::ingress::sip::message::{self, Reply};
-use crate::ingress::sip::timer::Timer;
+use crate::ingress::sip::timer::{Said, Timer};
 
 /// When a request that meets another may come again, in seconds.
 const RETRY: u32 = 2;
@@ -26,6 +26,8 @@ pub struct Machine {
     offer: Offer,
     /// Our 180, where the caller insists on its PRACK.
     reliable: Option<Reliable>,
+    /// When the caller waits for an answer no more.
+    expires: Option<Instant>,
     /// The call is to be answered as soon as that is here.
     answering: bool,
 }
@@ -76,9 +78,10 @@ pub enum Input {
     ReferAnswered {
         status: u16,
     },
-    /// The same of our refresh.
+    /// The same of our refresh, and what it says of the session timer.
     RefreshAnswered {
         status: u16,
+        said: Option<Said>,
     },
     /// Nothing has been heard of the caller for so long that there is none.
     Silent,
@@ -104,6 +107,8 @@ pub enum Asked {
     },
     /// A NOTIFY of something that we never asked for.
     Event,
+    /// A NOTIFY of a REFER before our last.
+    Gone,
     Other,
 }
 
@@ -155,6 +160,7 @@ impl Machine {
             running: None,
             offer: if offering { Offer::Ours } else { Offer::Theirs },
             reliable: None,
+            expires: None,
             answering: false,
         }
     }
@@ -175,7 +181,7 @@ impl Machine {
             Input::Asked(asked) => self.asked(asked),
             Input::ReferAnswered { status } if status >= 300 => self.not_referred(status),
             Input::ReferAnswered { .. } => Vec::new(),
-            Input::RefreshAnswered { status } => self.refreshed(status, now),
+            Input::RefreshAnswered { status, said } => self.refreshed(status, said, now),
             Input::Silent if self.stage == Stage::Up => self.bye(LegEnd::Caller),
             Input::Silent => Vec::new(),
             Input::Time => self.on_time(now),
@@ -184,8 +190,14 @@ impl Machine {
 
     pub fn deadline(&self) -> Option<Instant> {
         let transfer = self.transfer.as_ref().map(Transfer::until);
-        let reliable = self.reliable.filter(|_| self.stage == Stage::Ringing).and_then(Reliable::deadline);
-        [transfer, self.running.map(Running::due), reliable].into_iter().flatten().min()
+        let ringing = [self.reliable.and_then(Reliable::deadline), self.expires].into_iter().flatten();
+        let ringing = ringing.min().filter(|_| self.stage == Stage::Ringing);
+        [transfer, self.running.map(Running::due), ringing].into_iter().flatten().min()
+    }
+
+    /// The caller waits for an answer until then.
+    pub fn expire(&mut self, at: Option<Instant>) {
+        self.expires = at;
     }
 
     /// The session timer of an answered call runs anew, or there is none any more.
@@ -314,6 +326,7 @@ impl Machine {
             Asked::Options => vec![Action::Reply(Reply::abilities(200))],
             Asked::Notify { status } => self.notified(status),
             Asked::Event => vec![Action::Reply(Reply::status(489).with("Allow-Events", "refer"))],
+            Asked::Gone => vec![Action::Reply(Reply::status(481))],
             Asked::Other => vec![Action::Reply(Reply::status(405).with("Allow", message::ALLOW))],
         }
     }
@@ -329,10 +342,10 @@ impl Machine {
     }
 
     /// A refresh that is refused may be tried again, but not one that nobody is there to answer.
-    fn refreshed(&mut self, status: u16, now: Instant) -> Vec<Action> {
+    fn refreshed(&mut self, status: u16, said: Option<Said>, now: Instant) -> Vec<Action> {
         let Some(running) = self.running else { return Vec::new() };
         match status {
-            200..300 => self.time(Some(running.timer), now),
+            200..300 => self.time(Some(running.timer.answered(said)), now),
             408 | 481 if self.stage == Stage::Up => return self.bye(LegEnd::Caller),
             _ => {}
         }

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 use crate::ingress::sip::dialog::{Address, Dialog, Hop};
 use crate::ingress::sip::flow::Flow;
 use crate::ingress::sip::message::fresh_tag;
+use crate::ingress::sip::timer::Said;
 use crate::ingress::sip::transport::{Peer, Remote, Transport};
-use crate::ingress::sip::uas::Uas;
+use crate::ingress::sip::uas::{Answer, Uas};
 
 /// The longest wait for the address of a proxy or a phone that is known by its name.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -43,8 +44,8 @@ pub(super) enum Done {
     Bye,
     /// The final status of a REFER.
     Refer(u16),
-    /// The same of a refresh.
-    Refresh(u16),
+    /// The same of a refresh, and what it says of the session timer.
+    Refresh { status: u16, said: Option<Said> },
 }
 
 impl Ours {
@@ -61,14 +62,17 @@ impl Ours {
     }
 
     pub(super) fn refer(&mut self, refer: (Request, Hop)) {
-        self.send(refer, Done::Refer);
+        self.send(refer, |answer| Done::Refer(answer.status));
     }
 
     pub(super) fn refresh(&mut self, refresh: (Request, Hop)) {
-        self.send(refresh, Done::Refresh);
+        self.send(refresh, |Answer { status, headers }| {
+            // What cannot be read says nothing.
+            Done::Refresh { status, said: Said::in_headers(&headers).unwrap_or_default() }
+        });
     }
 
-    fn send(&mut self, (request, hop): (Request, Hop), done: impl FnOnce(u16) -> Done + Send + 'static) {
+    fn send(&mut self, (request, hop): (Request, Hop), done: impl FnOnce(Answer) -> Done + Send + 'static) {
         let way = self.way.clone();
         self.sent.spawn(async move { done(way.ask(request, hop).await) });
     }
@@ -99,19 +103,19 @@ impl Ours {
 
 impl Way {
     /// A connection that breaks may have taken the request with it, or not: then it goes on another, once.
-    async fn ask(&self, request: Request, hop: Hop) -> u16 {
+    async fn ask(&self, request: Request, hop: Hop) -> Answer {
         match self.ask_once(request.clone(), hop.clone()).await {
-            Ok(status) => status,
-            Err(_) => self.ask_once(request, hop).await.unwrap_or(NOT_SENT),
+            Ok(answer) => answer,
+            Err(_) => self.ask_once(request, hop).await.unwrap_or_else(|_| Answer::nobodys(NOT_SENT)),
         }
     }
 
-    async fn ask_once(&self, mut request: Request, hop: Hop) -> io::Result<u16> {
+    async fn ask_once(&self, mut request: Request, hop: Hop) -> io::Result<Answer> {
         let flow = self.find(hop).await?;
         let via = self.via(flow.peer.transport);
         request.headers.push_front(Header::Via(via.into()));
         select! {
-            status = self.uas.ask(request, &flow) => Ok(status),
+            answer = self.uas.ask(request, &flow) => Ok(answer),
             () = flow.closed() => Err(io::ErrorKind::NotConnected.into()),
         }
     }

@@ -54,13 +54,17 @@ impl Machine {
         self.over(LegEnd::HungUp, [Action::Redirect(to), Action::Emit(LegEvent::Transferred)])
     }
 
-    /// The caller gives up an unanswered call: the INVITE is answered with 487, whatever asked for it is answered before.
+    /// The caller gives up an unanswered call, or wanted it no longer than until now: the INVITE is answered with 487, whatever
+    /// asked for it is answered before.
     pub(super) fn give_up_ringing(&mut self, reply: Option<Reply>) -> Vec<Action> {
         let reply = reply.map(Action::Reply);
         self.over(LegEnd::Caller, reply.into_iter().chain([Action::Refuse(Reply::status(487))]))
     }
 
     pub(super) fn ring_on(&mut self, now: Instant) -> Vec<Action> {
+        if self.expires.is_some_and(|expires| now >= expires) {
+            return self.give_up_ringing(None);
+        }
         match self.reliable.as_mut().map_or(Due::Nothing, |reliable| reliable.on_time(now)) {
             Due::Nothing => Vec::new(),
             Due::Again => vec![self.ring()],

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::ingress::sip::leg::reliable::{GIVE_UP, Rack};
-use crate::ingress::sip::timer;
+
+mod timers;
 
 /// What the machine does, in short.
 fn shown(actions: &[Action]) -> String {
@@ -235,56 +236,6 @@ fn a_transfer_without_an_outcome_is_given_up() {
     assert_eq!(shown(&machine.handle(Input::Time, due - Duration::from_millis(1))), "");
     assert_eq!(shown(&machine.handle(Input::Time, due)), "nottransferred");
     assert_eq!(machine.deadline(), None);
-}
-
-/// A call that is up, with the timer that these headers ask for.
-fn timed(headers: &str) -> (Machine, Timer, Instant) {
-    let text = format!("INVITE sip:us@b SIP/2.0\r\nCSeq: 8 INVITE\r\n{headers}\r\n");
-    let timer = timer::agree(&text.try_into().unwrap()).unwrap().unwrap();
-    let (mut machine, now) = (Machine::new(false), Instant::now());
-    for input in [call(), ANSWER, ACKED] {
-        machine.handle(input, now);
-    }
-    machine.time(Some(timer), now);
-    (machine, timer, now)
-}
-
-#[test]
-fn a_call_that_its_caller_does_not_refresh_in_time_is_over() {
-    let (mut machine, timer, start) = timed("Supported: timer\r\nSession-Expires: 90\r\n");
-    let refreshed = start + Duration::from_secs(50);
-    machine.time(Some(timer), refreshed);
-    let end = machine.deadline().unwrap();
-    assert_eq!(end - refreshed, Duration::from_secs(60));
-    assert_eq!(shown(&machine.handle(Input::Time, start + Duration::from_secs(60))), "");
-    assert_eq!(shown(&machine.handle(Input::Time, end)), "bye, silence, ended Caller");
-    assert_eq!(machine.deadline(), None);
-}
-
-#[test]
-fn we_refresh_a_call_whose_caller_wants_us_to() {
-    let headers = "Allow: UPDATE\r\nSession-Expires: 90;refresher=uas\r\n";
-    let (mut machine, _, mut now) = timed(headers);
-    for _ in 0..3 {
-        now += Duration::from_secs(45);
-        assert_eq!(machine.deadline(), Some(now));
-        assert_eq!(shown(&machine.handle(Input::Time, now)), "refresh");
-        assert_eq!(shown(&machine.handle(Input::RefreshAnswered { status: 200 }, now)), "");
-    }
-    for (status, done) in
-        [(481, "bye, silence, ended Caller"), (408, "bye, silence, ended Caller"), (500, "")]
-    {
-        let (mut machine, _, start) = timed(headers);
-        machine.handle(Input::Time, start + Duration::from_secs(45));
-        let answered = machine.handle(Input::RefreshAnswered { status }, start + Duration::from_secs(46));
-        assert_eq!(shown(&answered), done, "{status}");
-        let end = machine.deadline();
-        assert_eq!(
-            end.map(|end| end - start),
-            done.is_empty().then_some(Duration::from_secs(60)),
-            "{status}"
-        );
-    }
 }
 
 const RACK: Rack = Rack { response: 7, invite: 1 };
