@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use url::Url;
 
@@ -133,7 +134,10 @@ fn failed(error: &Error) -> Closed {
         Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
             Closed::Lost { reason: "TLS failed" }
         }
-        Error::Tls(_) => Closed::Lost { reason: "TLS failed" },
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => {
+            Closed::Lost { reason: "closed by the server" }
+        }
+        Error::Protocol(_) => Closed::Lost { reason: "answer is no WebSocket's" },
         other => Closed::Lost { reason: reason(other) },
     }
 }
@@ -150,9 +154,7 @@ pub(super) fn reason(error: &Error) -> &'static str {
         Error::Io(_) => "connection failed",
         Error::Capacity(_) => "event too large",
         Error::ConnectionClosed | Error::AlreadyClosed => "closed by the server",
-        Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
-            "connection reset"
-        }
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "connection reset",
         Error::Protocol(_) | Error::Utf8(_) | Error::AttackAttempt => "broken WebSocket",
         Error::WriteBufferFull(_) => "server does not read",
         Error::Tls(_) => "TLS failed",

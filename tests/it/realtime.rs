@@ -202,25 +202,27 @@ async fn a_session_names_model_and_key_carries_audio_both_ways_and_closes_with_1
 #[tokio::test]
 async fn an_http_answer_in_place_of_the_upgrade_is_a_refusal_but_for_a_server_error() {
     let table = [
-        ("401 Unauthorized", refused("http-401")),
-        ("403 Forbidden", refused("http-403")),
-        ("404 Not Found", refused("http-404")),
-        ("429 Too Many Requests", busy("http-429", None)),
-        ("429 Too Many Requests\r\nretry-after: 7", busy("http-429", Some(7))),
-        ("503 Service Unavailable\r\nretry-after: 99999999", busy("http-503", Some(3600))),
-        ("429 No\r\nretry-after: Thu, 26 Nov 2026 10:00:00 GMT", busy("http-429", None)),
-        ("200 OK", refused("http-200")),
-        ("503 Service Unavailable", busy("http-503", None)),
+        ("HTTP/1.1 401 Unauthorized", refused("http-401")),
+        ("HTTP/1.1 403 Forbidden", refused("http-403")),
+        ("HTTP/1.1 404 Not Found", refused("http-404")),
+        ("HTTP/1.1 429 Too Many Requests", busy("http-429", None)),
+        ("HTTP/1.1 429 Too Many Requests\r\nretry-after: 7", busy("http-429", Some(7))),
+        ("HTTP/1.1 503 Service Unavailable\r\nretry-after: 99999999", busy("http-503", Some(3600))),
+        ("HTTP/1.1 429 No\r\nretry-after: Thu, 26 Nov 2026 10:00:00 GMT", busy("http-429", None)),
+        ("HTTP/1.1 200 OK", refused("http-200")),
+        ("HTTP/1.1 503 Service Unavailable", busy("http-503", None)),
+        ("HTTP/1.1 101 Switching Protocols", lost("answer is no WebSocket's")),
+        ("HTTP/1.0 503 Service Unavailable", lost("answer is no WebSocket's")),
     ];
-    for (status, expected) in table {
+    for (head, expected) in table {
         let server = Server::start(move |mut stream, _| async move {
-            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno");
+            let answer = format!("{head}\r\ncontent-length: 2\r\n\r\nno");
             let mut request = [0; 4096];
             assert!(stream.read(&mut request).await.unwrap() > 0);
             stream.write_all(answer.as_bytes()).await.unwrap();
         })
         .await;
-        assert_eq!(closed(&mut open(&dialer(), &server.url())).await, expected, "{status}");
+        assert_eq!(closed(&mut open(&dialer(), &server.url())).await, expected, "{head}");
     }
 }
 
