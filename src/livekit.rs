@@ -48,7 +48,12 @@ pub fn rescue_agent(router: Uuid) -> Arc<str> {
 impl Project {
     /// Whether an agent of that name is this router, or another one of the same project.
     pub fn is_ours(&self, agent_name: &str) -> bool {
-        agent_name.starts_with(RESCUE_AGENT) || self.agent_names.iter().any(|name| **name == *agent_name)
+        agent_name.starts_with(RESCUE_AGENT) || self.answers_to(agent_name)
+    }
+
+    /// Whether calls that are meant for an agent of that name are this router's.
+    pub fn answers_to(&self, agent_name: &str) -> bool {
+        self.agent_names.iter().any(|name| **name == *agent_name)
     }
 }
 

@@ -104,6 +104,10 @@ pub fn decide(
     means: Means,
     now: Timestamp,
 ) -> Decision {
+    // Routers of others in the project have agents like ours, to take calls that are theirs.
+    if !dispatches.iter().any(|dispatch| project.answers_to(&dispatch.agent_name)) {
+        return Decision::Leave;
+    }
     let ours = dispatches.iter().filter(|dispatch| project.is_ours(&dispatch.agent_name));
     let Some(latest) = ours.map(|dispatch| dispatch.created_at).max() else { return Decision::Leave };
     if !is_missed(lone) {

@@ -81,7 +81,7 @@ fn a_caller_is_alone_when_no_agent_of_ours_attends() {
 fn a_lone_caller_is_taken_waited_for_or_let_go() {
     const RINGS: bool = false;
     const TALKS: bool = true;
-    let (ours, others) = ("voice", "recorder");
+    let (ours, others, rescue) = ("voice", "recorder", &*rescue_agent(uuid::Uuid::nil()));
     let (resume, hang_up) = (Orphans::Resume, Orphans::HangUp);
     // answered, waited, (dispatch, its age), room, watched, policy
     let table = [
@@ -106,6 +106,7 @@ fn a_lone_caller_is_taken_waited_for_or_let_go() {
         ("left alone, to be let go", (TALKS, 300, ours, 1, false, 0, hang_up), Decision::HangUp),
         ("just back in a room that is new", (TALKS, 2, ours, 2, true, 0, hang_up), Decision::Wait),
         ("left alone by others", (TALKS, 300, others, 300, true, 60, hang_up), Decision::Leave),
+        ("and once taken by one of them", (TALKS, 300, rescue, 300, true, 60, hang_up), Decision::Leave),
     ];
     for (what, (answered, waited, name, age, has_room, watched, orphans), expected) in table {
         let lone = Lone {
