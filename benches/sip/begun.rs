@@ -54,9 +54,9 @@ pub async fn measure(most: usize, g711: bool) {
         failed as f64 <= FAILED * step.calls as f64
     })
     .await;
-    // What is remembered for retransmissions is forgotten after 32 s.
-    sleep(Duration::from_secs(35)).await;
-    println!("\nMemory 35 s later: {:.1} MB", router.memory() as f64 / 1024.0);
+    // What is remembered for retransmissions is forgotten after 64 s at most.
+    sleep(Duration::from_secs(90)).await;
+    println!("\nMemory 90 s later: {:.1} MB", router.memory() as f64 / 1024.0);
 }
 
 struct Step {

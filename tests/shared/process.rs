@@ -32,7 +32,7 @@ impl Process {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let http: SocketAddr = chosen.unwrap_or_else(free);
         let log = File::create(dir.join("log")).unwrap();
-        let kept = ["PATH", "RUST_LOG", "TMPDIR"];
+        let kept = ["LD_PRELOAD", "PATH", "RUST_LOG", "TMPDIR"];
         let child = Command::new(binary)
             .arg("run")
             .env_clear()
