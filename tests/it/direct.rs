@@ -21,7 +21,7 @@ use dialplane::document::Given;
 use dialplane::kit::backend::Backend;
 use dialplane::kit::backend::script::{Answer, Script as BackendScript};
 use dialplane::kit::model::ModelServer;
-use dialplane::kit::model::log::{Refused, SessionLog, Utterance};
+use dialplane::kit::model::log::{SessionLog, Utterance};
 use dialplane::kit::model::script::{Behaviour, Script};
 use dialplane::kit::phone::{Call, Codec, Dial, Recording, Say, Stage};
 use dialplane::kit::tone::tone_of;
@@ -124,10 +124,7 @@ impl World {
         self.stop.drain.cancel();
         timeout(SOON, self.router.join_next()).await.expect("the router ends").unwrap().unwrap();
         for session in self.model.sessions() {
-            // A response may end by itself while we have it stopped.
-            let crossed = |refused: &&Refused| refused.error["code"] == "response_cancel_not_active";
-            let refused: Vec<_> = session.refused.iter().filter(|refused| !crossed(refused)).collect();
-            assert!(refused.is_empty(), "the model refused {refused:?}");
+            assert!(session.faults().is_empty(), "the model refused {:?}", session.faults());
         }
         for request in self.backend.requests() {
             assert_eq!(request.refused, None, "the backend refused {}", request.body);

@@ -80,7 +80,7 @@ impl Port {
         self.stop.drain.cancel();
         timeout(LONGEST, self.router.join_next()).await.expect("the router ends").unwrap().unwrap();
         for session in self.model.sessions() {
-            assert!(session.refused.is_empty(), "the model refused {:?}", session.refused);
+            assert!(session.faults().is_empty(), "the model refused {:?}", session.faults());
         }
         let text = fs::read_to_string(self.dir.join("records.jsonl")).unwrap();
         fs::remove_dir_all(&self.dir).unwrap();

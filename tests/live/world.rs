@@ -195,7 +195,7 @@ impl World {
     /// When a model session is still open, or the model or the backend refused something of ours.
     pub fn assert_served(&self) {
         for session in self.model.sessions() {
-            assert!(session.refused.is_empty(), "the model refused {:?}", session.refused);
+            assert!(session.faults().is_empty(), "the model refused {:?}", session.faults());
             assert!(session.closed.is_some(), "a session is still open");
         }
         for request in self.backend.iter().flat_map(Backend::requests) {

@@ -154,6 +154,12 @@ pub(super) enum Note {
 }
 
 impl SessionLog {
+    /// What was refused through the client's own fault: a response may end by itself while its cancellation is on the way.
+    pub fn faults(&self) -> Vec<&Refused> {
+        let crossed = |refused: &Refused| refused.error.text("/code") == "response_cancel_not_active";
+        self.refused.iter().filter(|refused| !crossed(refused)).collect()
+    }
+
     pub(super) fn new(
         id: String,
         model: String,
