@@ -301,6 +301,22 @@ async fn a_lost_connection_is_opened_anew_while_the_call_goes_on() {
 }
 
 #[tokio::test]
+async fn a_server_that_registers_workers_and_drops_them_is_given_more_time_each_time() {
+    let mut server = Server::start(Rooms::Silent).await;
+    let mut router = Router::start(&server, 1);
+    for _ in 0..2 {
+        let agent = server.registered().await;
+        router.is_ready(true).await;
+        drop(agent);
+    }
+    let dropped = Instant::now();
+    let _agent = server.registered().await;
+    assert!(dropped.elapsed() > Duration::from_millis(900), "{:?}", dropped.elapsed());
+    router.drain.cancel();
+    router.ends().await;
+}
+
+#[tokio::test]
 async fn a_job_that_livekit_takes_back_ends_its_call() {
     let mut server = Server::start(Rooms::Silent).await;
     let mut router = Router::start(&server, 1);

@@ -29,6 +29,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Added at random, so that the workers a server lost do not all come back at once.
 const SPREAD: Duration = Duration::from_millis(250);
 
+/// A registration that lasted so long was none of a server that takes workers only to drop them.
+const PROVEN: Duration = Duration::from_secs(10);
+
 type AgentSocket = Socket<ToServer, FromServer>;
 
 /// One agent name's registration and its calls.
@@ -38,6 +41,8 @@ pub struct Worker {
     ready: watch::Sender<bool>,
     legs: Legs,
     reports: mpsc::Receiver<Report>,
+    /// Since when it is registered on this connection.
+    registered: Option<Instant>,
 }
 
 /// The connection is of no more use.
@@ -68,7 +73,7 @@ impl Worker {
     pub fn new(site: Arc<Site>, agent_name: Arc<str>) -> Self {
         let (sender, reports) = Reports::channel();
         let legs = Legs::new(Arc::clone(&site), sender);
-        Self { site, agent_name, ready: watch::Sender::new(false), legs, reports }
+        Self { site, agent_name, ready: watch::Sender::new(false), legs, reports, registered: None }
     }
 
     /// Whether the worker is registered, and so gets jobs.
@@ -80,8 +85,11 @@ impl Worker {
     /// with its last call. Dropping the future cuts every call off.
     pub async fn run(mut self, drain: CancellationToken) {
         let mut failures = 0;
-        while let Err(lost) = self.connection(&drain, &mut failures).await {
+        while let Err(lost) = self.connection(&drain).await {
             self.ready.send_replace(false);
+            if self.registered.take().is_some_and(|since| since.elapsed() >= PROVEN) {
+                failures = 0;
+            }
             let pause = backoff(failures, rand::random());
             failures += 1;
             tracing::warn!(
@@ -102,7 +110,7 @@ impl Worker {
     }
 
     /// One connection, until it is lost or, draining, of no more use.
-    async fn connection(&mut self, drain: &CancellationToken, failures: &mut u32) -> Result<(), Lost> {
+    async fn connection(&mut self, drain: &CancellationToken) -> Result<(), Lost> {
         let url = websocket_url(&self.site.project.url, "agent");
         let token = token::worker(&self.site.project)?;
         let site = Arc::clone(&self.site);
@@ -112,7 +120,7 @@ impl Worker {
             never = self.tend_legs() => match never {},
             () = drain.cancelled() => return Ok(()),
         };
-        self.serve(socket, drain, failures).await
+        self.serve(socket, drain).await
     }
 
     /// Lets legs end while there is no socket to say so on.
@@ -130,12 +138,7 @@ impl Worker {
     }
 
     /// Serves one connection until it is lost, or, draining, until the last call is over.
-    async fn serve(
-        &mut self,
-        mut socket: AgentSocket,
-        drain: &CancellationToken,
-        failures: &mut u32,
-    ) -> Result<(), Lost> {
+    async fn serve(&mut self, mut socket: AgentSocket, drain: &CancellationToken) -> Result<(), Lost> {
         let jobs = u32::try_from(self.legs.len()).unwrap_or(u32::MAX);
         let slots = self.site.slots.clone();
         let mut registration = Registration::new(Arc::clone(&self.agent_name), slots, jobs, Instant::now());
@@ -157,19 +160,14 @@ impl Worker {
                 self.ready.send_replace(false);
             }
             for action in actions(wake, &mut registration)? {
-                self.perform(action, &mut socket, failures).await?;
+                self.perform(action, &mut socket).await?;
             }
         }
         socket.close().await;
         Ok(())
     }
 
-    async fn perform(
-        &mut self,
-        action: Action,
-        socket: &mut AgentSocket,
-        failures: &mut u32,
-    ) -> Result<(), Lost> {
+    async fn perform(&mut self, action: Action, socket: &mut AgentSocket) -> Result<(), Lost> {
         match action {
             Action::Send(message) => socket.send(message).await?,
             Action::TurnAway { answer, why } => {
@@ -182,7 +180,7 @@ impl Worker {
                 let _ = written.send(());
             }
             Action::Registered => {
-                *failures = 0;
+                self.registered = Some(Instant::now());
                 self.ready.send_replace(!self.site.slots.is_draining());
                 tracing::info!(project = %self.site.project.name, agent = %self.agent_name, "worker registered");
             }
