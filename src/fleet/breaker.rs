@@ -38,6 +38,13 @@ pub enum State {
     Open,
 }
 
+/// What an outcome changed: from now on it is left alone, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Opened,
+    Closed,
+}
+
 impl<K> Default for Breakers<K> {
     fn default() -> Self {
         Self(HashMap::new())
@@ -60,24 +67,28 @@ impl<K: Hash + Eq> Breakers<K> {
         }
     }
 
-    pub fn succeeded(&mut self, key: &K) {
-        self.0.remove(key);
+    pub fn succeeded(&mut self, key: &K) -> Option<Turn> {
+        self.0.remove(key)?.trial.map(|_| Turn::Closed)
     }
 
-    pub fn failed(&mut self, key: K, now: Instant) {
-        let Some(breaker) = self.breaker(key, now) else { return };
+    pub fn failed(&mut self, key: K, now: Instant) -> Option<Turn> {
+        let breaker = self.breaker(key, now)?;
         breaker.failures = breaker.failures.saturating_add(1);
         breaker.last = now;
-        if breaker.failures >= FAILURES && breaker.trial.is_none() {
-            breaker.trial = Some(now + FIRST_TRIAL);
+        if breaker.failures < FAILURES || breaker.trial.is_some() {
+            return None;
         }
+        breaker.trial = Some(now + FIRST_TRIAL);
+        Some(Turn::Opened)
     }
 
     /// It asks to be left alone for so long.
-    pub fn cool(&mut self, key: K, rest: Duration, now: Instant) {
-        let Some(breaker) = self.breaker(key, now) else { return };
+    pub fn cool(&mut self, key: K, rest: Duration, now: Instant) -> Option<Turn> {
+        let breaker = self.breaker(key, now)?;
         breaker.last = now;
+        let was_closed = breaker.trial.is_none();
         breaker.trial = breaker.trial.max(Some(now + rest));
+        was_closed.then_some(Turn::Opened)
     }
 
     /// How many are open.
@@ -106,21 +117,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_asks_to_be_left_alone_is_until_then_and_no_failure_shortens_it() {
         let (mut breakers, start) = (Breakers::default(), Instant::now());
-        breakers.cool("busy", 20 * SECOND, start);
-        (0..10).for_each(|_| breakers.failed("busy", start));
+        assert_eq!(breakers.cool("busy", 20 * SECOND, start), Some(Turn::Opened));
+        assert_eq!(breakers.cool("busy", 10 * SECOND, start), None);
+        (0..10).for_each(|_| assert_eq!(breakers.failed("busy", start), None));
         assert_eq!(breakers.state(&"busy", start + 19 * SECOND), State::Open);
         assert_eq!(breakers.state(&"other", start), State::Closed);
         assert_eq!(breakers.state(&"busy", start + 20 * SECOND), State::TrialDue);
         breakers.try_now(&"busy", start + 20 * SECOND);
         assert_eq!(breakers.state(&"busy", start + 21 * SECOND), State::Open);
-        breakers.succeeded(&"busy");
+        assert_eq!(breakers.succeeded(&"busy"), Some(Turn::Closed));
+        assert_eq!(breakers.succeeded(&"busy"), None);
         assert_eq!(breakers.state(&"busy", start + 21 * SECOND), State::Closed);
     }
 
     #[tokio::test(start_paused = true)]
     async fn their_number_is_bounded() {
         let (mut breakers, start) = (Breakers::default(), Instant::now());
-        (0..10_000).for_each(|key| breakers.failed(key, start));
+        (0..10_000).for_each(|key| assert_eq!(breakers.failed(key, start), None));
         assert_eq!(breakers.0.len(), MOST);
         breakers.failed(20_000, start + FORGOTTEN);
         assert_eq!(breakers.0.len(), 1, "the old ones made room");

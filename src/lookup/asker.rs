@@ -12,8 +12,10 @@ use super::retry::{Failure, LEAST};
 use super::{Budget, Clients, Why, webhook};
 use crate::call::Call;
 use crate::dialplan::{Backend, Routed};
+use crate::fleet::breaker::Turn;
 use crate::http::Client;
 use crate::telemetry::Metrics;
+use crate::tenant::TenantId;
 
 /// What every request of a router shares.
 #[derive(Debug)]
@@ -115,10 +117,19 @@ impl Asker {
             Err(Failure { why: Why::Address, .. }) => return (outcome, attempts),
             Err(_) => Outcome::Failed,
         };
-        let mut breakers = self.breakers();
-        breakers.note(question.print, tenant, came_to, Instant::now());
-        self.metrics.config_breakers(breakers.open());
-        drop(breakers);
+        let (turns, open) = {
+            let mut breakers = self.breakers();
+            (breakers.note(question.print, tenant, came_to, Instant::now()), breakers.open())
+        };
+        self.metrics.config_breakers(open);
+        let tenant = tenant.map(TenantId::as_str);
+        for (turn, every_tenant) in turns.into_iter().zip([false, true]) {
+            match turn {
+                Some(Turn::Opened) => tracing::warn!(tenant, every_tenant, "backend left alone for a while"),
+                Some(Turn::Closed) => tracing::info!(tenant, every_tenant, "backend answers again"),
+                None => {}
+            }
+        }
         (outcome, attempts)
     }
 

@@ -5,7 +5,7 @@
 
 use tokio::time::Instant;
 
-use crate::fleet::breaker::{self, State};
+use crate::fleet::breaker::{self, State, Turn};
 use crate::tenant::TenantId;
 
 /// Whose breaker: the backend's print, and the tenant; `None` is the whole backend's.
@@ -48,21 +48,19 @@ impl Breakers {
         }
     }
 
-    pub(super) fn note(&mut self, backend: u64, tenant: Option<&TenantId>, outcome: Outcome, now: Instant) {
+    /// What that changes for the tenant, and for the whole backend.
+    pub(super) fn note(
+        &mut self,
+        backend: u64,
+        tenant: Option<&TenantId>,
+        outcome: Outcome,
+        now: Instant,
+    ) -> [Option<Turn>; 2] {
         let [own, whole] = circuits(backend, tenant);
         match outcome {
-            Outcome::Answered => {
-                self.0.succeeded(&own);
-                self.0.succeeded(&whole);
-            }
-            Outcome::Failed => {
-                self.0.failed(own, now);
-                self.0.succeeded(&whole);
-            }
-            Outcome::NoConnection => {
-                self.0.failed(own, now);
-                self.0.failed(whole, now);
-            }
+            Outcome::Answered => [self.0.succeeded(&own), self.0.succeeded(&whole)],
+            Outcome::Failed => [self.0.failed(own, now), self.0.succeeded(&whole)],
+            Outcome::NoConnection => [self.0.failed(own, now), self.0.failed(whole, now)],
         }
     }
 
@@ -118,7 +116,8 @@ mod tests {
         assert_eq!(breakers.admit(1, Some(&other), start), Admission::Closed, "another tenant");
         assert_eq!(breakers.admit(2, Some(&acme), start), Admission::Closed, "another backend");
         assert_eq!(breakers.open(), 1);
-        breakers.note(1, Some(&acme), Outcome::Answered, start + 41 * SECOND);
+        let turns = breakers.note(1, Some(&acme), Outcome::Answered, start + 41 * SECOND);
+        assert_eq!(turns, [Some(Turn::Closed), None]);
         assert_eq!(breakers.admit(1, Some(&acme), start + 41 * SECOND), Admission::Closed);
         assert_eq!(breakers.open(), 0);
     }
@@ -146,7 +145,8 @@ mod tests {
         assert_eq!(breakers.admit(1, Some(&other), start), Admission::Open);
         assert_eq!(breakers.admit(1, None, start), Admission::Open);
         assert_eq!(breakers.admit(1, None, start + 10 * SECOND), Admission::Trial);
-        breakers.note(1, None, Outcome::Answered, start + 10 * SECOND);
+        let turns = breakers.note(1, None, Outcome::Answered, start + 10 * SECOND);
+        assert_eq!(turns, [None, Some(Turn::Closed)]);
         assert_eq!(breakers.admit(1, Some(&other), start + 10 * SECOND), Admission::Closed);
         assert_eq!(breakers.open(), 1, "its own is open still");
     }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::Judgement;
 use super::failover::Server;
-use crate::fleet::breaker::{Breakers, State};
+use crate::fleet::breaker::{Breakers, State, Turn};
 use crate::tenant::TenantId;
 
 /// How long a provider without room is left alone if it does not say.
@@ -48,10 +48,18 @@ impl Health {
         now: Instant,
     ) -> usize {
         let (mut breakers, circuit) = (self.breakers(), (tenant, provider));
-        match judgement {
+        let (tenant, provider) = (circuit.0.as_ref().map(TenantId::as_str), &*circuit.1);
+        let turn = match judgement {
             Judgement::Served => breakers.succeeded(&circuit),
-            Judgement::Failed => breakers.failed(circuit, now),
-            Judgement::Busy(rest) => breakers.cool(circuit, rest.unwrap_or(REST).min(LONGEST_REST), now),
+            Judgement::Failed => breakers.failed(circuit.clone(), now),
+            Judgement::Busy(rest) => {
+                breakers.cool(circuit.clone(), rest.unwrap_or(REST).min(LONGEST_REST), now)
+            }
+        };
+        match turn {
+            Some(Turn::Opened) => tracing::warn!(tenant, provider, "model provider left alone for a while"),
+            Some(Turn::Closed) => tracing::info!(tenant, provider, "model provider serves again"),
+            None => {}
         }
         breakers.open()
     }

@@ -127,24 +127,28 @@ async fn a_dead_model_server_is_told_of_once_a_call_with_what_became_of_that() {
     let variables =
         variables(&[("DIALPLANE_SIP", &sip_port), ("DIALPLANE_CONFIG", "dialplane.toml"), ("KEY", key)]);
     let lost = "dead/one: lost (connection failed)";
-    for (settings, failed, ending) in [
-        (dead.clone(), format!("{lost}, dead/two: lost (connection failed)"), "failed"),
-        (dead + &alive, lost.to_owned(), "caller-hung-up"),
+    let left_alone = "model provider left alone for a while";
+    for (settings, failed, ending, told_between) in [
+        (dead.clone(), format!("{lost}, dead/two: lost (connection failed)"), "failed", Some(left_alone)),
+        (dead + &alive, lost.to_owned(), "caller-hung-up", None),
     ] {
         fs::write(dir.join("dialplane.toml"), settings).unwrap();
         let mut router =
             Process::start(Path::new(env!("CARGO_BIN_EXE_dialplane")), dir.clone(), &variables).await;
-        let mut call = Call::place(&Dial::new(sip, "+15557770001", "+15551230001")).await.unwrap();
-        if let Stage::Answered(_) = call.answered(SOON).await.unwrap() {
-            call.hang_up().await;
+        for _ in 0..2 {
+            let mut call = Call::place(&Dial::new(sip, "+15557770001", "+15551230001")).await.unwrap();
+            if let Stage::Answered(_) = call.answered(SOON).await.unwrap() {
+                call.hang_up().await;
+            }
+            call.over(SOON).await.unwrap();
         }
-        call.over(SOON).await.unwrap();
         router.terminate();
         assert!(router.ended(SOON).await.success());
         let (log, records) = (router.log(), router.records());
         let lines = lines_of(&log, &records.last().unwrap()["id"]);
         let messages: Vec<&Value> = lines.iter().map(|line| &line["message"]).collect();
-        assert_eq!(messages, ["call arrived", "call ended"], "{log}");
+        let told: Vec<_> = ["call arrived"].into_iter().chain(told_between).chain(["call ended"]).collect();
+        assert_eq!(messages, told, "{log}");
         let ended = line(&lines, "call ended");
         assert_eq!(
             [&ended["level"], &ended["ending"], &ended["model_failed"]],
