@@ -86,12 +86,9 @@ impl<'b> Part<'b> {
 
     /// Whether it describes the session: not what is to be heard before the answer (RFC 3959).
     fn is_known(&self) -> bool {
-        self.is_sdp() && !self.is_encoded()
-    }
-
-    fn is_sdp(&self) -> bool {
         main_of(&self.kind).eq_ignore_ascii_case("application/sdp")
             && !main_of(&self.disposition).eq_ignore_ascii_case("early-session")
+            && !self.is_encoded()
     }
 
     fn is_encoded(&self) -> bool {

@@ -88,7 +88,8 @@ impl Floor {
     pub fn caller_stopped(&mut self, now: Instant) {
         self.caller_speaks = false;
         let last = self.voice.last_sign().unwrap_or(now);
-        let earliest = now.checked_sub(TOLD_WITHIN).filter(|_| self.voice.late.take().is_none());
+        let is_late = self.voice.late.take().is_some();
+        let earliest = now.checked_sub(TOLD_WITHIN).filter(|_| !is_late);
         let since = earliest.map_or(last, |earliest| last.max(earliest));
         self.owe_answer_since(since, now);
     }

@@ -9,9 +9,7 @@ use super::phone::{Phone, SDP};
 
 /// A call that goes all its way, on a line of any kind. Gives the description in its 200.
 async fn call(world: &mut World, mut phone: Phone, offer: &str) -> String {
-    phone.ask("INVITE", "", offer).await;
-    phone.status("INVITE", 100).await;
-    phone.status("INVITE", 180).await;
+    phone.ring_with("", offer).await;
     let mut session = world.call().await;
     session.answer().await;
     let ok = phone.status("INVITE", 200).await;

@@ -121,9 +121,7 @@ async fn a_200_that_is_lost_is_sent_again_until_its_ack() {
 async fn a_caller_without_an_offer_is_made_one_and_answers_it_in_the_ack() {
     let mut world = World::new().await;
     let mut phone = Phone::new(world.address).await;
-    phone.ask("INVITE", "", "").await;
-    phone.status("INVITE", 100).await;
-    phone.status("INVITE", 180).await;
+    phone.ring_with("", "").await;
     let mut session = world.call().await;
     session.answer().await;
     let ok = phone.status("INVITE", 200).await;
@@ -137,9 +135,7 @@ async fn an_ack_that_answers_our_offer_with_nothing_we_speak_ends_the_call() {
     for answer in ["", &SDP.replace(" 0 101", " 18"), "nonsense"] {
         let mut world = World::new().await;
         let mut phone = Phone::new(world.address).await;
-        phone.ask("INVITE", "", "").await;
-        phone.status("INVITE", 100).await;
-        phone.status("INVITE", 180).await;
+        phone.ring_with("", "").await;
         let mut session = world.call().await;
         session.answer().await;
         phone.status("INVITE", 200).await;
@@ -179,9 +175,7 @@ async fn a_description_beside_isup_or_a_location_is_an_offer_or_an_answer_as_any
         let (mixed, body) = beside_sdp(beside);
         let mut world = World::new().await;
         let mut phone = Phone::new(world.address).await;
-        phone.ask("INVITE", mixed, &body).await;
-        phone.status("INVITE", 100).await;
-        phone.status("INVITE", 180).await;
+        phone.ring_with(mixed, &body).await;
         let mut session = world.call().await;
         session.answer().await;
         let ok = phone.status("INVITE", 200).await;
@@ -208,9 +202,7 @@ async fn an_invite_with_nothing_but_what_may_be_left_out_is_made_an_offer() {
     let mut world = World::new().await;
     let mut phone = Phone::new(world.address).await;
     let isup = "Content-Type: application/isup\r\nContent-Disposition: signal;handling=optional\r\n";
-    phone.ask("INVITE", isup, "\u{1}\0\u{7f}").await;
-    phone.status("INVITE", 100).await;
-    phone.status("INVITE", 180).await;
+    phone.ring_with(isup, "\u{1}\0\u{7f}").await;
     let mut session = world.call().await;
     session.answer().await;
     assert!(phone.status("INVITE", 200).await.body.contains("m=audio "));

@@ -128,9 +128,7 @@ async fn a_session_timer_is_agreed_on_and_refreshed() {
     assert_eq!(phone.status("INVITE", 422).await.one("min-se"), "90");
     phone.follow_up("ACK").await;
     phone.tag = None;
-    phone.ask("INVITE", &timer(90), SDP).await;
-    phone.status("INVITE", 100).await;
-    phone.status("INVITE", 180).await;
+    phone.ring_with(&timer(90), SDP).await;
     let mut session = world.call().await;
     session.answer().await;
     let ok = phone.status("INVITE", 200).await;
@@ -163,9 +161,7 @@ async fn the_answer_to_our_refresh_says_when_the_next_is_due_and_whose_it_is() {
     let mut world = World::new().await;
     let mut phone = Phone::new(world.address).await;
     // On hold nobody minds that nothing is heard of the caller.
-    phone.ask("INVITE", "Allow: UPDATE\r\nSession-Expires: 120;refresher=uas\r\n", &held(SDP)).await;
-    phone.status("INVITE", 100).await;
-    phone.status("INVITE", 180).await;
+    phone.ring_with("Allow: UPDATE\r\nSession-Expires: 120;refresher=uas\r\n", &held(SDP)).await;
     let mut session = world.call().await;
     session.answer().await;
     assert_eq!(phone.status("INVITE", 200).await.one("session-expires"), "120;refresher=uas");

@@ -295,7 +295,12 @@ impl Phone {
 
     /// As far as ringing.
     pub async fn ring(&mut self) {
-        self.invite().await;
+        self.ring_with("", SDP).await;
+    }
+
+    /// The same, with more headers and any body.
+    pub async fn ring_with(&mut self, headers: &str, body: &str) {
+        self.ask("INVITE", headers, body).await;
         self.status("INVITE", 100).await;
         self.status("INVITE", 180).await;
     }

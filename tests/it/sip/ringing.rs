@@ -41,9 +41,7 @@ async fn a_cancel_that_meets_our_200_has_no_effect() {
 async fn an_invitation_that_expires_is_answered_487() {
     let mut world = World::new().await;
     let mut phone = Phone::new(world.address).await;
-    phone.ask("INVITE", "Expires: 1\r\n", SDP).await;
-    phone.status("INVITE", 100).await;
-    phone.status("INVITE", 180).await;
+    phone.ring_with("Expires: 1\r\n", SDP).await;
     let mut session = world.call().await;
     phone.status("INVITE", 487).await;
     phone.follow_up("ACK").await;

@@ -118,8 +118,8 @@ impl Legs {
         }
     }
 
-    /// A livekit-server that started anew sends an agent to every room that it gets back, by whichever name. Ours is in that room, or on its
-    /// way back, and has the call.
+    /// A livekit-server that started anew sends an agent to every room that it gets back, by whichever name. Ours is in that
+    /// room, or on its way back, and has the call.
     fn decline(&mut self, job: JobId) {
         tracing::info!(%job, "job declined: its room has a call of ours");
         let (reports, declined) = (self.reports.clone(), job.clone());
