@@ -80,6 +80,8 @@ pub enum Match {
 }
 
 impl Match {
+    pub const ALL: [Self; 4] = [Self::Exact, Self::Prefix, Self::Pattern, Self::Any];
+
     /// The name in the webhook's `route.match` and in records.
     pub const fn name(self) -> &'static str {
         match self {

@@ -56,7 +56,7 @@
 //! | `tools` | what the model may do to the call: tools offered, tool calls read | call, tenant, realtime | |
 //! | `livekit` | project, token, API, webhook, websocket, wire | tls | livekit_api, livekit_protocol, prost, tokio_tungstenite |
 //! | `ingress` | `leg`; livekit/{worker, leg, signal, peer, rpc, facts, rescue}; sip/{uas, socket, stream, authentication, digest, door, body, dialog, leg, facts, sdp, rtp, srtp} | fleet, tls, call, media, livekit, dialplan::trunk, admission | str0m, rsipstack, aws_lc_rs, md5, tokio_rustls |
-//! | `record` | the call record, usage | call, tenant, fleet, lookup, realtime, media | |
+//! | `record` | the call record, usage | call, tenant, fleet, dialplan, lookup, realtime, media | |
 //! | `store` | journal: JSON lines and open marks | call, record | |
 //! | `session` | permit, setup, floor, failover, farewell, machine, run | fleet, call, media, tenant, dialplan, admission, lookup, realtime, tools, record, store, ingress::leg | |
 //! | `kit` | strict scripted model, mock backend, phone | media | axum, aws_lc_rs |

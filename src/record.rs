@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::call::{Call, CallId, Ending, Fault, Side};
+use crate::dialplan::Match;
 use crate::fleet::calls::Limit;
 use crate::lookup::Report;
 use crate::media::audio::Format;
@@ -117,7 +118,7 @@ impl CallRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteTaken {
     pub id: Arc<str>,
-    pub matched: &'static str,
+    pub matched: Match,
 }
 
 /// The model sessions of the call, and what they cost together.

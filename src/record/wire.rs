@@ -231,7 +231,7 @@ fn ending(record: &CallRecord) -> EndingLine {
 }
 
 fn route(route: &RouteTaken) -> RouteLine<'_> {
-    RouteLine { id: &route.id, r#match: route.matched }
+    RouteLine { id: &route.id, r#match: route.matched.name() }
 }
 
 fn call(call: &Call) -> CallLine<'_> {

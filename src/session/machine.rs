@@ -294,8 +294,7 @@ impl Machine {
     fn note_route(&mut self, routed: Option<&Routed>) {
         let Some(routed) = routed else { return };
         self.record.tenant = Some(routed.tenant.id.clone());
-        self.record.route =
-            Some(RouteTaken { id: Arc::clone(&routed.route), matched: routed.matched.name() });
+        self.record.route = Some(RouteTaken { id: Arc::clone(&routed.route), matched: routed.matched });
     }
 
     fn looked(&mut self, answer: Answer, shut: Vec<Arc<str>>, now: Instant) -> Vec<Action> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dialplane::call::{CallId, Ending, Fault, Refusal};
+use dialplane::dialplan::Match;
 use dialplane::fleet::calls::Limit;
 use dialplane::lookup::{ConfigSource, Report, Why};
 use dialplane::media::audio::Format;
@@ -30,7 +31,7 @@ pub fn whole() -> CallRecord {
         offered_at: "2026-03-01T12:00:00Z".parse().unwrap(),
         call: Some(Box::new(call())),
         tenant: TenantId::parse("acme"),
-        route: Some(RouteTaken { id: "front-desk".into(), matched: "exact" }),
+        route: Some(RouteTaken { id: "front-desk".into(), matched: Match::Exact }),
         limit: None,
         config: Some(Report {
             source: ConfigSource::Dialplan,
@@ -161,6 +162,16 @@ fn records_of_calls_beyond_a_limit_name_it() {
         let line = read(&wire::line(&CallRecord { limit: Some(limit), ..whole() }));
         assert_valid(SCHEMA, &line);
         assert_eq!(line["limit"], limit.name());
+    }
+}
+
+#[test]
+fn records_of_every_kind_of_route_are_valid() {
+    for matched in Match::ALL {
+        let route = whole().route.map(|route| RouteTaken { matched, ..route });
+        let line = read(&wire::line(&CallRecord { route, ..whole() }));
+        assert_valid(SCHEMA, &line);
+        assert_eq!(line["route"]["match"], matched.name());
     }
 }
 
