@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialplane::call::{Call, CallId, Caller, Country, Number, Origin, Trunk};
+use dialplane::call::{Call, CallId, Caller, Country, Diverter, Number, Origin, Trunk};
 use dialplane::dialplan::{Action, Backend, Limits, Match, Routed, Tenant};
 use dialplane::http::Client;
 use dialplane::http::sign::{Secret, sign};
@@ -38,8 +38,7 @@ fn call(caller: usize) -> Call {
         received_at: Timestamp::UNIX_EPOCH,
         room: "call-_+15551230001_x".into(),
         called: Number::read("+15557770001", None),
-        diverted_from: Some(Number::read("+15556001234", None)),
-        diversion_withheld: false,
+        diverter: Some(Diverter::open(Number::read("+15556001234", None))),
         caller: Caller::Number(Number::read(&format!("555123{caller:04}"), Country::parse("US"))),
         caller_name: Some("Ada".into()),
         verified: None,

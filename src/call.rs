@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub use destination::Destination;
 pub use digit::{Digit, Digits};
 pub use ending::{Ending, Fault, Side};
+use identity::Parties;
 pub use identity::{TrunkRules, Withheld};
 pub use number::{Bare, Country, E164, Number, NumberingPlan, WrongLength};
 pub use refusal::Refusal;
@@ -105,10 +106,7 @@ pub struct Call {
     /// The LiveKit room, empty where there is none. Its name holds the caller's number, so it is redacted.
     pub room: Redacted<String>,
     pub called: Number,
-    /// The most recent diverting party (Diversion, RFC 5806; History-Info, RFC 7044).
-    pub diverted_from: Option<Number>,
-    /// The diverting party is for routes only: it asked not to be named.
-    pub diversion_withheld: bool,
+    pub diverter: Option<Diverter>,
     pub caller: Caller,
     /// The caller's display name.
     pub caller_name: Option<Redacted<String>>,
@@ -139,8 +137,7 @@ impl Call {
             received_at,
             room: Redacted::default(),
             called,
-            diverted_from: None,
-            diversion_withheld: false,
+            diverter: None,
             caller: Caller::Anonymous,
             caller_name: None,
             verified: None,
@@ -155,9 +152,16 @@ impl Call {
         }
     }
 
-    /// The diverting party as model, backend and record may know it.
+    /// A call between these parties, of which nothing else is known.
+    pub fn between(parties: Parties, id: CallId, origin: Origin, received_at: Timestamp) -> Self {
+        let Parties { called, diverter, caller, caller_name, verified, headers } = parties;
+        let call = Self::new(id, origin, received_at, called);
+        Self { diverter, caller, caller_name, verified, headers, ..call }
+    }
+
+    /// The diverting party's number, unless it is withheld.
     pub fn told_diverted_from(&self) -> Option<&Number> {
-        self.diverted_from.as_ref().filter(|_| !self.diversion_withheld)
+        self.diverter.as_ref().and_then(Diverter::told)
     }
 
     #[cfg(test)]
@@ -165,6 +169,26 @@ impl Call {
         let origin = Origin::LiveKit { project: "main".into() };
         let called = Number::read("+15557770001", None);
         Self { room: "room".into(), ..Self::new(CallId::from_u128(1), origin, Timestamp::UNIX_EPOCH, called) }
+    }
+}
+
+/// Who sent the call on to the called number, the last of several (Diversion, RFC 5806; History-Info, RFC 7044).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diverter {
+    pub number: Number,
+    /// It asked not to be named: its number is for routes only.
+    pub withheld: bool,
+}
+
+impl Diverter {
+    /// One who may be named.
+    pub const fn open(number: Number) -> Self {
+        Self { number, withheld: false }
+    }
+
+    /// The number as model, backend and record may know it.
+    pub fn told(&self) -> Option<&Number> {
+        (!self.withheld).then_some(&self.number)
     }
 }
 

@@ -12,7 +12,7 @@ use self::address::{Address, entries};
 use self::diversion::Diverted;
 use self::privacy::Privacy;
 use super::number::NumberingPlan;
-use super::{Caller, Headers, Number};
+use super::{Caller, Diverter, Headers, Number};
 use crate::pii::Redacted;
 
 pub use self::privacy::is_anonymous;
@@ -62,9 +62,7 @@ pub enum Withheld {
 #[derive(Debug, Clone)]
 pub struct Parties {
     pub called: Number,
-    pub diverted_from: Option<Number>,
-    /// The diverting party does not want to be named: routes may know it, model and backend may not.
-    pub diversion_withheld: bool,
+    pub diverter: Option<Diverter>,
     pub caller: Caller,
     pub caller_name: Option<Redacted<String>>,
     /// Whether the network has verified that the caller may use the number (STIR/SHAKEN); `None`: it does not say.
@@ -102,16 +100,17 @@ pub fn identify(
         let numbers: Vec<_> = [vouched, said, written].into_iter().flatten().collect();
         privacy::hide_caller(&mut headers, &numbers);
     }
-    let diversion_withheld =
-        rules.withheld == Withheld::Hide && diverted.as_ref().is_some_and(|diverted| diverted.is_private);
-    if diversion_withheld {
+    let diverter = diverted.map(|Diverted { user, is_private }| Diverter {
+        number: rules.numbers.read(&user),
+        withheld: is_private && rules.withheld == Withheld::Hide,
+    });
+    if diverter.as_ref().is_some_and(|diverter| diverter.withheld) {
         privacy::hide_diversion(&mut headers);
     }
     let is_named = caller.number().is_some();
     Parties {
         called: rules.numbers.read(&called.unwrap_or_default()),
-        diverted_from: diverted.map(|Diverted { user, .. }| rules.numbers.read(&user)),
-        diversion_withheld,
+        diverter,
         caller,
         caller_name: name.filter(|name| is_named && !is_anonymous(name)).map(Redacted::from),
         verified: verified.filter(|_| is_named && rules.trusted),

@@ -9,8 +9,8 @@ use jiff::{Timestamp, Zoned};
 
 use super::folder::{folder, good_trunks, load_good};
 use super::wire;
-use crate::call::identity::{Parties, identify};
-use crate::call::{Call, CallId, Country, Origin, Trunk, TrunkRules};
+use crate::call::identity::identify;
+use crate::call::{Call, CallId, Country, Diverter, Origin, Trunk, TrunkRules};
 use crate::dialplan::trunk::{TrunkPlan, Trunks};
 use crate::pii::Redacted;
 
@@ -84,19 +84,12 @@ impl Explain {
         let rules = self.rules(plan);
         let headers = self.headers.iter().map(|(name, value)| (name.clone(), Redacted::from(value.as_str())));
         let parties = identify(Some(&self.called), self.caller.as_deref(), headers.collect(), &rules);
-        let Parties { called, diverted_from, diversion_withheld, caller, caller_name, verified, headers } =
-            parties;
-        let diverted = self.diverted.as_deref().map(|number| rules.numbers.read(number));
+        let diverter = self.diverted.as_deref().map(|number| Diverter::open(rules.numbers.read(number)));
         let origin = Origin::LiveKit { project: self.project.as_str().into() };
         Call {
-            diverted_from: diverted.or(diverted_from),
-            diversion_withheld,
-            caller,
-            caller_name,
-            verified,
+            diverter: diverter.or_else(|| parties.diverter.clone()),
             trunk: self.trunk.as_deref().map(|named| trunk(named, plan)),
-            headers,
-            ..Call::new(CallId::from_u128(0), origin, at, called)
+            ..Call::between(parties, CallId::from_u128(0), origin, at)
         }
     }
 

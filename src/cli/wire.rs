@@ -109,7 +109,7 @@ pub(super) fn explained<'a>(call: &'a Call, at: Timestamp, explanation: &'a Expl
         at: at.to_string(),
         called: number(&call.called),
         caller: call.caller.number().map(number),
-        diverted_from: call.diverted_from.as_ref().map(number),
+        diverted_from: call.diverter.as_ref().map(|by| number(&by.number)),
         trunk: call.trunk.as_ref().map(Trunk::called),
         project: call.origin.project(),
         route: explanation.winner.as_ref().map(step),

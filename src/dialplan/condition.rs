@@ -168,7 +168,8 @@ impl Conditions {
     /// The first condition that the call does not meet at `now`. A share is not one of them: who has which is known
     /// only beside the other routes of its key.
     pub(super) fn unmet(&self, call: &Call, now: Timestamp) -> Option<Unmet> {
-        let diverted = |pattern: &Pattern| call.diverted_from.as_ref().is_some_and(|n| pattern.matches(n));
+        let diverted =
+            |pattern: &Pattern| call.diverter.as_ref().is_some_and(|by| pattern.matches(&by.number));
         if self.diverted.as_ref().is_some_and(|pattern| !diverted(pattern)) {
             return Some(Unmet::Diverted);
         }

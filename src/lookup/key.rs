@@ -55,7 +55,7 @@ impl Facts {
             routed.map_or("", |routed| routed.tenant.id.as_str()),
             caller.as_deref().unwrap_or(""),
             call.called.best(),
-            call.diverted_from.as_ref().map_or("", Number::best),
+            call.diverter.as_ref().map_or("", |by| by.number.best()),
             call.trunk.as_ref().map_or("", |trunk| &trunk.id),
             routed.map_or("", |routed| &routed.route),
         ];
@@ -129,7 +129,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::call::{Caller, Origin, Trunk};
+    use crate::call::{Caller, Diverter, Origin, Trunk};
     use crate::dialplan::{Action, Limits, Match, Tenant};
     use crate::http::sign::Secret;
     use crate::tenant::{TenantId, Transfers};
@@ -142,7 +142,7 @@ mod tests {
     fn call() -> Call {
         Call {
             caller: Caller::Number(Number::read("+15551230001", None)),
-            diverted_from: Some(Number::read("+15556001234", None)),
+            diverter: Some(Diverter::open(Number::read("+15556001234", None))),
             trunk: Some(Trunk { id: "ST_1".into(), name: None }),
             ..Call::example()
         }
@@ -173,7 +173,7 @@ mod tests {
         let number = |text| Number::read(text, None);
         let other_caller = Call { caller: Caller::Number(number("+15551230002")), ..call() };
         let other_called = Call { called: number("+15557770002"), ..call() };
-        let other_diverted = Call { diverted_from: None, ..call() };
+        let other_diverted = Call { diverter: None, ..call() };
         let other_trunk = Call { trunk: None, ..call() };
         let other_project = Call { origin: Origin::LiveKit { project: "other".into() }, ..call() };
         let by_route = |call: &Call, tenant, route, backend: &Backend| {
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn another_by_is_another_key_even_where_the_facts_it_names_are_empty() {
-        let bare = Call { diverted_from: None, trunk: None, ..call() };
+        let bare = Call { diverter: None, trunk: None, ..call() };
         let facts = Facts::of(&bare, None, &backend(), &RandomState::new());
         assert_ne!(facts.key(By::of(&[Facet::Diverted])), facts.key(By::of(&[Facet::Trunk])));
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::call::{Call, CallId, Caller, E164, Number, Origin, Trunk};
+use crate::call::{Call, CallId, Caller, Diverter, E164, Number, Origin, Trunk};
 
 /// A longer line is no record of ours.
 const LONGEST_LINE: u64 = 1024 * 1024;
@@ -95,7 +95,7 @@ fn call(Line { version, id, call }: Line) -> Option<Call> {
     };
     let received_at = part.received_at.parse::<Timestamp>().ok()?;
     Some(Call {
-        diverted_from: part.diverted_from.map(number),
+        diverter: part.diverted_from.map(number).map(Diverter::open),
         caller: part.caller.map_or(Caller::Anonymous, |caller| Caller::Number(number(caller))),
         trunk: part.trunk.map(|TrunkPart { id, name }| Trunk { id, name: name.map(Into::into) }),
         headers: part.headers.into_iter().map(|(name, value)| (name, value.into())).collect(),

@@ -125,7 +125,7 @@ impl Names<'_> {
                 caller.and(self.call.caller_name.as_ref()).map(|name| name.reveal().as_str())
             }
             BuiltIn::CalledNumber => Some(self.call.called.best()),
-            BuiltIn::CalledDivertedFrom => self.call.diverted_from.as_ref().map(Number::best),
+            BuiltIn::CalledDivertedFrom => self.call.told_diverted_from().map(Number::best),
             BuiltIn::TrunkName => trunk.map(|trunk| trunk.name.as_deref().unwrap_or(&trunk.id)),
             BuiltIn::RouteId => self.route,
             BuiltIn::CallId => return Some(self.call.id.to_string().into()),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use dialplane::call::{Call, CallId, Caller, Number, Origin, Trunk};
+use dialplane::call::{Call, CallId, Caller, Diverter, Number, Origin, Trunk};
 use dialplane::dialplan::reload::Reloader;
 use dialplane::dialplan::trunk::Trunks;
 use dialplane::dialplan::{Action, Dialplan, Routed, Set};
@@ -86,7 +86,7 @@ fn caller(last: usize) -> Caller {
 /// Calls to the tenants that nobody touches, each with its tenant and route.
 fn steady() -> Vec<(Call, &'static str, &'static str, &'static str)> {
     let on_trunk = Some(Trunk { id: "ST_globex".into(), name: None });
-    let sent_on = Some(Number::read("+15556001234", None));
+    let sent_on = Some(Diverter::open(Number::read("+15556001234", None)));
     vec![
         (call("+15551000001"), DAY, "acme", "exact"),
         (call("+15551000002"), DAY, "acme", "office"),
@@ -97,7 +97,7 @@ fn steady() -> Vec<(Call, &'static str, &'static str, &'static str)> {
         (call("+15551105000"), DAY, "", ""),
         (Call { trunk: on_trunk, ..call("+15551200002") }, DAY, "globex", "on-trunk"),
         (call("+15551200002"), DAY, "", ""),
-        (Call { diverted_from: sent_on, ..call("+15551200003") }, DAY, "globex", "sent-on"),
+        (Call { diverter: sent_on, ..call("+15551200003") }, DAY, "globex", "sent-on"),
         (call("+15551200003"), DAY, "globex", "direct"),
         (call("+15551300007"), DAY, "zenith", "numbers_file"),
         (call("+15551301999"), NIGHT, "zenith", "numbers_file"),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dialplane::call::{Call, CallId, Caller, Country, Number, Origin, Refusal, Trunk};
+use dialplane::call::{Call, CallId, Caller, Country, Diverter, Number, Origin, Refusal, Trunk};
 use dialplane::dialplan::{Action, Backend, Limits, Match, Routed, Tenant};
 use dialplane::http::{Client, sign};
 use dialplane::lookup::{
@@ -44,8 +44,7 @@ pub fn call() -> Call {
         received_at: now(),
         room: "call-_+15551230001_x".into(),
         called: Number::read("+1 555 777 0001", None),
-        diverted_from: Some(Number::read("+15556001234", None)),
-        diversion_withheld: false,
+        diverter: Some(Diverter::open(Number::read("+15556001234", None))),
         caller: Caller::Number(Number::read("5551230001", Country::parse("US"))),
         caller_name: Some("Ada".into()),
         verified: None,
@@ -298,7 +297,7 @@ async fn what_a_call_lacks_is_an_empty_string_above_and_null_below() {
     let bare = Call {
         caller: Caller::Anonymous,
         caller_name: None,
-        diverted_from: None,
+        diverter: None,
         called: Number::read("reception", None),
         trunk: None,
         sip_call_id: None,

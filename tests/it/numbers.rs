@@ -66,7 +66,7 @@ impl Row<'_> {
                 assert_eq!(number.raw.reveal(), self.raw, "line {}: the raw text is kept", self.line);
                 e164(&number)
             }
-            "diverted" => self.parties().diverted_from.as_ref().and_then(e164),
+            "diverted" => self.parties().diverter.and_then(|by| e164(&by.number)),
             "caller" => match &self.parties().caller {
                 Caller::Number(number) => e164(number),
                 Caller::Anonymous => Some("anonymous".to_owned()),

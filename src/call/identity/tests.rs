@@ -99,17 +99,19 @@ fn privacy_of_another_kind_or_another_party_withholds_nothing() {
 fn a_diverting_party_that_is_private_is_for_routes_only() {
     let private = ("diversion", "<sip:+15556001234@carrier>;reason=no-answer;privacy=full");
     let seen = parties("+12125550142", &[private], &TrunkRules::default());
-    assert_eq!(seen.diverted_from.as_ref().map(Number::best), Some("+15556001234"));
-    assert!(seen.diversion_withheld && seen.headers.is_empty());
+    let diverter = seen.diverter.unwrap();
+    assert_eq!((diverter.number.best(), diverter.told()), ("+15556001234", None));
+    assert!(seen.headers.is_empty());
 
     let shows = TrunkRules { withheld: Withheld::Show, ..TrunkRules::default() };
     let seen = parties("+12125550142", &[private], &shows);
-    assert!(!seen.diversion_withheld && seen.headers.len() == 1);
+    assert_eq!(seen.headers.len(), 1);
+    assert_eq!(seen.diverter.unwrap().told().map(Number::best), Some("+15556001234"));
 
     let open = ("diversion", "<sip:+15556001234@carrier>;reason=no-answer;privacy=off");
-    assert!(!parties("+12125550142", &[open], &TrunkRules::default()).diversion_withheld);
+    assert!(!parties("+12125550142", &[open], &TrunkRules::default()).diverter.unwrap().withheld);
     let history = "<sip:+15556001234@carrier?Privacy=history>;index=1,<sip:a@b;cause=302>;index=1.1";
-    assert!(parties("+1", &[("history-info", history)], &TrunkRules::default()).diversion_withheld);
+    assert!(parties("+1", &[("history-info", history)], &TrunkRules::default()).diverter.unwrap().withheld);
 }
 
 proptest! {

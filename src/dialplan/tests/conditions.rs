@@ -1,7 +1,7 @@
 //! What a route can ask for beside the called number, and what is told of it.
 
 use super::*;
-use crate::call::{CallId, Caller, Origin, Trunk};
+use crate::call::{CallId, Caller, Diverter, Origin, Trunk};
 
 const SHARED: &str = r#"
 tenant = "acme"
@@ -54,7 +54,7 @@ fn each_condition_is_asked_and_the_narrowest_wins() {
     let evening = at("2026-11-23T23:00:00Z");
     let plain = Call { caller: from("+13105550000"), ..call_to("+15550000000") };
     let trunk = |name: Option<&str>| Some(Trunk { id: "acme-sip".into(), name: name.map(Arc::from) });
-    let diverted = |number: &str| Some(Number::read(number, None));
+    let diverted = |number: &str| Some(Diverter::open(Number::read(number, None)));
     let header = |value: &str| [("x-campaign".to_owned(), value.into())].into();
     for (call, now, expected) in [
         (plain.clone(), evening, "rest prefix"),
@@ -64,9 +64,9 @@ fn each_condition_is_asked_and_the_narrowest_wins() {
         (Call { headers: header("summer"), ..plain.clone() }, evening, "rest prefix"),
         (Call { caller: from("+12125550000"), ..plain.clone() }, NOW, "new-york exact"),
         (Call { caller: Caller::Anonymous, ..plain.clone() }, NOW, "withheld exact"),
-        (Call { diverted_from: diverted("+15556001234"), ..plain.clone() }, NOW, "forwarded exact"),
-        (Call { diverted_from: diverted("+15556019999"), ..plain.clone() }, NOW, "forwarded exact"),
-        (Call { diverted_from: diverted("+15556029999"), ..plain.clone() }, evening, "rest prefix"),
+        (Call { diverter: diverted("+15556001234"), ..plain.clone() }, NOW, "forwarded exact"),
+        (Call { diverter: diverted("+15556019999"), ..plain.clone() }, NOW, "forwarded exact"),
+        (Call { diverter: diverted("+15556029999"), ..plain.clone() }, evening, "rest prefix"),
         (Call { trunk: trunk(None), ..plain.clone() }, NOW, "carrier any"),
         (Call { trunk: trunk(Some("other")), ..plain.clone() }, evening, "rest prefix"),
         (Call { trunk: trunk(None), ..call_to("reception") }, NOW, "carrier any"),

@@ -98,7 +98,7 @@ impl Facts {
         Call {
             origin: crate::call::Origin::LiveKit { project: self.project.into() },
             called: number(&self.called),
-            diverted_from: self.diverted.as_ref().map(number),
+            diverter: self.diverted.as_ref().map(number).map(crate::call::Diverter::open),
             caller: self
                 .caller
                 .as_ref()

@@ -98,27 +98,16 @@ pub fn read(
         &rules,
     );
     let room = room_of(context.room, participant, &parties);
-    let Parties { called, diverted_from, diversion_withheld, caller, caller_name, verified, headers } =
-        parties;
+    let origin = Origin::LiveKit { project: context.project };
     Call {
-        id: context.id,
-        origin: Origin::LiveKit { project: context.project },
-        received_at: context.received_at,
         room,
-        called,
-        diverted_from,
-        diversion_withheld,
-        caller,
-        caller_name,
-        verified,
         trunk: trunk_id.map(|id| Trunk { id, name }),
         rule_id: owned("sip.ruleID"),
         sip_call_id: sip_call(participant).map(str::to_owned),
         sip_call_id_full: owned("sip.callIDFull"),
-        headers,
         answered: status(participant) == Some(CallStatus::Active),
-        redirects: false,
         resumed_from: attribute(participant, SIGNATURE).and_then(CallId::parse),
+        ..Call::between(parties, context.id, origin, context.received_at)
     }
 }
 

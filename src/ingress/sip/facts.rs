@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rsipstack::sip::{HeadersExt, Request};
 
 use super::message::{call_id, values};
-use crate::call::identity::{self, Parties};
+use crate::call::identity;
 use crate::call::{Call, CallId, Headers, Origin, Trunk, TrunkRules};
 use crate::dialplan::trunk::{CalledFrom, TrunkPlan, UnansweredTransfer};
 use crate::pii::Redacted;
@@ -22,20 +22,12 @@ pub fn read(invite: &Request, id: CallId, received_at: Timestamp, trunk: Option<
     let rules = trunk.map_or(&default, |trunk| &trunk.rules);
     let called = called(invite, called_from);
     let parties = identity::identify(called.as_deref(), None, headers(invite), rules);
-    let Parties { called, diverted_from, diversion_withheld, caller, caller_name, verified, headers } =
-        parties;
     Call {
-        diverted_from,
-        diversion_withheld,
-        caller,
-        caller_name,
-        verified,
         trunk: trunk.map(|trunk| Trunk { id: trunk.name.to_string(), name: Some(Arc::clone(&trunk.name)) }),
         sip_call_id_full: call_id(invite).map(str::to_owned),
-        headers,
         redirects: trunk.map(|trunk| trunk.unanswered_transfer).unwrap_or_default()
             == UnansweredTransfer::Redirect,
-        ..Call::new(id, Origin::Sip, received_at, called)
+        ..Call::between(parties, id, Origin::Sip, received_at)
     }
 }
 
@@ -133,10 +125,10 @@ mod tests {
         let more = "Diversion: <sip:+15556001234@x>;reason=unconditional\r\nX-Campaign: summer\r\n";
         let call =
             read_of(&invite("sip:+15557770001@203.0.113.5", more), Some(&trunk(CalledFrom::RequestUri)));
-        assert_eq!((call.origin, call.redirects), (Origin::Sip, false));
+        assert_eq!((&call.origin, call.redirects), (&Origin::Sip, false));
         assert_eq!(call.caller.number().map(crate::call::Number::best), Some("+15551230001"));
         assert_eq!(call.caller_name, Some("Ada".into()));
-        assert_eq!(call.diverted_from.as_ref().map(crate::call::Number::best), Some("+15556001234"));
+        assert_eq!(call.told_diverted_from().map(crate::call::Number::best), Some("+15556001234"));
         assert_eq!(call.sip_call_id_full.as_deref(), Some("call-1"));
         assert_eq!(call.trunk.as_ref().map(Trunk::called), Some("acme"));
         assert_eq!(call.headers.get("x-campaign"), Some(&"spring, summer".into()));

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::call::{Caller, Trunk};
+use crate::call::{Caller, Diverter, Trunk};
 
 fn variables(values: &[(&str, &str)]) -> Variables {
     values.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
@@ -19,7 +19,7 @@ fn call() -> Call {
     Call {
         caller: Caller::Number(Number::read("+15551230001", None)),
         caller_name: Some("Ada".into()),
-        diverted_from: Some(Number::read("+15556001234", None)),
+        diverter: Some(Diverter::open(Number::read("+15556001234", None))),
         trunk: Some(Trunk { id: "ST_1".into(), name: Some("acme-sip".into()) }),
         ..Call::example()
     }
@@ -31,7 +31,7 @@ fn every_name_stands_for_a_fact_of_the_call() {
     let unnamed_trunk = Trunk { id: "ST_1".into(), name: None };
     let bare = Call {
         caller: Caller::Anonymous,
-        diverted_from: None,
+        diverter: None,
         trunk: Some(unnamed_trunk),
         called: Number::read("reception", None),
         ..call()
@@ -66,6 +66,16 @@ fn every_name_stands_for_a_fact_of_the_call() {
             assert_eq!(warnings, Vec::<String>::new(), "{built_in:?}");
         }
     }
+}
+
+#[test]
+fn a_diverting_party_that_is_not_to_be_named_is_not() {
+    let mut call = call();
+    call.diverter.as_mut().unwrap().withheld = true;
+    let none = Variables::new();
+    let names = Names { call: &call, tenant: None, tenant_name: None, route: None, variables: &none };
+    let (filled, warnings) = names.fill(config("<{{called.divertedFrom}}>", "Hello"));
+    assert_eq!((filled.prompt, warnings), (Some("<>".into()), vec![]));
 }
 
 /// The prompt as it becomes with these variables, and the warnings.

@@ -75,7 +75,7 @@ fn nothing_at_all_is_still_a_call() {
     let call = call(&[]);
     assert_eq!(call.caller, Caller::Anonymous);
     assert_eq!(call.called.best(), "");
-    assert_eq!((call.trunk, call.diverted_from), (None, None));
+    assert_eq!((call.trunk, call.diverter), (None, None));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn the_most_recent_diversion_counts() {
         ("", None),
     ] {
         let call = call(&[("sip.h.diversion", header)]);
-        assert_eq!(call.diverted_from.as_ref().map(Number::best), expected, "{header}");
+        assert_eq!(call.told_diverted_from().map(Number::best), expected, "{header}");
     }
 }
 

@@ -34,7 +34,7 @@ fn what_the_bridge_tells_is_part_of_the_facts() {
     let [Action::Sign { .. }, Action::Emit(LegEvent::Arrived(call))] = actions.as_slice() else {
         panic!("{actions:?}")
     };
-    assert_eq!(call.diverted_from.as_ref().map(|number| number.best()), Some("+15556001234"));
+    assert_eq!(call.told_diverted_from().map(|number| number.best()), Some("+15556001234"));
 }
 
 #[test]
