@@ -25,7 +25,7 @@ use crate::dialplan::trunk::Trunks;
 use crate::http::{Client, Unbuilt};
 use crate::ingress::leg::Incoming;
 use crate::ingress::sip::settings::SipSettings;
-use crate::ingress::sip::{Port, Site};
+use crate::ingress::sip::{self, Port, Site};
 use crate::lookup::{self, Budget, Lookup};
 use crate::media::lateness::Lateness;
 use crate::realtime::connect::Dialer;
@@ -55,12 +55,10 @@ pub enum StartError {
     Records { path: PathBuf, error: OpenError },
     #[error("DIALPLANE_HTTP: cannot listen on {address}: {error}; accepted: a free address of this machine")]
     Listen { address: SocketAddr, error: std::io::Error },
-    #[error("DIALPLANE_SIP: cannot listen on {address}: {error}; accepted: a free address of this machine")]
-    ListenSip { address: SocketAddr, error: std::io::Error },
+    #[error(transparent)]
+    Sip(#[from] sip::OpenError),
     #[error("DIALPLANE_DIALPLANS: {folder} cannot be read: {error}; accepted: a folder", folder = folder.display())]
     Dialplans { folder: PathBuf, error: std::io::Error },
-    #[error("no provider is configured; set OPENAI_API_KEY or [[provider]]")]
-    NoProvider,
     #[error(transparent)]
     Client(#[from] Unbuilt),
 }
@@ -128,17 +126,13 @@ impl App {
             budget,
             cache: settings.cache,
         };
-        let servers: Arc<[Server]> = settings.providers.into_iter().map(Server::from).collect();
-        if servers.is_empty() {
-            return Err(StartError::NoProvider);
-        }
         let lateness = Arc::new(Lateness::new(Instant::now()));
         let slots = Slots::new(settings.max_calls, Arc::clone(&lateness));
         let shared = Arc::new(Shared {
             dialplan: dialplans.watch(),
             permits: Permits::new(settings.max_calls),
             lookup: Lookup::new(clients, policy, metrics.clone()),
-            servers,
+            servers: settings.providers.into_iter().map(Server::from).collect(),
             health: Health::default(),
             dialer: Dialer::new(&tls),
             journal,
@@ -326,7 +320,6 @@ async fn open_port(
     if !trunks.call_directly() {
         tracing::warn!("no [[trunk]] has addresses or digest: only this machine may call the SIP port");
     }
-    let address = settings.listen;
     let site = Site {
         settings,
         trunks: Arc::new(trunks.clone()),
@@ -335,7 +328,7 @@ async fn open_port(
         trusted: trusted.clone(),
         calls: calls.clone(),
     };
-    Port::open(site).await.map_err(|error| StartError::ListenSip { address, error })
+    Ok(Port::open(site).await?)
 }
 
 fn open_journal(records: Option<&Path>, metrics: &Metrics) -> Result<Journal, StartError> {

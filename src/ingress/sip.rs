@@ -45,7 +45,7 @@ use jiff::Timestamp;
 use rsipstack::sip::SipMessage;
 use rsipstack::transaction::{Transaction, TransactionReceiver};
 use rsipstack::transport::udp::UdpConnection;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -58,7 +58,8 @@ use self::dialog::Dialog;
 use self::door::{Judged, judge};
 use self::flow::Flow;
 use self::leg::Asked;
-use self::local::{address_towards, bind};
+pub use self::local::OpenError;
+use self::local::{address_towards, bind, bind_tls};
 use self::media::{Media, Place};
 use self::message::{Reply, fresh_tag};
 use self::refusals::Refusals;
@@ -126,13 +127,12 @@ struct Sender {
 
 impl Port {
     /// Holds the port. Nothing is taken yet.
-    pub async fn open(site: Site) -> io::Result<Self> {
+    pub async fn open(site: Site) -> Result<Self, OpenError> {
         let (udp, listener) = bind(site.settings.listen).await?;
         let tls = match &site.settings.tls {
-            Some(TlsSettings { listen, identity }) => Some(TlsListener {
-                listener: TcpListener::bind(listen).await?,
-                acceptor: identity.config().into(),
-            }),
+            Some(TlsSettings { listen, identity }) => {
+                Some(TlsListener { listener: bind_tls(*listen).await?, acceptor: identity.config().into() })
+            }
             None => None,
         };
         let tls_address = tls.as_ref().map(|tls| tls.listener.local_addr()).transpose()?;

@@ -193,11 +193,17 @@ fn a_router_that_cannot_start_says_why_in_one_line() {
     let dir = folder("unstarted");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
+    let secure = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(dir.join("own.pem"), secure.cert.pem()).unwrap();
+    fs::write(dir.join("own.key"), secure.signing_key.serialize_pem()).unwrap();
+    let tls = format!("[sip]\ntls = {{ listen = '{taken}', certificate = 'own.pem', key = 'own.key' }}\n");
+    fs::write(dir.join("tls.toml"), tls).unwrap();
     let good =
         [("OPENAI_API_KEY", "sk-x"), ("DIALPLANE_SIP", "127.0.0.1:0"), ("DIALPLANE_HTTP", "127.0.0.1:0")];
     for (name, value, expected) in [
         ("DIALPLANE_HTTP", &*taken, format!("DIALPLANE_HTTP: cannot listen on {taken}: ")),
         ("DIALPLANE_SIP", "192.0.2.1:5060", "DIALPLANE_SIP: cannot listen on 192.0.2.1:5060: ".to_owned()),
+        ("DIALPLANE_CONFIG", "tls.toml", format!("[sip] tls.listen: cannot listen on {taken}: ")),
         ("DIALPLANE_RECORDS", "gone/calls.jsonl", "DIALPLANE_RECORDS: gone/calls.jsonl: ".to_owned()),
         ("DIALPLANE_DIALPLANS", "gone", "DIALPLANE_DIALPLANS: gone cannot be read: ".to_owned()),
     ] {
