@@ -100,7 +100,8 @@ impl Verdict {
     pub fn of(code: &str) -> Self {
         match code {
             "session_expired" => Self::SameAgain,
-            "invalid_model" | "model_not_found" | "http-400" | "http-404" => Self::NextModel,
+            // A key that may use one model need not be allowed another (403).
+            "invalid_model" | "model_not_found" | "http-400" | "http-403" | "http-404" => Self::NextModel,
             code if BUSY.contains(&code) || code.starts_with("http-5") => {
                 Self::CoolDown { retry_after: None }
             }
@@ -147,7 +148,7 @@ mod tests {
             ("billing_hard_limit_reached", Verdict::NextProvider),
             ("account_deactivated", Verdict::NextProvider),
             ("http-401", Verdict::NextProvider),
-            ("http-403", Verdict::NextProvider),
+            ("http-403", Verdict::NextModel),
             ("close-4000", Verdict::NextProvider),
             ("unusable-address", Verdict::NextProvider),
             ("never heard of", Verdict::NextProvider),

@@ -10,8 +10,11 @@
 //! ```
 //!
 //! A session is configured when it has our prompt and the conversation so far. Before the answer it serves once the
-//! first 200 ms of its greeting are here, so that nobody pays for a call that nobody answers.
+//! first 200 ms of its greeting are here, so that nobody pays for a call that nobody answers. In an answered call that
+//! has lost its model and found no other, those that may be well again are tried once more each second, while there is
+//! time.
 
+mod attempt;
 mod candidates;
 mod renewal;
 mod why;
@@ -24,15 +27,16 @@ use tokio::time::Instant;
 use super::SessionNo;
 use super::timings::Timings;
 use crate::realtime::{Closed, ModelEvent, ResponseOutcome, Verdict};
+use attempt::{Attempt, Stage};
 use candidates::Candidates;
 pub use candidates::{Candidate, Server};
 use renewal::Renewal;
 pub use why::Why;
 
-/// Speech that must be here before the answer, for a model that speaks faster than real time: 200 ms.
-const GREETING_FRAMES: u32 = 10;
 /// A session that has served for so long owes nothing to what went wrong before it.
 const PROVEN: Duration = Duration::from_secs(60);
+/// Until a server that refuses or breaks every connection may be well again, if it does not say so itself.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub struct Failover {
@@ -42,26 +46,8 @@ pub struct Failover {
     serving: Option<Serving>,
     /// The serving session was lost: by when another one must serve.
     until: Option<Instant>,
-}
-
-/// A session that is being opened.
-#[derive(Debug)]
-struct Attempt {
-    session: SessionNo,
-    candidate: usize,
-    stage: Stage,
-    until: Instant,
-    /// Whether it serves only when its greeting has begun.
-    greeting: bool,
-    frames: u32,
-    renewal: Renewal,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Opening,
-    Configuring,
-    Greeting,
+    /// No candidate served: which is tried once more, and when.
+    again: Option<(usize, Instant)>,
 }
 
 #[derive(Debug)]
@@ -81,6 +67,8 @@ pub enum Move {
     Open { session: SessionNo, candidate: Candidate, renews: bool },
     /// The session serves from now on, in an older one's place if it renews it.
     Serve { session: SessionNo, renews: bool },
+    /// No candidate served. One of them is tried again after a while.
+    Pause,
     /// No candidate is left, or no time.
     Exhausted,
 }
@@ -97,7 +85,10 @@ impl Failover {
         timings: &Timings,
     ) -> Vec<Move> {
         self.candidates = Candidates::of(servers, own_model, shut);
-        self.open_next(self.candidates.next(None), greeting, now, timings)
+        match self.candidates.next(None) {
+            Some(at) => self.open_candidate(at, greeting, now, timings),
+            None => self.exhausted(),
+        }
     }
 
     /// The session that the caller hears and is heard by, if there is one: the one that serves, or the one whose
@@ -111,9 +102,9 @@ impl Failover {
         self.serving.is_some()
     }
 
-    /// No session serves, and none is being opened.
+    /// No session serves, and none will.
     pub fn is_down(&self) -> bool {
-        self.serving.is_none() && self.attempt.is_none()
+        self.serving.is_none() && self.attempt.is_none() && self.again.is_none()
     }
 
     /// The candidate of a session that is there.
@@ -132,6 +123,7 @@ impl Failover {
 
     /// Sessions that are there, to be closed when the call ends.
     pub fn all(&mut self) -> Vec<SessionNo> {
+        self.again = None;
         let attempt = self.attempt.take().map(|attempt| attempt.session);
         attempt.into_iter().chain(self.serving.take().map(|serving| serving.session)).collect()
     }
@@ -206,6 +198,9 @@ impl Failover {
         if self.attempt.as_ref().is_some_and(|attempt| now >= attempt.until) {
             return self.attempt_failed(Why::Late, None, now, timings);
         }
+        if let Some((at, _)) = self.again.take_if(|(_, due)| now >= *due) {
+            return self.open_candidate(at, false, now, timings);
+        }
         match &self.serving {
             Some(serving) if self.attempt.is_none() && serving.renewal.is_last_moment(now) => {
                 self.lose(Why::Expired, Some(Verdict::SameAgain), now, timings)
@@ -221,12 +216,12 @@ impl Failover {
         let renewal = self.serving.as_ref().filter(|_| self.attempt.is_none());
         let renewal = renewal.map(|serving| serving.renewal.deadline(quiet));
         let attempt = self.attempt.as_ref().map(|attempt| attempt.until);
-        [attempt, renewal, self.until].into_iter().flatten().min()
+        [attempt, renewal, self.until, self.again.map(|(_, due)| due)].into_iter().flatten().min()
     }
 
     /// There is no time for another candidate.
     pub fn exhausted(&mut self) -> Vec<Move> {
-        self.until = None;
+        (self.until, self.again) = (None, None);
         let attempt = self.attempt.take();
         let given_up = attempt.map(|attempt| self.given_up(attempt.session, attempt.candidate, Why::Late));
         given_up.into_iter().chain([Move::Exhausted]).collect()
@@ -267,15 +262,15 @@ impl Failover {
     fn lose(&mut self, why: Why, verdict: Option<Verdict>, now: Instant, timings: &Timings) -> Vec<Move> {
         let Some(serving) = self.serving.take() else { return Vec::new() };
         if now >= serving.since + PROVEN {
-            self.candidates.forgive(serving.candidate);
+            self.candidates.forgive();
         }
         self.until = Some(now + timings.failover);
         let mut moves = vec![self.given_up(serving.session, serving.candidate, why)];
         if let Some(attempt) = self.attempt.take() {
             moves.push(self.given_up(attempt.session, attempt.candidate, Why::Overtaken));
         }
-        let next = self.after(serving.candidate, verdict);
-        moves.extend(self.open_next(next, false, now, timings));
+        let next = self.after(serving.candidate, verdict, now);
+        moves.extend(self.open_next(serving.candidate, next, false, now, timings));
         moves
     }
 
@@ -295,28 +290,48 @@ impl Failover {
         let unopened = attempt.stage == Stage::Opening && matches!(why, Why::Late | Why::Lost);
         let next = match unopened {
             true => self.candidates.elsewhere(attempt.candidate),
-            false => self.after(attempt.candidate, verdict),
+            false => self.after(attempt.candidate, verdict, now),
         };
-        moves.extend(self.open_next(next, attempt.greeting, now, timings));
+        moves.extend(self.open_next(attempt.candidate, next, attempt.greeting, now, timings));
         moves
     }
 
     /// Where to turn when this candidate has failed.
-    fn after(&mut self, failed: usize, verdict: Option<Verdict>) -> Option<usize> {
+    fn after(&mut self, failed: usize, verdict: Option<Verdict>, now: Instant) -> Option<usize> {
         match verdict {
             Some(Verdict::SameAgain) if self.candidates.may_try(failed) => return Some(failed),
             Some(Verdict::NextModel) => self.candidates.rule_out(failed),
             Some(Verdict::NextProvider) => self.candidates.rule_out_provider(failed),
-            Some(Verdict::SameAgain | Verdict::CoolDown { .. }) | None => {}
+            Some(Verdict::CoolDown { retry_after: Some(pause) }) => {
+                self.candidates.cool(failed, now.checked_add(pause));
+            }
+            Some(Verdict::SameAgain | Verdict::CoolDown { retry_after: None }) | None => {}
         }
         self.candidates.next(Some(failed))
     }
 
-    fn open_next(&mut self, at: Option<usize>, greeting: bool, now: Instant, timings: &Timings) -> Vec<Move> {
-        let Some((at, candidate)) = at.and_then(|at| Some((at, self.candidates.take(at)?))) else {
-            return self.exhausted();
-        };
-        vec![self.open(at, candidate, greeting, now, timings)]
+    /// In an answered call, where there is no `next`, one of those that `failed` is tried again.
+    fn open_next(
+        &mut self,
+        failed: usize,
+        next: Option<usize>,
+        greeting: bool,
+        now: Instant,
+        timings: &Timings,
+    ) -> Vec<Move> {
+        if let Some(at) = next {
+            return self.open_candidate(at, greeting, now, timings);
+        }
+        let again = self.until.and_then(|until| {
+            self.candidates.next_again(failed, now + AGAIN).filter(|(_, due)| *due < until)
+        });
+        self.again = again;
+        if again.is_some() { vec![Move::Pause] } else { self.exhausted() }
+    }
+
+    fn open_candidate(&mut self, at: usize, greeting: bool, now: Instant, timings: &Timings) -> Vec<Move> {
+        let candidate = self.candidates.take(at);
+        candidate.map(|candidate| self.open(at, candidate, greeting, now, timings)).into_iter().collect()
     }
 
     fn renew(&mut self, now: Instant, timings: &Timings) -> Vec<Move> {
@@ -348,10 +363,7 @@ impl Failover {
     }
 
     fn serve_if_ready(&mut self, now: Instant) -> Vec<Move> {
-        let ready = self.attempt.as_ref().is_some_and(|attempt| {
-            attempt.stage == Stage::Greeting && (!attempt.greeting || attempt.frames >= GREETING_FRAMES)
-        });
-        if ready { self.serve(now) } else { Vec::new() }
+        if self.attempt.as_ref().is_some_and(Attempt::is_ready) { self.serve(now) } else { Vec::new() }
     }
 
     fn serve(&mut self, now: Instant) -> Vec<Move> {
@@ -368,13 +380,6 @@ impl Failover {
     fn given_up(&self, session: SessionNo, candidate: usize, why: Why) -> Move {
         let candidate = self.candidates.get(candidate).expect("a session is of a candidate").clone();
         Move::GiveUp { session, candidate, why }
-    }
-}
-
-impl Attempt {
-    fn enter(&mut self, stage: Stage, until: Instant) {
-        self.stage = stage;
-        self.until = until;
     }
 }
 

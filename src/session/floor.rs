@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use queued::Interrupted;
-use queued::{Playing, Queued};
+use queued::{Payer, Playing, Queued};
 use waiting::Voice;
 
 use super::sounds::Sounds;
@@ -62,8 +62,10 @@ pub struct Floor {
     owed: Option<Instant>,
     /// Since when it owes another answer than what it is saying.
     owed_next: Option<Instant>,
-    /// The response that is to pay it, once one has begun, and whether it has said anything.
-    payer: Option<(ResponseId, bool)>,
+    /// The response that is to pay it, once one has begun.
+    payer: Option<Payer>,
+    /// A response to it came to nothing.
+    asks_again: AsksAgain,
     /// Between the start and the end of the caller's turn nobody waits for us.
     caller_speaks: bool,
     /// The last speaker was gone before the turn was over; nobody knows when it is.
@@ -80,6 +82,15 @@ pub struct Floor {
     first_speech: Option<Instant>,
     last_speech: Option<Instant>,
     barge_ins: u32,
+}
+
+/// Whether the model is asked once more for what it owes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum AsksAgain {
+    #[default]
+    MayBe,
+    Due,
+    Done,
 }
 
 impl Floor {
@@ -101,6 +112,7 @@ impl Floor {
             owed: None,
             owed_next: None,
             payer: None,
+            asks_again: AsksAgain::default(),
             caller_speaks: false,
             unfinished: false,
             voice: Voice::default(),
@@ -174,14 +186,15 @@ impl Floor {
     /// 20 ms of speech. An item that grows past the bound is cut short, and the model is told so.
     pub fn speech(&mut self, item: ItemId, frame: Frame, now: Instant) -> Vec<Action> {
         self.heard_of_model = Some(now);
-        if let Some((_, spoke)) = &mut self.payer {
-            *spoke = true;
+        if let Some(payer) = &mut self.payer {
+            payer.spoke = true;
         }
+        self.asks_again = AsksAgain::MayBe;
         if self.cut.contains(&item) {
             return Vec::new();
         }
         if !std::mem::replace(&mut self.spoken, true) {
-            self.queue.retain(|queued| !matches!(queued, Queued::Left(_)));
+            self.queue.retain(|queued| !matches!(queued, Queued::Broken(_)));
         }
         if self.queue.len() >= QUEUE_LIMIT {
             let heard = FRAME * self.frames_of(&item);
@@ -209,24 +222,47 @@ impl Floor {
     /// A response begins.
     pub fn agent_started(&mut self, response: ResponseId, now: Instant) {
         self.begun = true;
-        self.payer = Some((response, false));
+        self.payer = Some(Payer { response, spoke: false, acted: false });
         self.owed_next = None;
         self.owe(now);
     }
 
+    /// The model has used a tool.
+    pub const fn agent_acted(&mut self) {
+        if let Some(payer) = &mut self.payer {
+            payer.acted = true;
+        }
+    }
+
     /// A response is over. What it owed is paid if it said what it wanted; one that failed, or was cut off before a
-    /// word, leaves the debt standing. A late word on an older response changes nothing. True when it is paid.
+    /// word, leaves the debt standing. So does one that said and did nothing, once: a model that has nothing to say twice
+    /// means it. A late word on an older response changes nothing. True when it is paid.
     pub fn agent_done(&mut self, response: &ResponseId, outcome: &ResponseOutcome) -> bool {
-        let Some((_, spoke)) = self.payer.take_if(|(payer, _)| payer == response) else { return false };
+        let Some(payer) = self.payer.take_if(|payer| payer.response == *response) else { return false };
         let paid = match outcome {
-            ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
-            ResponseOutcome::Incomplete { .. } => spoke,
+            ResponseOutcome::Completed => payer.spoke || payer.acted || !self.is_to_ask_again(),
+            ResponseOutcome::Cancelled => true,
+            ResponseOutcome::Incomplete { .. } => payer.spoke,
             ResponseOutcome::Failed { .. } => false,
         };
         if paid {
             self.owed = self.owed_next.take();
+            self.queue.extend((!self.queue.is_empty()).then_some(Queued::Whole));
         }
         paid
+    }
+
+    fn is_to_ask_again(&mut self) -> bool {
+        let is_due = self.asks_again == AsksAgain::MayBe && self.owed.is_some() && self.owed_next.is_none();
+        self.asks_again = if is_due { AsksAgain::Due } else { self.asks_again };
+        is_due
+    }
+
+    /// Whether the model is to be asked once more for what it owes: true once.
+    pub fn asks_again(&mut self) -> bool {
+        let is_due = self.asks_again == AsksAgain::Due;
+        self.asks_again = if is_due { AsksAgain::Done } else { self.asks_again };
+        is_due
     }
 
     /// The frames that are due: speech where there is any and the caller hears it, else silence. And what must be done for
@@ -285,7 +321,7 @@ impl Floor {
                     self.count(item);
                     return frame;
                 }
-                Some(Queued::Left(frame)) => {
+                Some(Queued::Left(frame) | Queued::Broken(frame)) => {
                     self.sounded = Some(now);
                     self.sent += 1;
                     self.first_speech.get_or_insert(now);
@@ -309,6 +345,7 @@ impl Floor {
                         self.playing = None;
                     }
                 }
+                Some(Queued::Whole) => {}
                 Some(Queued::Greeted) => self.greeted = true,
                 None => return Arc::clone(&self.sounds.silence),
             }
@@ -320,6 +357,11 @@ impl Floor {
             Some(playing) if playing.item == item => playing.sent += 1,
             _ => self.playing = Some(Playing { item, sent: 1 }),
         }
+    }
+
+    /// By when a speaker is to go on that may pause for so long and has until `first` to begin; `None` while speech waits.
+    pub fn next_word_due(&self, first: Instant, pause: Duration) -> Option<Instant> {
+        (!self.has_speech()).then(|| self.last_speech.map_or(first, |last| first.max(last + pause)))
     }
 
     fn has_speech(&self) -> bool {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,8 +17,9 @@ pub struct Goodbye {
     stage: Stage,
     /// What the model is to say once it has finished.
     farewell: Option<Redacted<String>>,
-    /// Said instead when the model is asked for words and says none.
+    /// Said instead when the model is asked for words and says none, or does not go on.
     instead: Option<Arc<Clip>>,
+    pause: Duration,
     /// When the caller is let go, whatever is still to be said.
     until: Instant,
 }
@@ -26,10 +28,10 @@ pub struct Goodbye {
 enum Stage {
     /// The model says what it was saying when it hung up.
     Finishing,
-    /// The model was asked for words, and has until then to begin.
+    /// The model was asked for words, and has until then to say the first.
     Asked { until: Instant },
-    /// It says them; and whether anything of them is here.
-    Saying { response: ResponseId, spoke: bool },
+    /// It says them, and whether anything of them is here. It may pause as long as it may take to begin.
+    Saying { response: ResponseId, spoke: bool, until: Instant },
     /// All that is to be said waits to be heard.
     Playing,
 }
@@ -44,7 +46,8 @@ impl Goodbye {
     ) -> Self {
         let stage = if floor.is_answering() { Stage::Finishing } else { Stage::Playing };
         let until = now + floor.waiting() + timings.last_words;
-        Self { ending: Ending::AgentHungUp, stage, farewell, instead: None, until }
+        let pause = timings.goodbye_begins;
+        Self { ending: Ending::AgentHungUp, stage, farewell, instead: None, pause, until }
     }
 
     /// What the model is to say now.
@@ -59,8 +62,9 @@ impl Goodbye {
 
     /// We end the call: the model is asked for the words, and says them at once or a recording does.
     pub fn of_router(ending: Ending, instead: Arc<Clip>, now: Instant, timings: &Timings) -> Self {
-        let stage = Stage::Asked { until: now + timings.goodbye_begins };
-        Self { ending, stage, farewell: None, instead: Some(instead), until: now + timings.goodbye }
+        let pause = timings.goodbye_begins;
+        let (stage, until) = (Stage::Asked { until: now + pause }, now + timings.goodbye);
+        Self { ending, stage, farewell: None, instead: Some(instead), pause, until }
     }
 
     /// We end the call, and no model is there: the recording says it.
@@ -70,12 +74,13 @@ impl Goodbye {
 
     pub fn model(&mut self, event: &ModelEvent, now: Instant) {
         let begun = match event {
-            ModelEvent::Saying { response } if matches!(self.stage, Stage::Asked { .. }) => {
-                Stage::Saying { response: response.clone(), spoke: false }
-            }
+            ModelEvent::Saying { response } => match self.stage {
+                Stage::Asked { until } => Stage::Saying { response: response.clone(), spoke: false, until },
+                Stage::Finishing | Stage::Saying { .. } | Stage::Playing => return,
+            },
             ModelEvent::AgentDone { response, .. } => match &self.stage {
                 Stage::Finishing => Stage::Playing,
-                Stage::Saying { response: ours, spoke } if response == ours => Self::said(*spoke, now),
+                Stage::Saying { response: ours, spoke, .. } if response == ours => Self::said(*spoke, now),
                 Stage::Saying { .. } | Stage::Asked { .. } | Stage::Playing => return,
             },
             ModelEvent::Closed(_) => match &self.stage {
@@ -102,9 +107,7 @@ impl Goodbye {
 
     /// The ending, once all was heard or time is up.
     pub fn on_time(&mut self, floor: &mut Floor, now: Instant) -> Option<Ending> {
-        if let Stage::Asked { until } = self.stage
-            && now >= until
-        {
+        if self.is_given_up(floor, now) {
             if let Some(clip) = self.instead.take() {
                 floor.play(&clip);
             }
@@ -115,11 +118,24 @@ impl Goodbye {
 
     pub fn deadline(&self, floor: &Floor) -> Option<Instant> {
         let stage = match self.stage {
-            Stage::Finishing | Stage::Saying { .. } => None,
-            Stage::Asked { until } => Some(until),
+            Stage::Finishing => None,
+            Stage::Asked { .. } | Stage::Saying { .. } => self.waits_until(floor),
             Stage::Playing => floor.quiet_since().map(|since| since + TAIL),
         };
         Some(stage.map_or(self.until, |stage| stage.min(self.until)))
+    }
+
+    /// How long the model has to say the first word, or the next.
+    fn waits_until(&self, floor: &Floor) -> Option<Instant> {
+        match self.stage {
+            Stage::Asked { until } | Stage::Saying { spoke: false, until, .. } => Some(until),
+            Stage::Saying { spoke: true, until, .. } => floor.next_word_due(until, self.pause),
+            Stage::Finishing | Stage::Playing => None,
+        }
+    }
+
+    fn is_given_up(&self, floor: &Floor, now: Instant) -> bool {
+        self.waits_until(floor).is_some_and(|until| now >= until)
     }
 
     fn said(spoke: bool, now: Instant) -> Stage {

@@ -40,6 +40,7 @@ use crate::call::{Call, CallId, Ending};
 use crate::dialplan::{Action as RouteAction, Dialplan, Routed};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::lookup::Answer;
+use crate::pii::Redacted;
 use crate::record::{CallRecord, RouteTaken};
 use crate::tenant::CallConfig;
 use crate::tools::Tools;
@@ -80,6 +81,8 @@ pub struct Machine {
     limits: Limits,
     tools: Tools,
     keying: Option<Keying>,
+    /// What came of a tool while no model served, and after the next one was told of the conversation.
+    untold: Option<Redacted<String>>,
     handover: Option<Handover>,
     goodbye: Option<Goodbye>,
     farewell: Farewell,
@@ -111,6 +114,7 @@ impl Machine {
             limits: Limits::default(),
             tools: Tools::default(),
             keying: None,
+            untold: None,
             handover: None,
             goodbye: None,
             farewell: Farewell::default(),

@@ -38,6 +38,7 @@ fn told(moves: Vec<Move>) -> Vec<String> {
             format!("{} {how} {}", session.get(), name(&candidate))
         }
         Move::Serve { session, .. } => format!("{} serves", session.get()),
+        Move::Pause => "pause".to_owned(),
         Move::Exhausted => "exhausted".to_owned(),
     };
     moves.into_iter().map(told).collect()
@@ -189,7 +190,51 @@ fn a_session_that_has_served_for_a_minute_starts_with_a_clean_slate() {
         assert_eq!(talk.serves(session + 1).len(), 1);
     }
     assert_eq!(talk.loses(20).last().map(String::as_str), Some("21 open a/m"));
-    assert_eq!(talk.loses(21), ["21 lost", "exhausted"], "twice in a row");
+    assert_eq!(talk.loses(21), ["21 lost", "pause"], "twice in a row");
+}
+
+#[test]
+fn a_provider_that_drops_and_refuses_everybody_is_tried_again_each_second_while_there_is_time() {
+    let mut talk = Talk::serving(&[server("a", &["m", "n"])]);
+    assert_eq!(talk.loses(1), ["1 lost", "2 open a/n"]);
+    assert_eq!(talk.loses(2), ["2 lost", "3 open a/m"]);
+    assert_eq!(talk.loses(3), ["3 lost", "4 open a/n"]);
+    assert_eq!(talk.loses(4), ["4 lost", "pause"]);
+    assert!(!talk.failover.is_down(), "it is waited for");
+    assert_eq!(talk.after(999 * MS, false), [""; 0]);
+    assert_eq!(talk.failover.deadline(false), Some(talk.now + MS));
+    assert_eq!(talk.after(MS, false), ["5 open a/m"]);
+    assert_eq!(talk.loses(5), ["5 lost", "pause"]);
+    assert_eq!(talk.after(SECOND, false), ["6 open a/n"]);
+    assert_eq!(talk.serves(6), ["6 serves"], "it is well again");
+
+    for session in 6..15 {
+        talk.loses(session);
+        talk.after(SECOND, false);
+    }
+    assert_eq!(talk.after(SECOND, false), ["15 late", "exhausted"], "10 s after it was lost");
+    assert!(talk.failover.is_down());
+}
+
+#[test]
+fn who_asks_to_be_left_alone_is_and_who_would_refuse_again_is_not_asked() {
+    let busy = |seconds| {
+        let retry_after = Some(SECOND * seconds);
+        ModelEvent::Closed(Closed::Busy { code: "http-429".into(), retry_after })
+    };
+    let mut talk = Talk::serving(&[server("a", &["m", "n"])]);
+    assert_eq!(talk.says(1, &busy(7)), ["1 busy", "2 open a/n"]);
+    assert_eq!(talk.says(2, &busy(3)), ["2 busy", "3 open a/m"]);
+    assert_eq!(talk.says(3, &busy(7)), ["3 busy", "4 open a/n"]);
+    assert_eq!(talk.says(4, &busy(3)), ["4 busy", "pause"]);
+    assert_eq!(talk.after(2_999 * MS, false), [""; 0]);
+    assert_eq!(talk.after(MS, false), ["5 open a/n"], "the one that is well first");
+    assert_eq!(talk.says(5, &busy(u32::MAX)), ["5 busy", "pause"]);
+    assert_eq!(talk.after(4 * SECOND, false), ["6 open a/m"]);
+    assert_eq!(talk.says(6, &busy(60)), ["6 busy", "exhausted"], "nobody is in time");
+
+    let mut talk = Talk::serving(&[server("a", &["m"])]);
+    assert_eq!(talk.closes(1, "http-401"), ["1 refused", "exhausted"]);
 }
 
 #[test]

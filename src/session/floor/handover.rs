@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Floor, Queued};
+use super::{AsksAgain, Floor, Queued};
 use crate::session::SessionNo;
 
 impl Floor {
@@ -29,25 +29,33 @@ impl Floor {
         self.heard_of_model = self.heard_of_model.map(|_| now);
     }
 
-    /// Another model session speaks from now on. What the last one said is heard until this one begins; nothing of it
-    /// is told any more. What was not heard at all, and is said `again`, is forgotten.
+    /// Another model session speaks from now on.
     pub fn hand_over(&mut self, to: SessionNo, again: bool, now: Instant) {
+        self.lose_speaker(again, now);
         self.speaker = to;
+    }
+
+    /// The model session that spoke is gone. What it has said whole is heard, and what it was saying until the next one
+    /// begins; nothing of it is told any more. What was not heard at all, and is said `again`, is forgotten.
+    pub fn lose_speaker(&mut self, again: bool, now: Instant) {
         self.spoken = false;
         self.playing = None;
         (self.payer, self.owed_next) = (None, None);
+        self.asks_again = AsksAgain::MayBe;
         self.cut.clear();
         self.unlistened(now);
         if std::mem::take(&mut self.caller_speaks) {
             self.unfinished = true;
             self.owe_since(self.voice.last.unwrap_or(now), now);
         }
-        let left = |queued| match queued {
-            Queued::Speech(_, frame) | Queued::Left(frame) => Some(Queued::Left(frame)),
-            Queued::Comfort(_) | Queued::Clip(_) | Queued::Recording(..) | Queued::Greeted => Some(queued),
-            Queued::End(_) => None,
+        let whole = self.queue.iter().rposition(|queued| matches!(queued, Queued::Whole)).unwrap_or(0);
+        let left = |(at, queued)| match queued {
+            Queued::Speech(_, frame) if at < whole => Some(Queued::Left(frame)),
+            Queued::Speech(_, frame) => Some(Queued::Broken(frame)),
+            Queued::Whole | Queued::End(_) => None,
+            queued => Some(queued),
         };
-        self.queue = self.queue.drain(..).filter_map(left).collect();
+        self.queue = std::mem::take(&mut self.queue).into_iter().enumerate().filter_map(left).collect();
         if again && self.first_speech.is_none() {
             self.queue.clear();
             self.begun = false;
@@ -61,9 +69,13 @@ impl Floor {
         !std::mem::take(&mut self.unfinished)
     }
 
-    /// The model speaks no more, and owes nothing: what follows is ours.
+    /// The model speaks no more, and owes nothing: what follows is ours. What a caller who has heard it has not heard yet of
+    /// its words comes first.
     pub fn take(&mut self) {
-        self.queue.clear();
+        let begun = self.first_speech.is_some();
+        let is_word =
+            |queued: &Queued| matches!(queued, Queued::Speech(..) | Queued::Left(_) | Queued::Broken(_));
+        self.queue.retain(|queued| begun && is_word(queued));
         self.playing = None;
         self.payer = None;
         (self.owed, self.owed_next) = (None, None);

@@ -42,7 +42,7 @@ impl Floor {
 
     /// The caller wants to be listened to. What was heard of what we were saying, item by item.
     pub fn break_in(&mut self) -> Vec<Interrupted> {
-        let left = self.queue.iter().any(|queued| matches!(queued, Queued::Left(_)));
+        let left = self.queue.iter().any(|queued| matches!(queued, Queued::Left(_) | Queued::Broken(_)));
         let interrupted = self.fall_silent();
         self.barge_ins += u32::from(left || !interrupted.is_empty());
         interrupted

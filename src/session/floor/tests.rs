@@ -203,6 +203,7 @@ fn who_talks_over_us_is_owed_an_answer_when_we_have_finished() {
     assert!(talk.floor.agent_done(&response("greeting"), &ResponseOutcome::Completed));
     assert!(talk.floor.is_owing(), "the greeting was no answer");
     talk.floor.agent_started(response("answer"), talk.now);
+    talk.speech("answer", 1);
     assert!(talk.floor.agent_done(&response("answer"), &ResponseOutcome::Completed));
     assert!(!talk.floor.is_owing());
     assert_eq!(talk.floor.barge_ins(), 0);

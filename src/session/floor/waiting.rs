@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Floor, Queued};
+use super::{AsksAgain, Floor, Queued};
 use crate::session::timings::Timings;
 
 /// A model that hears late what was said before says within this time that somebody spoke.
@@ -102,11 +102,12 @@ impl Floor {
     /// The model has what it asked its tool for: it owes the caller speech, since then or since what it has not
     /// answered yet.
     pub fn owe_after_tool(&mut self, now: Instant) {
-        let answers = self.payer.as_ref().is_some_and(|(_, spoke)| *spoke);
+        let answers = self.payer.as_ref().is_some_and(|payer| payer.spoke);
         self.owe_answer_since(self.owed.filter(|_| !answers).unwrap_or(now), now);
     }
 
     fn owe_answer_since(&mut self, since: Instant, now: Instant) {
+        self.asks_again = AsksAgain::MayBe;
         if !self.caller_speaks {
             self.owed_next = self.payer.is_some().then_some(since);
         }

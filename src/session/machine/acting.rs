@@ -140,18 +140,21 @@ impl Machine {
         }
     }
 
-    /// What came of a tool, later than its call.
-    pub(super) fn answer_tool(&self, asked: SessionNo, call: ToolCallId, output: &str) -> Vec<Action> {
-        let serving = self.failover.heard().filter(|_| self.failover.is_serving());
-        let told = |session| {
-            if session == asked {
-                return vec![tool_result(session, call, output)];
+    /// What came of a tool, later than its call. A successor knows nothing of the call, and is told of what was done as of what
+    /// the caller does.
+    pub(super) fn answer_tool(&mut self, asked: SessionNo, call: ToolCallId, output: &str) -> Vec<Action> {
+        let text: Redacted<String> = format!("[{output}]").into();
+        self.history.caller_did(text.clone());
+        match self.failover.heard().filter(|_| self.failover.is_serving()) {
+            Some(session) if session == asked => vec![tool_result(session, call, output)],
+            Some(session) => [ModelCommand::Tell(text), ModelCommand::Respond]
+                .map(|command| Action::Model { session, command })
+                .into(),
+            None => {
+                self.untold = Some(text);
+                Vec::new()
             }
-            // A successor knows nothing of the call of its tool.
-            let commands = [ModelCommand::Tell(output.to_owned().into()), ModelCommand::Respond];
-            commands.map(|command| Action::Model { session, command }).into()
-        };
-        serving.map(told).unwrap_or_default()
+        }
     }
 }
 

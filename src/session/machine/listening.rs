@@ -18,16 +18,21 @@ impl Machine {
         // Who is being handed on is not listened to; silence ends a turn that they had begun.
         let audio = if self.handover.is_some() { audio.silenced() } else { audio };
         let heard_by = self.failover.heard().filter(|_| self.failover.is_serving());
+        let mut moves = Vec::new();
         if self.ear.hear(&audio.samples()) {
             self.floor.caller_voiced(heard_by.is_some() && !self.attention.is_doubted(), now);
             let unnoticed = heard_by.is_some() && !self.floor.caller_speaks();
             if unnoticed && self.attention.voiced(now) {
                 self.earshot.deaf();
+                // A successor would hear the rest of it only.
+                moves = self.failover.stirred(now);
             }
         }
         self.earshot.push(audio.clone());
         let tell = |session| Action::Model { session, command: ModelCommand::Audio(audio) };
-        heard_by.map(tell).into_iter().collect()
+        let mut actions: Vec<Action> = heard_by.map(tell).into_iter().collect();
+        actions.extend(self.follow(moves, None, now));
+        actions
     }
 
     /// The session that is heard shows a sign of life.

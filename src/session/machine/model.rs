@@ -58,6 +58,10 @@ impl Machine {
         }
         if is_heard && let ModelEvent::ToolCalled { call, name, arguments } = event {
             actions.extend(self.tool_called(session, call.clone(), name, arguments, now));
+            self.floor.agent_acted();
+        }
+        if is_heard && self.floor.asks_again() && self.handover.is_none() {
+            actions.push(Action::Model { session, command: ModelCommand::Respond });
         }
         actions
     }
@@ -147,6 +151,7 @@ impl Machine {
                 Move::Open { session, candidate, renews } => {
                     actions.extend(self.open_model(session, candidate, renews, now));
                 }
+                Move::Pause => self.floor.lose_speaker(self.greeting_is_owed, now),
                 Move::Serve { session, renews } => actions.extend(self.serve(session, renews, now)),
                 Move::Exhausted => actions.extend(self.model_down(now)),
             }
@@ -217,6 +222,7 @@ impl Machine {
             tools: self.tools.offered(),
             history: self.history.said(),
         };
+        self.untold = None;
         if !renews {
             self.hand_over(session, now);
         }
@@ -255,6 +261,8 @@ impl Machine {
         }
         self.floor.listened(!missed.is_empty(), now);
         actions.extend(missed.into_iter().map(|audio| command(ModelCommand::Audio(audio))));
+        let untold = self.untold.take();
+        actions.extend(untold.map(|text| command(ModelCommand::Tell(text))));
         // A greeting comes by itself, and so does the answer to a turn that is heard again.
         if has_turn {
             if self.floor.tell_again(now) {

@@ -4,6 +4,7 @@
 mod acts;
 mod ends;
 mod keys;
+mod lost;
 pub(super) mod models;
 mod moods;
 mod redirected;
@@ -112,7 +113,11 @@ impl World {
         assert!(seen.hang_ups <= 1 && seen.answers <= 1, "{context}");
         let servers = &self.machine.context.servers;
         let candidates: usize = servers.iter().map(|of| 2 + of.provider.fallback.len()).sum();
-        assert!(self.models.opened() <= 2 * candidates, "{context}: {} sessions", self.models.opened());
+        let record = &seen.records[0];
+        let sessions = record.model.iter().flat_map(|model| &model.sessions);
+        // Each that was lost is sought another for 10 s, one a second.
+        let most = 2 * candidates + 12 * sessions.filter(|session| session.served).count();
+        assert!(self.models.opened() <= most, "{context}: {} sessions", self.models.opened());
         self.models.check(&context);
         assert!(self.machine.deadline().is_none(), "{context}: nothing is waited for");
         // A model that contradicts itself may be waited for once more.
@@ -125,7 +130,6 @@ impl World {
             let early = u128::from(seen.frames) - expected;
             assert!(early <= 1, "{context}: a frame every 20 ms, and one at once when the call is active");
         }
-        let record = &seen.records[0];
         let failed = matches!(record.ending, Ending::Failed(_));
         let not_transferred = record.ending == Ending::Failed(Fault::Transfer);
         let healthy = matches!(trouble, Trouble::None | Trouble::Long | Trouble::Away);

@@ -131,7 +131,8 @@ fn a_debt_is_paid_by_the_response_that_took_it_on_unless_it_failed_or_said_nothi
     let failed = || ResponseOutcome::Failed { code: "x".into() };
     let filtered = || ResponseOutcome::Incomplete { reason: "content_filter".into() };
     for (words, outcome, comfort) in [
-        (0, ResponseOutcome::Completed, false),
+        (0, ResponseOutcome::Completed, true),
+        (1, ResponseOutcome::Completed, false),
         (0, ResponseOutcome::Cancelled, false),
         (0, filtered(), true),
         (1, filtered(), false),

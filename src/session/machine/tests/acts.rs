@@ -88,6 +88,7 @@ impl World {
     pub(super) fn foresee(&mut self, event: &Event) {
         match event {
             Event::Model { session, event: ModelEvent::ToolCalled { call, .. } } => {
+                self.seen.acted.insert((session.get(), call.0.clone()));
                 self.acts.open += 1;
                 self.acts.called += 1;
                 let heard = self.machine.failover.heard() == Some(*session);
@@ -200,7 +201,9 @@ impl World {
         self.seen.owed_since.get_or_insert(self.now);
         self.ends.words += 1;
         let at = self.elapsed() + self.rng.random_range(50..2_500);
-        if let Some((at, response)) = self.respond(session, at) {
+        // Now and then it begins, and that is all.
+        let stalls = self.rng.random_bool(0.1).then(|| (at, ResponseId("stalled".to_owned())));
+        if let Some((at, response)) = stalls.or_else(|| self.respond(session, at)) {
             let event = ModelEvent::Saying { response };
             self.at(at, Happening::Event(Event::Model { session, event }));
         }

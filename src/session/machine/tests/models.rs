@@ -122,14 +122,21 @@ impl Models {
 }
 
 impl Seen {
-    pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent) {
+    /// `noise`: nobody knows whose words were heard.
+    pub(super) fn note_model(&mut self, session: SessionNo, event: &ModelEvent, noise: bool) {
         let ModelEvent::AgentDone { response, outcome, .. } = event else { return };
-        let spoke = self.spoke.contains(&(session.get(), response.0.clone()));
+        let key = (session.get(), response.0.clone());
+        let (spoke, acted) = (self.spoke.contains(&key), self.acted.contains(&key));
         let paid = match outcome {
+            // Once it is asked for what it owes.
+            ResponseOutcome::Completed if !spoke && !acted && !noise && self.owed_next.is_none() => {
+                self.owed_since.is_none() || std::mem::replace(&mut self.asked_again, true)
+            }
             ResponseOutcome::Completed | ResponseOutcome::Cancelled => true,
             ResponseOutcome::Incomplete { .. } => spoke,
             ResponseOutcome::Failed { .. } => false,
         };
+        self.asked_again &= !paid;
         self.greeted |= paid;
         let next = self.owed_next.take();
         self.owed_since = if paid { next } else { self.owed_since };
@@ -271,6 +278,7 @@ impl World {
             return;
         }
         seen.owed_next = None;
+        seen.asked_again = false;
         let was_heard = std::mem::take(&mut seen.voiced) >= 4;
         seen.owed_since = (!starts && was_heard).then_some(self.now);
     }

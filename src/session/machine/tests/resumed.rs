@@ -11,16 +11,20 @@ fn machine(now: Instant) -> Machine {
 }
 
 pub(super) fn machine_with(when_model_down: Option<RouteAction>, now: Instant) -> Machine {
-    let context = Context {
+    let context = Context { when_model_down, ..context() };
+    Machine::new(CallId::from_u128(2), Timestamp::UNIX_EPOCH, now, context)
+}
+
+pub(super) fn context() -> Context {
+    Context {
         dialplan: Arc::default(),
         servers: models::servers(&mut SmallRng::seed_from_u64(2)),
         timings: Timings::default(),
         sounds: SoundsByCodec::default().of(Codec::Opus).clone(),
         held_back: Duration::ZERO,
-        when_model_down,
+        when_model_down: None,
         phase: Duration::ZERO,
-    };
-    Machine::new(CallId::from_u128(2), Timestamp::UNIX_EPOCH, now, context)
+    }
 }
 
 fn answered() -> Event {

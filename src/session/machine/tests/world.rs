@@ -62,7 +62,11 @@ pub(super) struct Seen {
     pub(super) caller_speaks: bool,
     /// Frames of the caller's voice that reached us in a row.
     pub(super) voiced: u32,
+    /// By session and response: it has said anything, has used a tool.
     pub(super) spoke: HashSet<(u32, String)>,
+    pub(super) acted: HashSet<(u32, String)>,
+    /// A response came to nothing, and the model was asked for another.
+    pub(super) asked_again: bool,
     pub(super) owed_since: Option<Instant>,
     /// Since when more is owed than the response that is being made.
     pub(super) owed_next: Option<Instant>,
@@ -264,7 +268,7 @@ impl World {
                 seen.owed_since = None;
             }
             Event::Model { session, event } if Some(*session) == current => {
-                seen.note_model(*session, event);
+                seen.note_model(*session, event, self.trouble == Trouble::Noise);
             }
             Event::Speech { session, item, .. } if Some(*session) == current => {
                 seen.spoke.insert((session.get(), item.0.to_string()));
