@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::*;
 
 #[test]
@@ -110,4 +113,41 @@ fn what_is_left_of_a_rate_limit_is_what_was_said_last() {
         let line = format!("dialplane_model_rate_limit_left_ratio{{provider=\"openai\",of=\"{of}\"}} {left}");
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
+}
+
+/// The names in the first cells of the page's table, and what they stand for in OpenMetrics.
+fn told() -> BTreeSet<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let table = page.lines().skip_while(|line| !line.starts_with("| metric |")).skip(2);
+    let cells = table.take_while(|line| line.starts_with('|')).filter_map(|row| row.split('|').nth(1));
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.map(|name| name.trim_end_matches("_total").to_owned()).collect()
+}
+
+#[test]
+fn the_operators_page_has_every_metric() {
+    let metrics = Metrics::new();
+    let moment = Duration::from_millis(1);
+    metrics.offer_turned_away("full");
+    metrics.sip_dropped(Dropped::Rate);
+    metrics.srtp_refused("spent");
+    metrics.sip_refused(488);
+    metrics.sip_authenticated(Authenticated::Wrong);
+    metrics.call_ended("played", None);
+    metrics.rescued(Rescued::Taken);
+    metrics.webhook("accepted");
+    metrics.call_limited("calls");
+    metrics.config_found("backend", None, moment);
+    metrics.config_requested("answered");
+    metrics.model_closed("lost");
+    metrics.model_given_up("late");
+    metrics.model_rate_limit(&"openai".into(), "tokens", 50);
+    metrics.journal_failed(JournalWrite::Record);
+    metrics.worker_registered(&"main".into(), true);
+    metrics.dialplans_reloaded(Reload::Problems);
+    metrics.media(Direction::Sent, 1, Some(0), Some(moment), moment);
+    let text = metrics.render();
+    let counted = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    assert_eq!(told(), counted.map(str::to_owned).collect());
 }
