@@ -60,7 +60,8 @@ impl Machine {
             actions.extend(self.tool_called(session, call.clone(), name, arguments, now));
             self.floor.agent_acted();
         }
-        if is_heard && self.floor.asks_again() && self.handover.is_none() {
+        let still_serves = self.failover.is_serving() && self.failover.heard() == Some(session);
+        if still_serves && self.floor.asks_again() && self.handover.is_none() {
             actions.push(Action::Model { session, command: ModelCommand::Respond });
         }
         actions
