@@ -37,8 +37,9 @@ pub struct Listed {
     /// It holds the caller's number.
     pub name: Redacted<String>,
     pub created_at: Timestamp,
-    /// How many are in it. LiveKit says so some seconds late.
-    pub participants: u32,
+    /// How many in it have published something. LiveKit says so some seconds late. How many are in it, it does not say: it
+    /// leaves agents out.
+    pub publishers: u32,
 }
 
 /// A request for an agent in a room.
@@ -144,7 +145,7 @@ impl From<Room> for Listed {
             id: room.sid.into(),
             name: room.name.into(),
             created_at: signal::moment(room.creation_time_ms, room.creation_time),
-            participants: room.num_participants,
+            publishers: room.num_publishers,
         }
     }
 }

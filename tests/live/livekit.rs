@@ -64,6 +64,12 @@ impl LiveKit {
         client.delete_dispatch(&dispatch.id, &room).await.expect("deleted");
     }
 
+    /// What the list of rooms says of the first: how many have published something, and how many it has counted.
+    pub async fn counted(&self) -> Option<(u32, u32)> {
+        let rooms = self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms");
+        rooms.first().map(|room| (room.num_publishers, room.num_participants))
+    }
+
     async fn only_room(&self) -> String {
         let rooms = self.0.list_rooms(Vec::new()).await.expect("livekit-server lists its rooms");
         let [room] = rooms.as_slice() else { panic!("one call up has one room, not {}", rooms.len()) };

@@ -3,11 +3,15 @@
 use std::fs;
 use std::time::Duration;
 
-use super::fleet::world;
+use super::fleet::{another, world, world_without_router};
+use crate::rig::until_every;
+use crate::world::{ACME, SOON};
 
 const ROOMS: usize = 100;
 /// Ten rounds.
 const WATCHED: Duration = Duration::from_secs(20);
+/// A caller rings no longer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
@@ -34,4 +38,30 @@ async fn a_hundred_rooms_that_may_be_anything_cost_no_more_than_the_bound() {
     assert!(cpu < WATCHED / 10, "{cpu:?}");
     world.livekit.clear().await;
     world.end(0).await;
+}
+
+/// The list of rooms leaves agents out where it counts participants.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_room_where_all_is_well_is_told_from_others_by_who_has_published() {
+    /// LiveKit brings its list up to date every 5 s, and notices after 20 s that an agent is gone.
+    const LISTED: Duration = Duration::from_secs(8);
+    const GONE: Duration = Duration::from_secs(20);
+    let world = world_without_router(Duration::from_secs(60)).await;
+    let lists = async |publishers, participants, within| {
+        let what = format!("the room is listed with {publishers} publishers, {participants} participants");
+        let counted =
+            async || (world.livekit.counted().await == Some((publishers, participants))).then_some(());
+        until_every(Duration::from_millis(100), &what, within, counted).await;
+    };
+    let mut call = world.call(ACME);
+    call.wait("it rings", SOON, |times| times.ringing).await;
+    lists(1, 1, LISTED).await;
+    let mut router = another(&world).await;
+    call.answered(PATIENCE).await;
+    lists(2, 1, LISTED).await;
+    router.kill();
+    lists(1, 1, GONE + LISTED).await;
+    call.leave().await;
+    world.livekit.wait_until_empty().await;
 }

@@ -14,7 +14,7 @@ const LOOKS: usize = 32;
 const SETTLED_LOOKS: usize = 16;
 /// A younger room is not looked into: its agent is on the way.
 const YOUNG: Duration = Duration::from_secs(4);
-/// Who is alone in a room is no caller with an agent.
+/// A caller and an agent who talk have each published a track. With fewer, one of them may be missing.
 const COMPANY: u32 = 2;
 
 /// What was seen in a room.
@@ -52,7 +52,7 @@ impl Rounds {
             listed.into_iter().partition(|room| self.is_urgent(room));
         settled.sort_by_key(|room| self.0.get(&room.id).map(|known| known.at));
         settled.truncate(SETTLED_LOOKS);
-        chosen.sort_by_key(|room| (!self.is_alone(room), room.participants >= COMPANY));
+        chosen.sort_by_key(|room| (!self.is_alone(room), room.publishers >= COMPANY));
         chosen.truncate(LOOKS - settled.len());
         chosen.extend(settled);
         chosen
@@ -72,7 +72,7 @@ impl Rounds {
 
     fn is_urgent(&self, room: &Listed) -> bool {
         let settled = self.0.get(&room.id).is_some_and(|known| known.sight == Sight::Settled);
-        !settled || room.participants < COMPANY
+        !settled || room.publishers < COMPANY
     }
 
     fn is_alone(&self, room: &Listed) -> bool {
@@ -89,9 +89,9 @@ impl Rounds {
 mod tests {
     use super::*;
 
-    fn listed(id: usize, participants: u32) -> Listed {
+    fn listed(id: usize, publishers: u32) -> Listed {
         let name = format!("call-{id}").into();
-        Listed { id: format!("RM_{id}").into(), name, created_at: Timestamp::UNIX_EPOCH, participants }
+        Listed { id: format!("RM_{id}").into(), name, created_at: Timestamp::UNIX_EPOCH, publishers }
     }
 
     fn later(seconds: i64) -> Timestamp {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_with_one_participant_is_looked_into_whatever_was_seen_there() {
+    fn a_room_with_one_publisher_is_looked_into_whatever_was_seen_there() {
         let (mut rounds, now) = (Rounds::default(), Instant::now());
         let rooms: Vec<_> = (0..40).map(|id| listed(id, if id == 39 { 1 } else { 2 })).collect();
         for room in &rooms {
