@@ -50,6 +50,7 @@ pub struct Peer {
     offers: u32,
     reliable: ChannelId,
     sections: Sections,
+    receiving: Vec<Mid>,
     /// The server has asked for an offer; it may need one only to say which track a free section got.
     offer_wanted: bool,
     publication: Publication,
@@ -142,7 +143,7 @@ impl Peer {
             reliability: Reliability::MaxRetransmits { retransmits: 0 },
             ..ChannelConfig::default()
         });
-        changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        let receiving = changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
         let (sdp, pending) = changes.apply().expect("new sections need an offer");
         let offer = Offer { id: 1, sdp: sdp.to_sdp_string() };
         let peer = Self {
@@ -152,6 +153,7 @@ impl Peer {
             offers: offer.id,
             reliable,
             sections: Sections::one(),
+            receiving: vec![receiving],
             offer_wanted: false,
             publication: Publication::None,
             frames: 0,
@@ -192,19 +194,28 @@ impl Peer {
         if self.outstanding.is_some() {
             return None;
         }
+        let publishes = matches!(self.publication, Publication::Wanted { .. });
+        let changed = publishes || self.sections.is_any_wanted();
         let silent = std::mem::take(&mut self.offer_wanted)
-            && !self.sections.is_any_wanted()
-            && !matches!(self.publication, Publication::Wanted { .. })
+            && !changed
             && self.sections.free() > 0
             && self.offers < OFFERS_MAX;
+        if !changed && !silent {
+            return None;
+        }
         let mut changes = self.rtc.sdp_api();
+        // One that lost its track was answered as inactive; offered so, the server would stop it for good, with a new track.
+        for mid in &self.receiving {
+            changes.set_direction(*mid, Direction::RecvOnly);
+        }
         if silent {
             self.sections.ask();
             // str0m makes no offer without a change, so there is one that means nothing.
             changes.add_media(MediaKind::Audio, Direction::Inactive, None, None, None);
         }
         for _ in 0..self.sections.offer() {
-            changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+            let mid = changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+            self.receiving.push(mid);
         }
         let announced = match &self.publication {
             Publication::Wanted { cid, replaces } => {
@@ -233,7 +244,8 @@ impl Peer {
         let sdp = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|_| PeerError::Sdp)?;
         self.rtc.sdp_api().accept_answer(pending, sdp)?;
         self.hurry();
-        self.track_of_mid.extend(answer.track_of_mid);
+        // It names the tracks of all sections: one that it leaves out is free.
+        self.track_of_mid = answer.track_of_mid;
         self.sections.name(self.track_of_mid.len());
         if let Publication::Offered(mid) = self.publication {
             self.publication = Publication::Live(mid);

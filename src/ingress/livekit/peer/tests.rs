@@ -1,5 +1,7 @@
 //! The peer against another str0m, in virtual time: what is told to one side is heard by the other.
 
+mod reuse;
+
 use str0m::change::SdpOffer;
 use str0m::media::{Frequency, MediaTime};
 
