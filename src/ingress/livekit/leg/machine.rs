@@ -215,6 +215,7 @@ impl Machine {
             return;
         }
         let Some(caller) = self.caller_among(participants) else { return };
+        let came_anew = self.caller.as_ref().is_some_and(|known| caller.joined_at > known.joined_at);
         self.caller = Some(caller.clone());
         if facts::status(caller) == Some(CallStatus::HungUp) {
             return self.gone(LegEnd::Caller, now);
@@ -223,7 +224,14 @@ impl Machine {
             Presence::Dropped => return self.dropped(now),
             Presence::Left => return self.gone(LegEnd::Caller, now),
             Presence::Removed => return self.gone(LegEnd::Failed(Fault::Room), now),
-            Presence::Here => self.seen(now),
+            Presence::Here => {
+                // LiveKit tells us nothing of a participant that was replaced by itself, as livekit-sip's is when it
+                // reconnects. It does not subscribe again to what was there before.
+                if came_anew {
+                    self.dropped(now);
+                }
+                self.seen(now);
+            }
         }
         if !caller.tracks.is_empty() {
             self.actions.push(Action::HearOnly(caller.tracks.clone()));

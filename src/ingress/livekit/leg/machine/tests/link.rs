@@ -162,6 +162,33 @@ fn a_caller_whose_bridge_reconnects_is_published_to_again() {
 }
 
 #[test]
+fn a_caller_whose_bridge_joined_anew_without_a_word_is_published_to_again() {
+    let here = |status, second| {
+        let tracks = vec![format!("TR_{second}")];
+        vec![Participant { joined_at: seconds(second), tracks, ..caller(status) }]
+    };
+    let anew = |status, second| Input::Changed(here(status, second));
+    let mut rig = Rig::active();
+    for second in [50, 60] {
+        let heard = format!("hear TR_{second}");
+        assert_eq!(rig.on(anew("active", second)), ["away", "publish", &heard]);
+        assert_eq!(rig.on(anew("active", second)), [heard], "they are the same");
+        assert_eq!(rig.on(Input::Subscribed), ["back"]);
+    }
+
+    let mut rig = Rig::active();
+    rig.on(Input::Changed(vec![dropped()]));
+    assert_eq!(rig.on(anew("active", 50)), ["publish", "hear TR_50"], "once, though both are told");
+
+    let mut rig = away();
+    assert_eq!(rig.join(here("active", 50)), ["publish", "hear TR_50"]);
+
+    let mut rig = Rig::published();
+    assert_eq!(rig.on(anew("ringing", 50)), ["hear TR_50"]);
+    assert_eq!(rig.wait(), (2000, vec!["publish".to_owned()]), "as for any that does not subscribe");
+}
+
+#[test]
 fn what_the_bridge_has_time_for_waits_for_the_connection() {
     let mut rig = Rig::published();
     rig.on(Input::Subscribed);

@@ -11,13 +11,16 @@ fn input() -> impl Strategy<Value = Input> {
     let presence =
         prop::sample::select(vec![Presence::Here, Presence::Left, Presence::Removed, Presence::Dropped]);
     let status = prop_oneof![Just("ringing"), Just("active"), Just("hangup")];
-    let caller = (status, presence, any::<bool>()).prop_map(|(status, presence, has_headers)| {
-        let mut caller = Participant { presence, ..caller(status) };
-        if !has_headers {
-            caller.attributes.remove("sip.h.from");
-        }
-        caller
-    });
+    let joined_at = prop_oneof![3 => Just(seconds(0)), 1 => Just(seconds(50)), 1 => Just(seconds(60))];
+    let caller = (status, presence, any::<bool>(), joined_at).prop_map(
+        |(status, presence, has_headers, joined_at)| {
+            let mut caller = Participant { presence, joined_at, ..caller(status) };
+            if !has_headers {
+                caller.attributes.remove("sip.h.from");
+            }
+            caller
+        },
+    );
     let agent = any::<bool>().prop_map(|speaks| Participant {
         identity: "agent-AJ_2".into(),
         is_sip: false,
