@@ -264,13 +264,15 @@ fn candidate(init: &str) -> Option<String> {
     Some(value.get("candidate")?.as_str()?.to_owned())
 }
 
-/// To resume needs the old connection's state; joining anew is always legal, so both actions that are no end mean it.
+/// To resume needs the old connection's state; joining anew is always legal, so both actions that are no end mean it. Our
+/// identity is our job's alone: who takes our place under it is an attempt to join that we gave up, and LiveKit did not.
 fn departure(leave: &LeaveRequest) -> Departure {
     let closed = [DisconnectReason::RoomDeleted as i32, DisconnectReason::RoomClosed as i32];
+    let replaced = leave.reason == DisconnectReason::DuplicateIdentity as i32;
     let rejoin = [leave_request::Action::Resume as i32, leave_request::Action::Reconnect as i32];
     match leave {
         _ if closed.contains(&leave.reason) => Departure::RoomClosed,
-        _ if rejoin.contains(&leave.action) => Departure::Rejoin,
+        _ if replaced || rejoin.contains(&leave.action) => Departure::Rejoin,
         _ => Departure::Dismissed,
     }
 }

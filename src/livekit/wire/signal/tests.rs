@@ -89,7 +89,7 @@ fn a_closed_room_being_dismissed_and_being_asked_back_differ() {
         (DisconnectReason::RoomClosed, Reconnect, Departure::RoomClosed),
         (DisconnectReason::ParticipantRemoved, Disconnect, Departure::Dismissed),
         (DisconnectReason::ServerShutdown, Disconnect, Departure::Dismissed),
-        (DisconnectReason::DuplicateIdentity, Disconnect, Departure::Dismissed),
+        (DisconnectReason::DuplicateIdentity, Disconnect, Departure::Rejoin),
         (DisconnectReason::ServerShutdown, Reconnect, Departure::Rejoin),
         (DisconnectReason::StateMismatch, Reconnect, Departure::Rejoin),
         (DisconnectReason::UnknownReason, Resume, Departure::Rejoin),
