@@ -18,7 +18,7 @@ use dialplane::livekit::socket::Dialer;
 use dialplane::livekit::{Orphans, Project};
 use dialplane::media::lateness::Lateness;
 use dialplane::telemetry::Metrics;
-use livekit_protocol::{DeleteRoomRequest, JobStatus, WorkerStatus};
+use livekit_protocol::{DeleteRoomRequest, JobStatus, RoomParticipantIdentity, WorkerStatus};
 use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -327,6 +327,41 @@ async fn a_job_that_livekit_takes_back_ends_its_call() {
     agent.terminate("AJ_1").await;
     let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
     assert!(matches!(event, LegEvent::Ended(LegEnd::Failed(Fault::Room))), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_caller_who_could_not_be_let_go_is_once_livekits_api_is_back() {
+    let mut server = Server::start(Rooms::Called).await;
+    let mut router = Router::start(&server, 1);
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    let mut call = router.call().await;
+    let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
+    assert!(matches!(event, LegEvent::Arrived(_)), "{event:?}");
+    // That the call is signed.
+    server.request().await;
+
+    // RemoveParticipant, DeleteRoom, and one attempt afterwards.
+    server.leave_unanswered(3);
+    let hung_up = Instant::now();
+    call.leg.commands.send(LegCommand::HangUp(None)).await.expect("the leg lives");
+    let event = timeout(SOON, call.leg.events.recv()).await.expect("in time").expect("the leg lives");
+    assert!(matches!(event, LegEvent::Ended(LegEnd::HungUp)), "{event:?}");
+    let took = hung_up.elapsed();
+    assert!((1900..4000).contains(&took.as_millis()), "each of the two had its second: {took:?}");
+    call.leg.commands.send(LegCommand::Leave { failed: None }).await.expect("the leg lives");
+    assert_eq!(agent.job("AJ_1").await.0, JobStatus::JsRunning as i32);
+    assert_eq!(agent.job("AJ_1").await.0, JobStatus::JsSuccess as i32);
+
+    let request = server.request().await;
+    assert!(server.answers(), "not before LiveKit was back");
+    assert_eq!(request.path, "/twirp/livekit.RoomService/RemoveParticipant");
+    let removed = RoomParticipantIdentity::decode(request.body.as_slice()).expect("protobuf");
+    assert_eq!((removed.room.as_str(), removed.identity.as_str()), ("room of AJ_1", "sip_caller"));
+    drop(call);
+    router.drain.cancel();
+    router.ends().await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::machine::{Action, Input, Machine};
+use self::machine::{Action, Input, LeftBehind, Machine};
 use self::requests::Requests;
 use self::waits::{Pending, cancelled, finish, next_command, next_event};
 use super::Site;
@@ -52,10 +52,10 @@ pub struct Task {
     pub events: mpsc::Sender<LegEvent>,
 }
 
-/// Runs the leg to its end.
-pub async fn run(task: Task) {
+/// Runs the leg to its end, and tells whom it leaves behind.
+pub async fn run(task: Task) -> Option<LeftBehind> {
     task.reports.send(task.assignment.job.clone(), JobState::Running).await;
-    Leg::new(task).run().await;
+    Leg::new(task).run().await
 }
 
 struct Leg {
@@ -110,7 +110,7 @@ impl Leg {
         }
     }
 
-    async fn run(mut self) {
+    async fn run(mut self) -> Option<LeftBehind> {
         self.input(Input::Start);
         let state = loop {
             if let Some(state) = self.done {
@@ -142,6 +142,7 @@ impl Leg {
         if let Some(room) = self.room {
             room.leave().await;
         }
+        self.machine.left_behind()
     }
 
     async fn wake(&mut self) -> Wake {

@@ -2,6 +2,7 @@
 #![expect(clippy::result_large_err, reason = "tungstenite's own signature")]
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
@@ -65,6 +66,8 @@ pub(super) struct Server {
     /// The tokens that rooms were joined with, or were to be.
     joins: Arc<Mutex<Vec<String>>>,
     requests: mpsc::Receiver<ApiRequest>,
+    /// Requests to the server API that still get no answer.
+    unanswered: Arc<AtomicUsize>,
     left_alone: Vec<Agent>,
     _tasks: JoinSet<()>,
 }
@@ -76,6 +79,8 @@ impl Server {
         let (sender, agents) = mpsc::channel(8);
         let (request_sender, requests) = mpsc::channel(8);
         let joins = Arc::new(Mutex::new(Vec::new()));
+        let unanswered = Arc::new(AtomicUsize::new(0));
+        let down = Arc::clone(&unanswered);
         let mut tasks = JoinSet::new();
         let tokens = Arc::clone(&joins);
         tasks.spawn(async move {
@@ -83,6 +88,10 @@ impl Server {
             loop {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
                 if is_post(&stream).await {
+                    let less = |left: usize| left.checked_sub(1);
+                    if down.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+                        continue;
+                    }
                     request_sender.send(answer(&mut stream).await).await.expect("the test lives");
                     continue;
                 }
@@ -119,7 +128,7 @@ impl Server {
                 }
             }
         });
-        Self { address, agents, joins, requests, left_alone: Vec::new(), _tasks: tasks }
+        Self { address, agents, joins, requests, unanswered, left_alone: Vec::new(), _tasks: tasks }
     }
 
     pub(super) fn url(&self) -> url::Url {
@@ -129,6 +138,16 @@ impl Server {
     /// The tokens that rooms were to be joined with, in order.
     pub(super) fn joins(&self) -> Vec<String> {
         self.joins.lock().expect("no panic").clone()
+    }
+
+    /// The next so many requests to the server API break off.
+    pub(super) fn leave_unanswered(&self, requests: usize) {
+        self.unanswered.store(requests, Ordering::Relaxed);
+    }
+
+    /// Whether they all have.
+    pub(super) fn answers(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) == 0
     }
 
     /// The next request to the server API, which has been answered.

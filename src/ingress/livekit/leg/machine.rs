@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 pub use self::exchange::{Action, Input};
 use self::link::Link;
+pub use self::parting::LeftBehind;
 use self::parting::{Goal, Step};
 pub use self::question::HEADERS;
 
@@ -67,6 +68,7 @@ pub struct Machine {
     /// The bridge has answered, so what is sent to it arrives.
     bridge_hears: bool,
     stage: Stage,
+    left_behind: Option<LeftBehind>,
     actions: Vec<Action>,
 }
 
@@ -125,6 +127,7 @@ impl Machine {
             asked: None,
             bridge_hears: false,
             stage: Stage::Arriving { until: None },
+            left_behind: None,
             actions: Vec::new(),
         }
     }
@@ -336,7 +339,7 @@ impl Machine {
             }
             Stage::Answered { .. } => self.subscribed(now),
             Stage::Subscribed { .. } => self.active(),
-            Stage::HangingUp { .. } => self.next_step(now),
+            Stage::HangingUp { .. } => self.step_overdue(now),
             Stage::Ended { end, .. } => self.left(match end {
                 LegEnd::Failed(fault) => Some(fault),
                 LegEnd::Caller | LegEnd::HungUp | LegEnd::Yielded => None,

@@ -171,12 +171,14 @@ impl Leg {
         self.requests.step = Some(Box::pin(async move { site.api.delete_room(room.reveal()).await }));
     }
 
-    /// A caller or a room that is gone already is what was asked for.
+    /// A caller or a room that is gone already is what was asked for. An API that cannot be reached now may be when the next
+    /// step is due.
     pub(super) fn step_taken(&mut self, outcome: Result<(), ApiError>) {
-        self.input(match outcome {
-            Ok(()) | Err(ApiError::Gone) => Input::StepDone,
-            Err(ApiError::Refused | ApiError::Unreachable) => Input::StepFailed,
-        });
+        match outcome {
+            Ok(()) | Err(ApiError::Gone) => self.input(Input::StepDone),
+            Err(ApiError::Refused) => self.input(Input::StepFailed),
+            Err(ApiError::Unreachable) => {}
+        }
     }
 
     pub(super) fn transfer(&mut self, caller: Redacted<String>, to: Destination) {

@@ -17,18 +17,25 @@ use crate::call::CallId;
 use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
 use crate::ingress::livekit::Site;
 use crate::ingress::livekit::facts::Context;
+use crate::ingress::livekit::leg::machine::LeftBehind;
 use crate::ingress::livekit::leg::{self, Task};
 use crate::ingress::livekit::reports::Reports;
 use crate::ingress::livekit::rescue::served::Serving;
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::worker::{Assignment, JobId, JobState};
 use crate::media::codec::Codec;
+use crate::pii::Redacted;
 
 /// What the bridge holds of the frames we sent: its mixer and the carrier's jitter buffer.
 const HELD_BACK: Duration = Duration::from_millis(100);
 
 /// The pauses before each attempt to delete the room of a leg that panicked. An attempt takes a second at most.
 const RESCUES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(500)];
+
+/// The pause before each attempt to let a caller go who was left behind, and how many there are. LiveKit is back within such a
+/// time if it only starts anew, and livekit-sip a few seconds later.
+const INSISTS: Duration = Duration::from_secs(1);
+const INSISTENCE: u32 = 20;
 
 pub struct Legs {
     site: Arc<Site>,
@@ -152,18 +159,49 @@ impl Legs {
     }
 }
 
-/// Runs the leg, and lets the caller go when a bug ends it: in an answered call they would go on hearing silence.
-/// This is the leg's own task, so the worker waits for it, with a socket or without.
+/// Runs the leg, and lets the caller go when it could not or a bug ends it: in an answered call they would go on hearing
+/// silence. This is the leg's own task, so the worker waits for it, with a socket or without.
 async fn run(task: Task, _serving: Serving) -> Outcome {
     let (site, room, id) = (Arc::clone(&task.site), task.assignment.room.clone(), task.context.id);
-    let Err(_panic) = AssertUnwindSafe(leg::run(task)).catch_unwind().await else { return Outcome::Done };
+    let Ok(left_behind) = AssertUnwindSafe(leg::run(task)).catch_unwind().await else {
+        delete(&site, &room, id).await;
+        return Outcome::Panicked;
+    };
+    if let Some(left_behind) = left_behind {
+        insist(&site, &room, id, left_behind).await;
+    }
+    Outcome::Done
+}
+
+/// Lets a caller go once LiveKit's API can be reached. One who is not there may be on the way back to a server that started
+/// anew.
+async fn insist(site: &Site, room: &Redacted<String>, id: CallId, left_behind: LeftBehind) {
+    tracing::warn!(call = %id, "caller not let go: LiveKit's API could not be reached, and is asked again");
+    for _ in 0..INSISTENCE {
+        sleep(INSISTS).await;
+        let asked = match &left_behind.caller {
+            Some(caller) => site.api.remove_participant(room.reveal(), caller.reveal()).await,
+            None => site.api.delete_room(room.reveal()).await,
+        };
+        match asked {
+            Ok(()) => {
+                tracing::info!(call = %id, "caller let go after all");
+                return;
+            }
+            Err(ApiError::Gone | ApiError::Unreachable) => {}
+            Err(ApiError::Refused) => break,
+        }
+    }
+    tracing::warn!(call = %id, "caller not found again, or not let go");
+}
+
+async fn delete(site: &Site, room: &Redacted<String>, id: CallId) {
     tracing::error!(call = %id, "leg panicked: deleting its room");
     for pause in RESCUES {
         sleep(pause).await;
         match site.api.delete_room(room.reveal()).await {
-            Ok(()) | Err(ApiError::Gone) => return Outcome::Panicked,
+            Ok(()) | Err(ApiError::Gone) => return,
             Err(error) => tracing::warn!(call = %id, %error, "room not deleted"),
         }
     }
-    Outcome::Panicked
 }

@@ -44,7 +44,7 @@ pub enum Input {
     Command(LegCommand),
     /// The session is gone without a word.
     SessionGone,
-    /// The step of hanging up that is under way cannot succeed.
+    /// The step of hanging up that is under way cannot succeed. One that has only not been taken yet has its time.
     StepFailed,
     /// The step has removed the caller.
     StepDone,

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::{Action, GOODBYE, HANG_UP_STEP, Machine, Stage};
 use crate::call::Fault;
 use crate::ingress::leg::{LegEnd, LegEvent};
+use crate::pii::Redacted;
 
 /// Each is tried when the one before has not worked.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +13,13 @@ pub(super) enum Step {
     EndCall,
     RemoveParticipant,
     DeleteRoom,
+}
+
+/// A caller whose call is over, and whom nobody could be asked to let go.
+#[derive(Debug, Clone)]
+pub struct LeftBehind {
+    /// Who that is, if we have seen them.
+    pub caller: Option<Redacted<String>>,
 }
 
 /// What follows the hang-up.
@@ -38,6 +46,20 @@ impl Machine {
             Step::RemoveParticipant => self.take_step(Step::DeleteRoom, goal, now),
             Step::DeleteRoom => self.gone(LegEnd::HungUp, now),
         }
+    }
+
+    /// The time of a step is over and nothing is known of it: LiveKit could not be reached, or has not answered.
+    pub(super) fn step_overdue(&mut self, now: Instant) {
+        if matches!(self.stage, Stage::HangingUp { step: Step::DeleteRoom, .. }) {
+            let caller = self.caller.as_ref().map(|caller| caller.identity.clone());
+            self.left_behind = Some(LeftBehind { caller });
+        }
+        self.next_step(now);
+    }
+
+    /// Once it has ended: who is in the room still, for all we know.
+    pub fn left_behind(&self) -> Option<LeftBehind> {
+        self.left_behind.clone()
     }
 
     /// A caller we never saw can only be reached through the room.

@@ -332,6 +332,17 @@ fn hanging_up_takes_one_way_after_the_other() {
     assert_eq!(rig.wait(), (1000, vec!["remove".to_owned()]));
     assert_eq!(rig.on(Input::StepFailed), ["delete room"], "a refusal needs no waiting");
     assert_eq!(rig.wait(), (1000, vec!["ended HungUp".to_owned()]), "the session is not kept waiting");
+    let behind = rig.machine.left_behind().expect("nobody has said that the caller is gone");
+    assert_eq!(behind.caller, Some(caller("active").identity));
+
+    for last in [Input::StepFailed, Input::StepDone] {
+        let mut rig = Rig::active();
+        rig.on(hang_up());
+        rig.wait();
+        rig.wait();
+        assert_eq!(rig.on(last), ["ended HungUp"]);
+        assert!(rig.machine.left_behind().is_none(), "LiveKit has answered");
+    }
 }
 
 #[test]
