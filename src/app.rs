@@ -199,7 +199,8 @@ impl App {
         if let Some(certificate) = certificate {
             side.spawn(certificate.keep(admin_stop.clone()));
         }
-        let mut workers = workers.start(&readiness, &metrics, &stop.drain);
+        let over = CancellationToken::new();
+        let mut workers = workers.start(&readiness, &metrics, &stop.drain, &over);
         if let Some(port) = port {
             workers.spawn(port.run(stop.drain.clone()));
             readiness.listening();
@@ -210,6 +211,7 @@ impl App {
         sessions.take_until(&drain, &mut calls).await;
         readiness.draining();
         sessions.drain(&mut calls, grace).await;
+        over.cancel();
         if timeout(CLOSE, async { while workers.join_next().await.is_some() {} }).await.is_err() {
             tracing::warn!("some rooms were not left in time");
             workers.shutdown().await;

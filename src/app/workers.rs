@@ -73,12 +73,14 @@ impl Workers {
         self.webhooks.clone()
     }
 
-    /// Registers them all. Each ends after `drain`, with its last call.
+    /// Registers them all. Each ends after `drain`, with its last call. Callers without an agent are looked for until
+    /// `over`, when the router's last call is: while it drains nobody is taken, and still nobody rings for ever.
     pub(super) fn start(
         self,
         readiness: &Readiness,
         metrics: &Metrics,
         drain: &CancellationToken,
+        over: &CancellationToken,
     ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         for (project, worker) in self.workers {
@@ -93,7 +95,7 @@ impl Workers {
         }
         for (rescue, worker) in self.rescues {
             tasks.spawn(worker.run(drain.clone()));
-            tasks.spawn(rescue.run(drain.clone()));
+            tasks.spawn(rescue.run(over.clone()));
         }
         tasks
     }

@@ -58,6 +58,29 @@ async fn the_agent_names_of_a_project_share_the_routers_slots_and_a_room_has_one
 }
 
 #[tokio::test]
+async fn a_draining_router_looks_for_callers_without_an_agent_until_its_last_call_is_over() {
+    const ROUNDS: &str = "/twirp/livekit.RoomService/ListRooms";
+    let mut server = Server::start(Rooms::Silent).await;
+    let stop = Stop::default();
+    let mut tasks = start(&server, "['pstn-voice-agent']", "1", &stop).await;
+    let mut agent = server.registered().await;
+    agent.offer("AJ_1").await;
+    agent.assign("AJ_1").await;
+    assert_eq!(agent.job("AJ_1").await.0, JobStatus::JsRunning as i32);
+    server.request().await;
+
+    stop.drain.cancel();
+    agent.status_with(|status| status.draining).await;
+    // One may have been asked before.
+    for _ in 0..2 {
+        assert_eq!(server.request().await.path, ROUNDS);
+    }
+    stop.hang_up.cancel();
+    let ended = timeout(SOON, tasks.join_next()).await.expect("the router ends in time");
+    ended.expect("one router").expect("without a panic");
+}
+
+#[tokio::test]
 async fn a_draining_router_ends_at_once_when_an_offer_comes_to_nothing() {
     let mut server = Server::start(Rooms::Silent).await;
     let stop = Stop::default();
