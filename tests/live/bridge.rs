@@ -16,11 +16,16 @@ use crate::rig::Rig;
 use crate::world::{ACME, ADA, Plan, SOON, World};
 
 /// A caller's participant without a telephone. It never publishes.
-struct Bridge(Box<Room>);
+pub struct Bridge(pub Box<Room>);
 
 impl Bridge {
     /// Joins a room of its own, and has LiveKit send an agent there.
     async fn join(rig: &Rig, room: &str, subscribes: bool) -> Self {
+        Self::join_with(rig, room, subscribes, "ringing").await
+    }
+
+    /// Joins so with a call that is in that state.
+    pub async fn join_with(rig: &Rig, room: &str, subscribes: bool, status: &str) -> Self {
         let agent = RoomAgentDispatch { agent_name: "pstn-voice-agent".to_owned(), ..Default::default() };
         let config = RoomConfiguration { departure_timeout: 1, agents: vec![agent], ..Default::default() };
         let grants = VideoGrants {
@@ -30,7 +35,7 @@ impl Bridge {
             ..VideoGrants::default()
         };
         let attributes = [
-            ("sip.callStatus", "ringing"),
+            ("sip.callStatus", status),
             ("sip.phoneNumber", ADA),
             ("sip.trunkPhoneNumber", ACME),
             ("sip.h.from", "<sip:+15551230001@carrier>"),
@@ -49,7 +54,7 @@ impl Bridge {
     }
 
     /// Lives in the room until something happens that is waited for.
-    async fn until<T>(&mut self, what: &str, found: impl Fn(&RoomEvent) -> Option<T>) -> T {
+    pub async fn until<T>(&mut self, what: &str, found: impl Fn(&RoomEvent) -> Option<T>) -> T {
         let living = async {
             loop {
                 self.0.settle().await.expect("the room is there");

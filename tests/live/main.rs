@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "the phone keeps real time, on threads of its own")]
 
 mod actions;
+mod anew;
 mod baresip;
 mod barge;
 mod bridge;
