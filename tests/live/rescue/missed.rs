@@ -20,7 +20,9 @@ const LATE: Duration = Duration::from_secs(4);
 /// A fleet of one router, whose only slot the call has.
 async fn full_house() -> (World, Router, Call) {
     let mut world = world(Duration::ZERO, Duration::from_secs(40)).await;
-    world.settings.variables.insert("DIALPLANE_MAX_CALLS".to_owned(), "1".to_owned());
+    for (name, value) in [("DIALPLANE_MAX_CALLS", "1"), ("DIALPLANE_DRAIN_SECONDS", "60")] {
+        world.settings.variables.insert(name.to_owned(), value.to_owned());
+    }
     world.router.terminate();
     assert!(world.router.ended(SOON).await.success());
     let router = another(&world).await;
@@ -149,6 +151,24 @@ async fn a_caller_whom_a_full_fleet_cannot_take_at_all_is_refused_by_the_router(
     assert!(router.metrics().await.contains("dialplane_rescues_total{outcome=\"refused\"} 1"));
     first.leave().await;
     assert_eq!(end(&world.livekit, vec![router]).await.len(), 1, "no router had the second call");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_caller_whom_only_a_draining_router_finds_is_refused_by_it() {
+    let (world, mut router, mut first) = full_house().await;
+    world.rig.set_ringing_timeout(Duration::from_secs(60));
+    router.terminate();
+    let mut second = world.call(BERLIN);
+    let (times, status) = second.over(PATIENCE + LATE).await;
+    world.rig.set_ringing_timeout(PATIENCE);
+    let (refused, code) = times.refused.expect("it is refused");
+    println!("refused {:.1} s after the INVITE", seconds(times.since_invite(refused)));
+    assert!(status.success() && code == 486, "{times:?}");
+    assert!(times.since_invite(refused) >= PATIENCE);
+    first.leave().await;
+    assert!(router.ended(SOON).await.success(), "with its last call");
+    assert_eq!(router.records().len(), 1, "no router had the second call");
 }
 
 #[tokio::test(flavor = "multi_thread")]
