@@ -24,7 +24,7 @@ use variables::Variables;
 pub use variables::misspelt;
 
 use crate::dialplan::trunk::{TRUNK_KEYS, Trunks};
-use crate::dialplan::{Action, Backend, read_transfers, read_when_model_down};
+use crate::dialplan::{Backend, Instead, read_transfers, read_when_model_down};
 use crate::document::{self, Diagnostic, Document, Keys, Place, Surroundings};
 use crate::http::address::Reach;
 use crate::ingress::sip::settings::SipSettings;
@@ -58,7 +58,7 @@ pub struct Settings {
     /// Where the callers of no tenant may be handed on to.
     pub transfers: Transfers,
     /// What becomes of a call that no model serves, where its tenant does not say.
-    pub when_model_down: Option<Action>,
+    pub when_model_down: Option<Instead>,
     /// `[unmatched] action`; see [`Settings::unmatched`].
     pub unmatched_action: Option<Unmatched>,
     pub dialplans: Option<PathBuf>,

@@ -120,6 +120,12 @@ pub enum Action {
     Answer {
         agent: Option<Arc<Agent>>,
     },
+    Instead(Instead),
+}
+
+/// What becomes of a caller whom no agent answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Instead {
     Refuse(Refusal),
     /// Answer, play this to its end and hang up.
     Play(Arc<Clip>),

@@ -11,13 +11,11 @@ mod search;
 mod webhook;
 pub mod wire;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Destination, E164, Refusal};
-use crate::dialplan::Backend;
+use crate::call::E164;
+use crate::dialplan::{Backend, Instead};
 use crate::http::Client;
-use crate::media::clip::Clip;
 use crate::tenant::{Agent, CallConfig, TenantId, Transfers};
 pub use search::Lookup;
 
@@ -265,11 +263,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     Answer(Box<CallConfig>),
-    Refuse(Refusal),
-    /// Answer, play this and hang up.
-    Play(Arc<Clip>),
-    /// Answer and hand the caller on.
-    Transfer(Destination),
+    Instead(Instead),
 }
 
 /// The outcome of one lookup. There always is one.

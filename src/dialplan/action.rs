@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 
-use super::Action;
+use super::Instead;
 use crate::call::{Destination, Refusal};
 use crate::document::{Surroundings, Value, shown};
 use crate::media::clip::Clip;
@@ -32,14 +32,14 @@ impl<'a> Actions<'a> {
         Self { surroundings, clips, recordings: Vec::new() }
     }
 
-    /// The action of `reject`, `transfer` or `play`.
-    pub(super) fn read(&mut self, key: &str, value: &Value<'_>) -> Option<Action> {
+    /// What `reject`, `transfer` or `play` says.
+    pub(super) fn read(&mut self, key: &str, value: &Value<'_>) -> Option<Instead> {
         match key {
-            "transfer" => read_destination(value).map(Action::Transfer),
-            "play" => self.read_clip(value).map(Action::Play),
+            "transfer" => read_destination(value).map(Instead::Transfer),
+            "play" => self.read_clip(value).map(Instead::Play),
             _ => {
                 let name = value.choice(Refusal::ALL.map(Refusal::name))?;
-                Refusal::from_name(name).map(Action::Refuse)
+                Refusal::from_name(name).map(Instead::Refuse)
             }
         }
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::condition::{CallerIs, Conditions, Scope, Unmet};
 use super::pattern::Pattern;
 use super::table::{Considered, Passed, Target};
-use super::{Action, Dialplan, Limits, Match};
+use super::{Action, Dialplan, Instead, Limits, Match};
 use crate::call::{Call, Refusal};
 use crate::document::Place;
 use crate::fleet::calls::Caps;
@@ -79,17 +79,23 @@ fn step(considered: &Considered<'_>, call: &Call, now: Timestamp) -> Step {
 
 fn when_full(target: &Target) -> Option<WhenFull> {
     let Limits { caps, when_full, .. } = &target.tenant.limits;
-    let counts = *caps != Caps::default() && !matches!(target.action, Action::Refuse(_));
-    counts.then(|| WhenFull { caps: *caps, action: when_full.as_ref().map_or(Refusal::Busy.name(), action) })
+    let counts = *caps != Caps::default() && !matches!(target.action, Action::Instead(Instead::Refuse(_)));
+    counts.then(|| WhenFull { caps: *caps, action: when_full.as_ref().map_or(Refusal::Busy.name(), instead) })
 }
 
 /// What becomes of a call, in words.
 pub(super) fn action(action: &Action) -> &'static str {
     match action {
         Action::Answer { .. } => "answer",
-        Action::Refuse(refusal) => refusal.name(),
-        Action::Play(_) => "play",
-        Action::Transfer(_) => "transfer",
+        Action::Instead(what) => instead(what),
+    }
+}
+
+fn instead(instead: &Instead) -> &'static str {
+    match instead {
+        Instead::Refuse(refusal) => refusal.name(),
+        Instead::Play(_) => "play",
+        Instead::Transfer(_) => "transfer",
     }
 }
 

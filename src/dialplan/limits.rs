@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Action;
+use super::Instead;
 use super::action::{Actions, Clips};
 use crate::document::{Keys, Surroundings, Table};
 use crate::fleet::calls::Caps;
@@ -31,10 +31,10 @@ pub struct Limits {
     pub max_silence: Option<Duration>,
     pub max_turns: Option<u32>,
     pub caps: Caps,
-    /// What becomes of a call beyond the caps; never [`Action::Answer`].
-    pub when_full: Option<Action>,
-    /// What becomes of a call that no model serves; never [`Action::Answer`].
-    pub when_model_down: Option<Action>,
+    /// What becomes of a call beyond the caps.
+    pub when_full: Option<Instead>,
+    /// What becomes of a call that no model serves.
+    pub when_model_down: Option<Instead>,
 }
 
 /// Reads `[limits]`, opened with [`LIMITS_KEYS`].
@@ -78,13 +78,12 @@ fn whole(table: &Table<'_>, key: &str, accepted: &str, range: RangeInclusive<f64
 }
 
 /// The settings' `when_model_down`, for tenants that say nothing.
-pub fn read_when_model_down(settings: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Action> {
+pub fn read_when_model_down(settings: &Table<'_>, surroundings: &dyn Surroundings) -> Option<Instead> {
     let mut clips = Clips::default();
     read_instead("when_model_down", settings, &mut Actions::new(surroundings, &mut clips))
 }
 
-/// What is done with a call instead of answering it as the route says.
-fn read_instead(key: &str, table: &Table<'_>, actions: &mut Actions<'_>) -> Option<Action> {
+fn read_instead(key: &str, table: &Table<'_>, actions: &mut Actions<'_>) -> Option<Instead> {
     let value = table.get(key)?;
     let said = value.table(INSTEAD_KEYS)?;
     let said: Vec<_> = INSTEAD_KEYS.accepted.iter().filter_map(|key| Some((*key, said.get(key)?))).collect();

@@ -205,7 +205,7 @@ impl<'d> Reader<'d, '_, '_> {
         match said.as_slice() {
             [] => Some(Action::Answer { agent: None }),
             [("agent", name)] => Some(Action::Answer { agent: Some(self.names.agents.of(name)?) }),
-            [(key, value)] => self.names.actions.read(key, value),
+            [(key, value)] => self.names.actions.read(key, value).map(Action::Instead),
             [(first, _), (second, value), ..] => {
                 value.report(format!("found both {first} and {second}; accepted: one of them"));
                 None

@@ -149,7 +149,7 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
     assert_eq!((limits.max_silence, limits.max_turns), (Some(Duration::from_secs(20)), Some(40)));
     let caps = Caps { calls: Some(50), per_second: Rate::per_second(0.5) };
     assert_eq!(front_desk.tenant.limits.caps, caps);
-    assert_eq!(front_desk.tenant.limits.when_full, Some(Action::Refuse(Refusal::Unavailable)));
+    assert_eq!(front_desk.tenant.limits.when_full, Some(Instead::Refuse(Refusal::Unavailable)));
     assert_eq!(dialplan.tenant(&front_desk.tenant.id), Some(&front_desk.tenant));
 
     let expected = Agent {
@@ -167,7 +167,7 @@ fn a_route_carries_its_tenant_agent_limits_and_backend() {
 
     let night = Agent { start_message: Choice::Nothing, ..Agent::default() };
     assert_eq!(routed("+15557771234").action, Action::Answer { agent: Some(night.into()) });
-    assert_eq!(routed("+15557770009").action, Action::Refuse(Refusal::Busy));
+    assert_eq!(routed("+15557770009").action, Action::Instead(Instead::Refuse(Refusal::Busy)));
     assert_eq!(routed("+15557779999").action, Action::Answer { agent: None });
 }
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Answer, ConfigSource, Decision, Report, Unmatched, Why};
-use crate::call::{Call, Destination, Refusal};
-use crate::dialplan::{Action, Backend, Routed};
-use crate::media::clip::Clip;
+use crate::call::{Call, Refusal};
+use crate::dialplan::{Action, Backend, Instead, Routed};
 use crate::tenant::template::Names;
 use crate::tenant::wire::{BackendAction, BackendAnswer};
 use crate::tenant::{Agent, CallConfig, TenantId, Transfers};
@@ -16,9 +15,7 @@ use crate::tenant::{Agent, CallConfig, TenantId, Transfers};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Step<'a> {
     Ask(&'a Backend, Owner),
-    Refuse(Refusal),
-    Play(&'a Arc<Clip>),
-    Transfer(&'a Destination),
+    Instead(&'a Instead),
     /// No backend is asked; the rungs below serve.
     Below(Why),
 }
@@ -38,22 +35,20 @@ pub(super) fn first<'a>(
     let routers = || router.map_or(Step::Below(Why::NoBackend), |backend| Step::Ask(backend, Owner::Router));
     match (routed, unmatched) {
         (Some(routed), _) => match (&routed.action, &routed.tenant.backend) {
-            (Action::Refuse(refusal), _) => Step::Refuse(*refusal),
-            (Action::Play(clip), _) => Step::Play(clip),
-            (Action::Transfer(to), _) => Step::Transfer(to),
+            (Action::Instead(instead), _) => Step::Instead(instead),
             (Action::Answer { .. }, Some(own)) => Step::Ask(own, Owner::Tenant),
             (Action::Answer { .. }, None) => routers(),
         },
         (None, Unmatched::Ask) => routers(),
-        (None, Unmatched::Reject) => Step::Refuse(Refusal::NotFound),
+        (None, Unmatched::Reject) => Step::Instead(&Instead::Refuse(Refusal::NotFound)),
         (None, Unmatched::Default) => Step::Below(Why::NotAsked),
     }
 }
 
 /// The route or the settings say what becomes of the call.
-pub(super) fn decided(routed: Option<&Routed>, decision: Decision) -> Answer {
+pub(super) fn decided(routed: Option<&Routed>, instead: Instead) -> Answer {
     let source = if routed.is_some() { ConfigSource::Dialplan } else { ConfigSource::Default };
-    answer(tenant_of(routed), decision, source, Some(Why::NotAsked), Vec::new())
+    answer(tenant_of(routed), Decision::Instead(instead), source, Some(Why::NotAsked), Vec::new())
 }
 
 /// The dialplan's agent and the default prompt, without a backend.
@@ -104,12 +99,11 @@ pub(super) fn merge(
         }
         BackendAction::Answer | BackendAction::Reject(_) | BackendAction::Default => None,
     };
+    let instead = |instead| (Decision::Instead(instead), ConfigSource::Backend, None);
     let (decision, source, why) = match (&said.action, to) {
-        (BackendAction::Reject(refusal), _) => (Decision::Refuse(*refusal), ConfigSource::Backend, None),
+        (BackendAction::Reject(refusal), _) => instead(Instead::Refuse(*refusal)),
         (BackendAction::Default, _) => (Decision::Answer(config(under)), source, Some(Why::Declined)),
-        (BackendAction::Transfer(_), Some(to)) => {
-            (Decision::Transfer(to.clone()), ConfigSource::Backend, None)
-        }
+        (BackendAction::Transfer(_), Some(to)) => instead(Instead::Transfer(to.clone())),
         (BackendAction::Answer | BackendAction::Transfer(_), _) => {
             let agent = said.agent.clone().over(under);
             (Decision::Answer(config(agent)), ConfigSource::Backend, None)
@@ -156,7 +150,7 @@ pub(super) fn fill(mut answer: Answer, call: &Call, routed: Option<&Routed>) -> 
 fn lower(routed: Option<&Routed>, tenant: Option<&TenantId>, default: &Agent) -> (Agent, ConfigSource) {
     let agent = routed.filter(|routed| tenant == Some(&routed.tenant.id)).and_then(|r| match &r.action {
         Action::Answer { agent } => agent.as_deref(),
-        Action::Refuse(_) | Action::Play(_) | Action::Transfer(_) => None,
+        Action::Instead(_) => None,
     });
     match agent {
         Some(agent) => {

@@ -15,7 +15,7 @@ use super::key::Facts;
 use super::ladder::{self, Step};
 use super::memory::{Aged, Flight, Memory, Of, Plan, Said, Ticket};
 use super::retry::Failure;
-use super::{Answer, Clients, ConfigSource, Decision, Policy, Purge, Why};
+use super::{Answer, Clients, ConfigSource, Policy, Purge, Why};
 use crate::call::Call;
 use crate::dialplan::Routed;
 use crate::telemetry::Metrics;
@@ -76,9 +76,7 @@ impl Lookup {
         let started = Instant::now();
         let Policy { router, default, transfers, unmatched, budget, .. } = &self.policy;
         let mut answer = match ladder::first(routed, router.as_ref(), *unmatched) {
-            Step::Refuse(refusal) => ladder::decided(routed, Decision::Refuse(refusal)),
-            Step::Play(clip) => ladder::decided(routed, Decision::Play(Arc::clone(clip))),
-            Step::Transfer(to) => ladder::decided(routed, Decision::Transfer(to.clone())),
+            Step::Instead(instead) => ladder::decided(routed, instead.clone()),
             Step::Below(why) => ladder::below(routed, default, transfers, why),
             Step::Ask(backend, owner) => {
                 let facts = Facts::of(call, routed, backend, &self.seed);

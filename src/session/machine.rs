@@ -37,7 +37,7 @@ use super::sounds::Sounds;
 use super::timings::Timings;
 use super::{Action, Event};
 use crate::call::{Call, CallId, Ending};
-use crate::dialplan::{Action as RouteAction, Dialplan, Routed};
+use crate::dialplan::{Dialplan, Instead, Routed};
 use crate::ingress::leg::{LegCommand, LegEnd, LegEvent};
 use crate::lookup::Answer;
 use crate::pii::Redacted;
@@ -56,7 +56,7 @@ pub struct Context {
     /// What the way to the caller holds back of what was sent.
     pub held_back: Duration,
     /// What is done where no model serves, if the tenant does not say.
-    pub when_model_down: Option<RouteAction>,
+    pub when_model_down: Option<Instead>,
     /// Where in the 20 ms this call's frames leave, so that calls don't all wake at once.
     pub phase: Duration,
 }

@@ -24,7 +24,7 @@ use super::voice::Turns;
 use super::{Action, Event};
 use crate::admission::{Permit, Permits};
 use crate::call::Fault;
-use crate::dialplan::{Action as RouteAction, Dialplan};
+use crate::dialplan::{Dialplan, Instead};
 use crate::fleet::calls::{Admission, Caps};
 use crate::ingress::leg::{Incoming, Leg, LegCommand, LegEnd, LegEvent};
 use crate::lookup::{Answer, Lookup};
@@ -62,7 +62,7 @@ pub struct Shared {
     pub turns: Turns,
     pub studio: Studio,
     /// What becomes of a call that no model serves, where its tenant does not say.
-    pub when_model_down: Option<RouteAction>,
+    pub when_model_down: Option<Instead>,
 }
 
 /// How a router that shuts down lets its callers go.

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::errand::{Errand, Task};
 use super::timings::Timings;
 use crate::call::{Call, Ending, Fault};
+use crate::dialplan::Instead;
 use crate::lookup::Decision;
 use crate::tenant::CallConfig;
 
@@ -76,11 +77,11 @@ impl Setup {
             return None;
         }
         match decision {
-            Decision::Refuse(refusal) => Some(Step::End(Ending::Refused(refusal))),
-            Decision::Play(clip) => {
+            Decision::Instead(Instead::Refuse(refusal)) => Some(Step::End(Ending::Refused(refusal))),
+            Decision::Instead(Instead::Play(clip)) => {
                 Some(self.set_out(Errand::new([Task::Play(clip)], Ending::Played), now, timings))
             }
-            Decision::Transfer(to) => {
+            Decision::Instead(Instead::Transfer(to)) => {
                 let errand = Errand::new([Task::Transfer(to)], Ending::Failed(Fault::Transfer));
                 let redirects = self.redirects;
                 Some(if redirects {

@@ -58,7 +58,7 @@ fn parts(routed: Option<&Routed>) -> (&str, &str, Option<&str>) {
     let Some(routed) = routed else { return ("", "", None) };
     let voice = match &routed.action {
         Action::Answer { agent } => agent.as_ref().map(|agent| &agent.voice),
-        Action::Refuse(_) | Action::Play(_) | Action::Transfer(_) => None,
+        Action::Instead(_) => None,
     };
     let voice = match voice {
         Some(Choice::This(voice)) => Some(voice.as_str()),

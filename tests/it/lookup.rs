@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dialplane::call::{Call, CallId, Caller, Country, Diverter, Number, Origin, Refusal, Trunk};
-use dialplane::dialplan::{Action, Backend, Limits, Match, Routed, Tenant};
+use dialplane::dialplan::{Action, Backend, Instead, Limits, Match, Routed, Tenant};
 use dialplane::http::{Client, sign};
 use dialplane::lookup::{
     Answer, Budget, CacheBounds, ConfigSource, Decision, Lookup, Policy, Unmatched, Why,
@@ -111,7 +111,7 @@ async fn ask(script: Script, attempt: Duration) -> Answer {
 fn prompt(answer: &Answer) -> Option<&str> {
     match &answer.decision {
         Decision::Answer(config) => config.prompt.as_ref().map(|prompt| prompt.reveal().as_str()),
-        other => panic!("{other:?}"),
+        Decision::Instead(instead) => panic!("{instead:?}"),
     }
 }
 
@@ -123,7 +123,7 @@ fn call_of(caller: u32) -> Call {
 fn voice(answer: &Answer) -> Option<&str> {
     match &answer.decision {
         Decision::Answer(config) => config.voice.as_deref(),
-        other => panic!("{other:?}"),
+        Decision::Instead(instead) => panic!("{instead:?}"),
     }
 }
 
@@ -239,7 +239,7 @@ async fn a_good_answer_serves_field_by_field_and_its_faults_are_named() {
     assert_eq!(config.metadata["k"], 1);
 
     let refused = ask(json_answer(r#"{"action":"reject","reject":{"reason":"busy"}}"#), AMPLE).await;
-    assert_eq!(refused.decision, Decision::Refuse(Refusal::Busy));
+    assert_eq!(refused.decision, Decision::Instead(Instead::Refuse(Refusal::Busy)));
 }
 
 #[tokio::test]
@@ -248,9 +248,9 @@ async fn the_router_refuses_or_answers_by_itself_without_a_backend() {
     let answer = lookup.resolve(&call(), Some(&routed(None)), now()).await;
     assert_eq!(answer.report.why, Some(Why::NoBackend));
     assert_eq!((answer.report.attempts, voice(&answer)), (0, Some("dialplan")));
-    let refusing = Routed { action: Action::Refuse(Refusal::Declined), ..routed(None) };
+    let refusing = Routed { action: Action::Instead(Instead::Refuse(Refusal::Declined)), ..routed(None) };
     let answer = lookup.resolve(&call(), Some(&refusing), now()).await;
-    assert_eq!(answer.decision, Decision::Refuse(Refusal::Declined));
+    assert_eq!(answer.decision, Decision::Instead(Instead::Refuse(Refusal::Declined)));
 }
 
 #[tokio::test]

@@ -1,15 +1,15 @@
 use super::*;
 use crate::call::Refusal;
 
-fn settings(when_model_down: &str) -> Result<Option<Action>, Vec<String>> {
+fn settings(when_model_down: &str) -> Result<Option<Instead>, Vec<String>> {
     read(Some(&format!("[when_model_down]\n{when_model_down}")), &with(&[])).map(|read| read.when_model_down)
 }
 
 #[test]
 fn what_becomes_of_calls_that_no_model_serves_is_said_for_the_whole_router() {
     assert_eq!(read(None, &with(&[])).expect("settings").when_model_down, None);
-    assert_eq!(settings("reject = 'busy'"), Ok(Some(Action::Refuse(Refusal::Busy))));
-    let Ok(Some(Action::Transfer(to))) = settings("transfer = '+1 555 777 0099'") else {
+    assert_eq!(settings("reject = 'busy'"), Ok(Some(Instead::Refuse(Refusal::Busy))));
+    let Ok(Some(Instead::Transfer(to))) = settings("transfer = '+1 555 777 0099'") else {
         panic!("a transfer")
     };
     assert_eq!(to.as_uri(), "tel:+15557770099");

@@ -38,8 +38,11 @@ fn file(action: &str) -> Vec<Source> {
     vec![source("a.toml", 0, &text)]
 }
 
-fn action_of(loaded: &Loaded) -> Action {
-    loaded.dialplan.resolve(&call_to("+15557770001"), NOW).expect("a route").action
+fn instead_of(loaded: &Loaded) -> Instead {
+    match loaded.dialplan.resolve(&call_to("+15557770001"), NOW).expect("a route").action {
+        Action::Instead(instead) => instead,
+        Action::Answer { .. } => panic!("an agent answers"),
+    }
 }
 
 #[test]
@@ -49,7 +52,7 @@ fn a_route_plays_a_recording_or_transfers() {
     let plays = load(&file("play = 'closed.wav'"), &recordings);
     assert_eq!(lines(&plays), [""; 0]);
     assert_eq!(plays.attachments, [PathBuf::from("closed.wav")]);
-    assert_eq!(action_of(&plays), Action::Play(Arc::new(Clip::read(&tone).expect("a recording"))));
+    assert_eq!(instead_of(&plays), Instead::Play(Arc::new(Clip::read(&tone).expect("a recording"))));
     let told = plays.dialplan.explain(&call_to("+15557770001"), NOW).to_string();
     assert!(told.contains(": play, exact"), "{told}");
 
@@ -57,7 +60,7 @@ fn a_route_plays_a_recording_or_transfers() {
         let transfers = load(&file(&format!("transfer = '{written}'")), &recordings);
         assert_eq!(lines(&transfers), [""; 0]);
         let to = Destination::parse("tel:+15557770099").expect("a destination");
-        assert_eq!(action_of(&transfers), Action::Transfer(to));
+        assert_eq!(instead_of(&transfers), Instead::Transfer(to));
         let told = transfers.dialplan.explain(&call_to("+15557770001"), NOW).to_string();
         assert!(told.contains(": transfer, exact") && !told.contains("0099"), "{told}");
     }
@@ -67,8 +70,8 @@ fn a_route_plays_a_recording_or_transfers() {
 fn a_file_says_what_becomes_of_calls_that_no_model_serves() {
     let to = Destination::parse("tel:+15557770099").expect("a destination");
     for (written, expected) in [
-        ("{ transfer = '+1 555 777 0099' }", Action::Transfer(to)),
-        ("{ reject = 'busy' }", Action::Refuse(Refusal::Busy)),
+        ("{ transfer = '+1 555 777 0099' }", Instead::Transfer(to)),
+        ("{ reject = 'busy' }", Instead::Refuse(Refusal::Busy)),
     ] {
         let loaded = load(&file(&format!("[limits]\nwhen_model_down = {written}")), &Recordings::default());
         assert_eq!(lines(&loaded), [""; 0]);
@@ -97,13 +100,13 @@ fn a_recording_that_changes_is_read_again_and_a_bad_one_keeps_the_last() {
     let mut load = |bytes: Vec<u8>| {
         set.take(&sources, Vec::new(), &Recordings::default().with("closed.wav", bytes), NOW)
     };
-    let first = action_of(&load(wav(SPEC, 400.0, 0.2)));
-    let Action::Play(again) = action_of(&load(wav(SPEC, 400.0, 0.2))) else { panic!("it plays") };
-    assert!(matches!(&first, Action::Play(clip) if Arc::ptr_eq(clip, &again)), "it is not encoded again");
-    let second = action_of(&load(wav(SPEC, 800.0, 0.2)));
+    let first = instead_of(&load(wav(SPEC, 400.0, 0.2)));
+    let Instead::Play(again) = instead_of(&load(wav(SPEC, 400.0, 0.2))) else { panic!("it plays") };
+    assert!(matches!(&first, Instead::Play(clip) if Arc::ptr_eq(clip, &again)), "it is not encoded again");
+    let second = instead_of(&load(wav(SPEC, 800.0, 0.2)));
     assert_ne!(first, second);
     let broken = load(b"no sound".to_vec());
-    assert_eq!((broken.kept, action_of(&broken)), (1, second));
+    assert_eq!((broken.kept, instead_of(&broken)), (1, second));
 }
 
 #[test]

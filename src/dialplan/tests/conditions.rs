@@ -180,7 +180,7 @@ fn a_numbers_file_leads_its_numbers_to_their_agents() {
     let routed = loaded.dialplan.resolve(&call_to("+15557770001"), NOW).expect("a route");
     let voice = |action: &Action| match action {
         Action::Answer { agent } => agent.as_ref().and_then(|agent| agent.voice.clone().chosen()),
-        Action::Refuse(_) | Action::Play(_) | Action::Transfer(_) => None,
+        Action::Instead(_) => None,
     };
     assert_eq!((routed.route.as_ref(), voice(&routed.action).as_deref()), ("numbers_file", Some("ash")));
     let routed = loaded.dialplan.resolve(&call_to("+15557770002"), NOW).expect("a route");

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::call::Destination;
 use crate::dialplan::{Limits, Match, Tenant};
 use crate::tenant::template::Variables;
 use crate::tenant::{Caching, Choice, TransferTo};
@@ -52,7 +53,7 @@ fn whom_to_ask_follows_from_the_route_and_the_operators_choice() {
     let answers = Action::Answer { agent: None };
     let with_own = routed(Some(own.clone()), answers.clone());
     let without = routed(None, answers);
-    let refusing = routed(Some(own.clone()), Action::Refuse(Refusal::Busy));
+    let refusing = routed(Some(own.clone()), Action::Instead(Instead::Refuse(Refusal::Busy)));
     let ask_router = Step::Ask(&routers, Owner::Router);
     for (what, routed, router, unmatched, expected) in [
         ("its own backend", Some(&with_own), Some(&routers), Unmatched::Ask, Step::Ask(&own, Owner::Tenant)),
@@ -63,11 +64,17 @@ fn whom_to_ask_follows_from_the_route_and_the_operators_choice() {
             Some(&refusing),
             Some(&routers),
             Unmatched::Ask,
-            Step::Refuse(Refusal::Busy),
+            Step::Instead(&Instead::Refuse(Refusal::Busy)),
         ),
         ("unmatched, ask", None, Some(&routers), Unmatched::Ask, ask_router),
         ("unmatched, nobody to ask", None, None, Unmatched::Ask, Step::Below(Why::NoBackend)),
-        ("unmatched, reject", None, Some(&routers), Unmatched::Reject, Step::Refuse(Refusal::NotFound)),
+        (
+            "unmatched, reject",
+            None,
+            Some(&routers),
+            Unmatched::Reject,
+            Step::Instead(&Instead::Refuse(Refusal::NotFound)),
+        ),
         ("unmatched, default", None, Some(&routers), Unmatched::Default, Step::Below(Why::NotAsked)),
     ] {
         assert_eq!(first(routed, router, unmatched), expected, "{what}");
@@ -196,15 +203,15 @@ fn names_are_filled_in_whatever_layer_they_come_from() {
 fn refusals_come_from_the_backend_the_route_or_the_settings() {
     let outcome = said(BackendAction::Reject(Refusal::Busy), None, Agent::default());
     let rejected = merge(outcome, Owner::Router, None, &Agent::default(), &Transfers::default());
-    assert_eq!(rejected.decision, Decision::Refuse(Refusal::Busy));
+    assert_eq!(rejected.decision, Decision::Instead(Instead::Refuse(Refusal::Busy)));
     assert_eq!((rejected.report.source, rejected.report.why), (ConfigSource::Backend, None));
 
-    let route = routed(None, Action::Refuse(Refusal::Declined));
-    let by_route = decided(Some(&route), Decision::Refuse(Refusal::Declined));
-    assert_eq!(by_route.decision, Decision::Refuse(Refusal::Declined));
+    let route = routed(None, Action::Instead(Instead::Refuse(Refusal::Declined)));
+    let by_route = decided(Some(&route), Instead::Refuse(Refusal::Declined));
+    assert_eq!(by_route.decision, Decision::Instead(Instead::Refuse(Refusal::Declined)));
     assert_eq!(by_route.report.source, ConfigSource::Dialplan);
 
-    let unmatched = decided(None, Decision::Refuse(Refusal::NotFound));
+    let unmatched = decided(None, Instead::Refuse(Refusal::NotFound));
     assert_eq!((unmatched.tenant, unmatched.report.source), (None, ConfigSource::Default));
 }
 
@@ -226,7 +233,9 @@ fn a_backend_may_hand_callers_on_only_to_where_the_tenants_file_says() {
         let outcome = said(action, tenant, voice("backend"));
         let answer = merge(outcome, Owner::Router, route, &Agent::default(), &settings);
         match (answer.decision, granted) {
-            (Decision::Transfer(to), Some(granted)) => assert_eq!(to.as_uri(), granted, "{what}"),
+            (Decision::Instead(Instead::Transfer(to)), Some(granted)) => {
+                assert_eq!(to.as_uri(), granted, "{what}")
+            }
             (Decision::Answer(config), None) => {
                 assert_eq!(config.voice.as_deref(), Some("backend"), "{what}");
                 assert_eq!(answer.report.warnings, [NOT_GRANTED], "{what}");

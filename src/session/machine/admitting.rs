@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::Machine;
 use crate::call::Refusal;
-use crate::dialplan::{Action as RouteAction, Limits, Routed};
+use crate::dialplan::{Action as RouteAction, Instead, Limits, Routed};
 use crate::fleet::calls::Admission;
 use crate::lookup::Decision;
 use crate::session::Action;
@@ -15,7 +15,8 @@ use crate::tenant::TenantId;
 impl Machine {
     /// The route is known. A call that it refuses takes nothing of its tenant.
     pub(super) fn admit_route(&mut self, routed: Option<&Routed>, next: Next, now: Instant) -> Vec<Action> {
-        let routed = routed.filter(|routed| !matches!(routed.action, RouteAction::Refuse(_)));
+        let routed =
+            routed.filter(|routed| !matches!(routed.action, RouteAction::Instead(Instead::Refuse(_))));
         self.admit(routed.map(|routed| routed.tenant.id.clone()), next, now)
     }
 
@@ -29,7 +30,7 @@ impl Machine {
         if !self.setup.is_looking() {
             return Vec::new();
         }
-        let tenant = tenant.filter(|_| !matches!(decision, Decision::Refuse(_)));
+        let tenant = tenant.filter(|_| !matches!(decision, Decision::Instead(Instead::Refuse(_))));
         self.admit(tenant, Next::Decided(decision), now)
     }
 
@@ -46,13 +47,13 @@ impl Machine {
 
     pub(super) fn admitted(&mut self, admission: Admission, now: Instant) -> Vec<Action> {
         let Some(next) = self.permit.answered() else { return Vec::new() };
-        let (limit, decision) = match admission {
+        let (limit, instead) = match admission {
             Admission::Within => return self.go_on(next, now),
             Admission::Beyond(limit) => (limit, self.when_full()),
             Admission::Crowded(limit) => (limit, self.when_crowded()),
         };
         self.record.limit = Some(limit);
-        self.decided(decision, now)
+        self.decided(Decision::Instead(instead), now)
     }
 
     fn go_on(&mut self, next: Next, now: Instant) -> Vec<Action> {
@@ -74,23 +75,16 @@ impl Machine {
         self.take(step, now)
     }
 
-    fn when_full(&self) -> Decision {
+    fn when_full(&self) -> Instead {
         let limits = self.permit.tenant().and_then(|tenant| self.limits_of(tenant));
-        match limits.and_then(|limits| limits.when_full.clone()) {
-            Some(RouteAction::Refuse(refusal)) => Decision::Refuse(refusal),
-            Some(RouteAction::Play(clip)) => Decision::Play(clip),
-            Some(RouteAction::Transfer(to)) => Decision::Transfer(to),
-            Some(RouteAction::Answer { .. }) | None => Decision::Refuse(Refusal::Busy),
-        }
+        limits.and_then(|limits| limits.when_full.clone()).unwrap_or(Instead::Refuse(Refusal::Busy))
     }
 
     /// One tenant's callers who are played something or handed on must not fill the router.
-    fn when_crowded(&self) -> Decision {
+    fn when_crowded(&self) -> Instead {
         match self.when_full() {
-            Decision::Refuse(refusal) => Decision::Refuse(refusal),
-            Decision::Play(_) | Decision::Transfer(_) | Decision::Answer(_) => {
-                Decision::Refuse(Refusal::Busy)
-            }
+            Instead::Refuse(refusal) => Instead::Refuse(refusal),
+            Instead::Play(_) | Instead::Transfer(_) => Instead::Refuse(Refusal::Busy),
         }
     }
 

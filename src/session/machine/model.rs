@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Machine;
 use crate::call::{Destination, Ending, Fault, Refusal};
-use crate::dialplan::Action as RouteAction;
+use crate::dialplan::Instead;
 use crate::ingress::leg::Frame;
 use crate::realtime::{Closed, ItemId, ModelCommand, ModelEvent, Opening, ResponseId, ResponseOutcome};
 use crate::record::{ModelSession, ModelUse};
@@ -304,19 +304,15 @@ impl Machine {
         let transfer =
             |to: Destination| vec![phrase(Phrase::Connecting), Task::Transfer(to), phrase(Phrase::Apology)];
         let tasks = match self.when_model_down().cloned() {
-            Some(RouteAction::Transfer(to)) if self.setup.redirects() => {
+            Some(Instead::Transfer(to)) if self.setup.redirects() => {
                 let errand = Errand::new([Task::Transfer(to)], Ending::Failed(fault));
                 let step = self.setup.redirect(errand, now, &self.context.timings);
                 return self.take(Some(step), now);
             }
-            Some(RouteAction::Transfer(to)) => transfer(to),
-            Some(RouteAction::Play(clip)) => vec![Task::Play(clip)],
-            Some(RouteAction::Answer { .. } | RouteAction::Refuse(_)) | None if answered => {
-                vec![phrase(Phrase::Apology)]
-            }
-            Some(RouteAction::Answer { .. } | RouteAction::Refuse(_)) | None => {
-                return self.end(Ending::Failed(fault), now);
-            }
+            Some(Instead::Transfer(to)) => transfer(to),
+            Some(Instead::Play(clip)) => vec![Task::Play(clip)],
+            Some(Instead::Refuse(_)) | None if answered => vec![phrase(Phrase::Apology)],
+            Some(Instead::Refuse(_)) | None => return self.end(Ending::Failed(fault), now),
         };
         let errand = Errand::new(tasks, Ending::Failed(fault));
         if !self.setup.is_published() {
@@ -329,7 +325,7 @@ impl Machine {
     }
 
     /// What is done where no model serves: what the tenant says, or else the settings.
-    fn when_model_down(&self) -> Option<&RouteAction> {
+    fn when_model_down(&self) -> Option<&Instead> {
         let tenants = self.record.tenant.as_ref().and_then(|tenant| self.limits_of(tenant));
         let tenants = tenants.and_then(|limits| limits.when_model_down.as_ref());
         tenants.or(self.context.when_model_down.as_ref())
@@ -338,10 +334,8 @@ impl Machine {
     /// What an unanswered carrier is told when no model serves.
     pub(super) fn refusal_without_model(&self) -> Refusal {
         match self.when_model_down() {
-            Some(RouteAction::Refuse(refusal)) => *refusal,
-            Some(RouteAction::Answer { .. } | RouteAction::Play(_) | RouteAction::Transfer(_)) | None => {
-                Refusal::Unavailable
-            }
+            Some(Instead::Refuse(refusal)) => *refusal,
+            Some(Instead::Play(_) | Instead::Transfer(_)) | None => Refusal::Unavailable,
         }
     }
 

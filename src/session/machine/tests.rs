@@ -169,9 +169,9 @@ impl World {
         let frames = |phrase| of(&props.sounds.phrases.get(phrase, None));
         let apology = frames(Phrase::Apology);
         let (whole, transfers) = match (&self.route, &self.machine.context.when_model_down) {
-            (Route::Plays(clip), _) | (Route::Answers, Some(RouteAction::Play(clip))) => (of(clip), false),
+            (Route::Plays(clip), _) | (Route::Answers, Some(Instead::Play(clip))) => (of(clip), false),
             (Route::Transfers, _) => (0, true),
-            (Route::Answers, Some(RouteAction::Transfer(_))) => (frames(Phrase::Connecting) + apology, true),
+            (Route::Answers, Some(Instead::Transfer(_))) => (frames(Phrase::Connecting) + apology, true),
             (Route::Answers, _) => (apology, false),
         };
         let asked = self.wish == Wish::Transfer;

@@ -160,7 +160,7 @@ fn another_tenant_that_the_backend_names_is_asked_too() {
 fn a_tenant_without_a_file_has_no_limits_and_a_refused_call_takes_none() {
     for (named, decision, expected) in [
         ("elsewhere", answered(None), (Some(("elsewhere".to_owned(), Caps::default())), "nothing")),
-        ("berlin", Decision::Refuse(Refusal::NotFound), (None, "not-found")),
+        ("berlin", Decision::Instead(Instead::Refuse(Refusal::NotFound)), (None, "not-found")),
     ] {
         let mut machine = machine("calls = 2");
         machine.arrives();
@@ -195,7 +195,7 @@ fn the_shorter_of_the_longest_durations_holds() {
 
 #[test]
 fn a_tenant_says_what_becomes_of_calls_that_no_model_serves_or_else_the_settings_do() {
-    let busy = Some(RouteAction::Refuse(Refusal::Busy));
+    let busy = Some(Instead::Refuse(Refusal::Busy));
     let declined = "when_model_down = { reject = 'declined' }";
     for (tenants, settings, told) in [
         ("", None, Refusal::Unavailable),

@@ -143,11 +143,11 @@ impl Props {
         }
     }
 
-    pub(super) fn when_model_down(&self, rng: &mut SmallRng) -> Option<RouteAction> {
+    pub(super) fn when_model_down(&self, rng: &mut SmallRng) -> Option<Instead> {
         match rng.random_range(0..6) {
-            0 => Some(RouteAction::Play(Arc::clone(&self.clip))),
-            1 => Some(RouteAction::Transfer(destination())),
-            2 => Some(RouteAction::Refuse(Refusal::Busy)),
+            0 => Some(Instead::Play(Arc::clone(&self.clip))),
+            1 => Some(Instead::Transfer(destination())),
+            2 => Some(Instead::Refuse(Refusal::Busy)),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ fn handed_on(redirects: bool) -> (Machine, Instant, Vec<Action>) {
     let mut machine = machine_with(None, now);
     let call = Call { redirects, ..Call::example() };
     machine.handle(Event::Leg(LegEvent::Arrived(Box::new(call))), now);
-    let actions = machine.handle(looked(Decision::Transfer(destination())), now);
+    let actions = machine.handle(looked(Decision::Instead(Instead::Transfer(destination()))), now);
     (machine, now, actions)
 }
 
@@ -82,7 +82,7 @@ fn a_leg_that_does_not_hand_its_caller_on_refuses_the_call() {
 #[test]
 fn a_caller_whom_no_model_serves_is_told_where_else_to_call() {
     let now = Instant::now();
-    let mut machine = machine_with(Some(RouteAction::Transfer(destination())), now);
+    let mut machine = machine_with(Some(Instead::Transfer(destination())), now);
     let call = Call { redirects: true, ..Call::example() };
     machine.handle(Event::Leg(LegEvent::Arrived(Box::new(call))), now);
     let config = CallConfig::of(Agent::default(), [].into());

@@ -10,7 +10,7 @@ fn machine(now: Instant) -> Machine {
     machine_with(None, now)
 }
 
-pub(super) fn machine_with(when_model_down: Option<RouteAction>, now: Instant) -> Machine {
+pub(super) fn machine_with(when_model_down: Option<Instead>, now: Instant) -> Machine {
     let context = Context { when_model_down, ..context() };
     Machine::new(CallId::from_u128(2), Timestamp::UNIX_EPOCH, now, context)
 }

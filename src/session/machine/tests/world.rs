@@ -164,11 +164,11 @@ impl World {
 
     pub(super) fn answer(&mut self) -> Answer {
         let decision = if self.trouble == Trouble::BackendRefuses {
-            Decision::Refuse(Refusal::Busy)
+            Decision::Instead(Instead::Refuse(Refusal::Busy))
         } else if let Route::Plays(clip) = &self.route {
-            Decision::Play(Arc::clone(clip))
+            Decision::Instead(Instead::Play(Arc::clone(clip)))
         } else if self.route == Route::Transfers {
-            Decision::Transfer(destination())
+            Decision::Instead(Instead::Transfer(destination()))
         } else {
             let mut config = CallConfig::of(Agent::default(), [].into());
             config.greeting = match self.rng.random_range(0..3) {
