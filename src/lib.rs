@@ -44,7 +44,7 @@
 //! | `telemetry` | metric names and labels as enums, logs, the call's span | - | prometheus_client, tracing_subscriber |
 //! | `tls` | whom we trust: the TLS of every outbound connection; who we are to inbound ones | - | rustls, rustls_native_certs |
 //! | `document` | TOML with places: `Diagnostic`, `SecretRef` | - | toml |
-//! | `http` | the outbound client: bounds, webhook sign and verify | document, tls | reqwest, aws_lc_rs |
+//! | `http` | the outbound client: bounds, the signature of what it sends | document, tls | reqwest, aws_lc_rs |
 //! | `call` | `Call`, numbers and plans, who is who by the headers, `Refusal`, `Ending` | - | phonenumber, rsipstack |
 //! | `media` | frames, codecs, outlet, framer, pacer, the caller as the model hears it, recordings, how late we are | - | opus, hound |
 //! | `tenant` | id, agent, `CallConfig`, the answer's wire form | call, document | |

@@ -275,17 +275,8 @@ async fn the_request_is_the_contracts_to_the_letter_and_both_secrets_sign_it() {
     ] {
         assert_eq!(request.headers[name], expected, "{name}");
     }
-    for secret in secrets {
-        let signed = sign::Signed {
-            id,
-            timestamp: &request.headers["webhook-timestamp"],
-            signature: &request.headers["webhook-signature"],
-        };
-        assert_eq!(
-            sign::verify(&[secret], signed, &request.body, now().as_second(), sign::TOLERANCE),
-            Ok(())
-        );
-    }
+    let signatures = secrets.map(|secret| sign::sign(&[secret], id, now().as_second(), &request.body));
+    assert_eq!(request.headers["webhook-signature"], signatures.join(" "));
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body, crate::schemas::fixture("call-config/request.json"));
     crate::schemas::assert_valid("call-config-request.schema.json", &body);
