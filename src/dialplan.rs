@@ -12,6 +12,7 @@ mod folder;
 pub mod index;
 mod limits;
 mod lint;
+mod named;
 pub mod numbers_file;
 pub mod pattern;
 pub mod reload;

@@ -1,6 +1,5 @@
 //! One tenant's file.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,12 +7,13 @@ use super::action::{Actions, Clips};
 use super::condition::Scope;
 use super::draft::Claimed;
 use super::limits::{LIMITS_KEYS, read_limits};
+use super::named::Named;
 use super::numbers_file::{self, Entry};
 use super::route::{Called, Names, Route, read_routes};
 use super::trunk::Trunks;
 use super::{AGENT_KEYS, Action, Backend, Tenant, read_agent, read_transfers};
 use crate::call::Country;
-use crate::document::{Diagnostic, Document, Keys, Place, Surroundings, Table, Value, nearest, shown};
+use crate::document::{Diagnostic, Document, Keys, Place, Surroundings, Table};
 use crate::media::clip::Clip;
 use crate::tenant::{Agent, TenantId};
 
@@ -33,6 +33,8 @@ const FILE_KEYS: Keys = Keys::only(&[
 const NUMBERS_KEYS: Keys = Keys::only(&["country"]);
 const NUMBERS_FILE_KEYS: Keys = Keys::only(&["path"]);
 const BACKEND_KEYS: Keys = Keys::only(&["url", "secret", "token", "cache_by"]);
+
+const AGENT: &str = "the NAME of an [agent.NAME] of this file";
 
 /// The id of the routes that a numbers file makes.
 const NUMBERS_FILE: &str = "numbers_file";
@@ -103,7 +105,7 @@ pub(super) fn read(
     let limits = limits.map(|table| read_limits(&table, &mut actions)).unwrap_or_default();
     let transfers = root.get("transfers").map(|value| read_transfers(&value)).unwrap_or_default();
     let country = read_country(&root);
-    let mut agents = Agents::read(&root);
+    let mut agents = Named::read(&root, "agent", AGENT_KEYS, AGENT, |_, table| Arc::new(read_agent(table)));
     let mut routes =
         read_routes(&root, Names { country, agents: &mut agents, trunks, actions: &mut actions });
     let numbers = read_numbers_file(&root, country, &mut agents, &mut routes, surroundings);
@@ -133,7 +135,7 @@ fn read_country(root: &Table<'_>) -> Option<Country> {
 fn read_numbers_file(
     root: &Table<'_>,
     country: Option<Country>,
-    agents: &mut Agents<'_>,
+    agents: &mut Named<'_, Arc<Agent>>,
     routes: &mut Vec<Route>,
     surroundings: &dyn Surroundings,
 ) -> Option<(Numbers, Vec<Diagnostic>)> {
@@ -146,49 +148,13 @@ fn read_numbers_file(
         return None;
     };
     let file: Arc<Path> = file.into();
-    let names: Vec<&str> = agents.by_name.keys().copied().collect();
+    let names: Vec<&str> = agents.all().map(|(name, _)| name).collect();
     let (entries, found) = numbers_file::read(&text, &file, country, &names);
     for agent in entries.iter().filter_map(|entry| names.get(usize::from(entry.agent?))) {
-        agents.used.insert(agent);
+        agents.mark_used(agent);
     }
-    let all = std::iter::once(None).chain(agents.by_name.values().map(|(_, agent)| Some(Arc::clone(agent))));
+    let all = std::iter::once(None).chain(agents.all().map(|(_, agent)| Some(Arc::clone(agent))));
     let first = routes.len();
     routes.extend(all.map(|agent| Route::listed(NUMBERS_FILE, table.place(), Action::Answer { agent })));
     Some((Numbers { path: file, entries, first }, found))
-}
-
-/// `[agent.NAME]` by name.
-pub(super) struct Agents<'d> {
-    by_name: BTreeMap<&'d str, (Table<'d>, Arc<Agent>)>,
-    used: BTreeSet<&'d str>,
-}
-
-impl<'d> Agents<'d> {
-    fn read(root: &Table<'d>) -> Self {
-        let read = |(name, table): (_, Table<'d>)| (name, (table.clone(), Arc::new(read_agent(&table))));
-        let by_name = root.named_tables("agent", AGENT_KEYS).into_iter().map(read).collect();
-        Self { by_name, used: BTreeSet::new() }
-    }
-
-    /// The agent that a route names; noted if there is none.
-    pub(super) fn of(&mut self, value: &Value<'d>) -> Option<Arc<Agent>> {
-        const ACCEPTED: &str = "the NAME of an [agent.NAME] of this file";
-        let name = value.text(ACCEPTED)?;
-        let Some((_, agent)) = self.by_name.get(name) else {
-            let guess =
-                nearest(name, self.by_name.keys().copied()).map(|name| format!(", did you mean {name}?"));
-            value.report_found(&format!("{}{}", shown(name), guess.unwrap_or_default()), ACCEPTED);
-            return None;
-        };
-        self.used.insert(name);
-        Some(Arc::clone(agent))
-    }
-
-    fn warn_of_unused(&self) {
-        for (name, (table, _)) in &self.by_name {
-            if !self.used.contains(name) {
-                table.warn(format!("no route names the agent {}", shown(name)));
-            }
-        }
-    }
 }

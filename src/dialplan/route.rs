@@ -7,13 +7,13 @@ use std::sync::Arc;
 use super::Action;
 use super::action::Actions;
 use super::condition::{CallerIs, Conditions, HeaderValues, Hours, Scope};
-use super::file::Agents;
+use super::named::Named;
 use super::pattern::Pattern;
 use super::schedule::{SCHEDULE_KEYS, Schedule};
 use super::trunk::Trunks;
 use crate::call::Country;
-use crate::document::{Keys, Place, Table, Value, nearest, shown};
-use crate::tenant::TenantId;
+use crate::document::{Keys, Place, Table, Value, shown};
+use crate::tenant::{Agent, TenantId};
 
 const ROUTE_KEYS: Keys = Keys {
     accepted: &[
@@ -22,6 +22,8 @@ const ROUTE_KEYS: Keys = Keys {
     ],
     not_yet: &[],
 };
+
+const SCHEDULE: &str = "the NAME of a [schedule.NAME] of this file";
 
 /// Diverted numbers times callers of one route.
 const MOST_COMBINATIONS: usize = 10_000;
@@ -59,13 +61,17 @@ pub(super) enum Called {
 /// What routes of a file may refer to.
 pub(super) struct Names<'d, 'a, 's> {
     pub(super) country: Option<Country>,
-    pub(super) agents: &'a mut Agents<'d>,
+    pub(super) agents: &'a mut Named<'d, Arc<Agent>>,
     pub(super) trunks: &'a Trunks,
     pub(super) actions: &'a mut Actions<'s>,
 }
 
 pub(super) fn read_routes<'d>(root: &Table<'d>, names: Names<'d, '_, '_>) -> Vec<Route> {
-    let schedules = Schedules::read(root);
+    let hours = |name: &str, table: &Table<'d>| {
+        let schedule = Schedule::read(table)?;
+        Some(Hours { name: name.into(), schedule: Arc::new(schedule) })
+    };
+    let schedules = Named::read(root, "schedule", SCHEDULE_KEYS, SCHEDULE, hours);
     let mut reader = Reader { names, schedules, ids: BTreeSet::new() };
     let routes = root.tables("route", ROUTE_KEYS).iter().filter_map(|table| reader.read(table)).collect();
     reader.schedules.warn_of_unused();
@@ -74,7 +80,8 @@ pub(super) fn read_routes<'d>(root: &Table<'d>, names: Names<'d, '_, '_>) -> Vec
 
 struct Reader<'d, 'a, 's> {
     names: Names<'d, 'a, 's>,
-    schedules: Schedules<'d>,
+    /// `None`: one that is there and cannot be read.
+    schedules: Named<'d, Option<Hours>>,
     ids: BTreeSet<&'d str>,
 }
 
@@ -87,7 +94,8 @@ impl<'d> Reader<'d, '_, '_> {
         let diverted = table.get("diverted").map_or(Some(Vec::new()), |value| self.read_numbers(&value));
         let caller = table.get("caller").map_or(Some(Vec::new()), |value| self.read_callers(&value));
         let headers = read_headers(table);
-        let hours = table.get("hours").map_or(Some(None), |value| self.schedules.of(&value).map(Some));
+        let hours =
+            table.get("hours").map_or(Some(None), |value| self.schedules.of(&value).flatten().map(Some));
         let share = table.get("share").map_or(Some(None), |value| read_share(&value).map(Some));
         let called = self.read_called(table);
         let action = self.read_action(table);
@@ -275,45 +283,6 @@ fn read_share(value: &Value<'_>) -> Option<u8> {
         return None;
     }
     Some(percent as u8)
-}
-
-/// `[schedule.NAME]` by name.
-struct Schedules<'d> {
-    by_name: BTreeMap<&'d str, (Table<'d>, Option<Hours>)>,
-    used: BTreeSet<&'d str>,
-}
-
-impl<'d> Schedules<'d> {
-    fn read(root: &Table<'d>) -> Self {
-        let read = |(name, table): (&'d str, Table<'d>)| {
-            let schedule = Schedule::read(&table).map(Arc::new);
-            (name, (table, schedule.map(|schedule| Hours { name: name.into(), schedule })))
-        };
-        let by_name = root.named_tables("schedule", SCHEDULE_KEYS).into_iter().map(read).collect();
-        Self { by_name, used: BTreeSet::new() }
-    }
-
-    /// The schedule that a route names; noted if there is none.
-    fn of(&mut self, value: &Value<'d>) -> Option<Hours> {
-        const ACCEPTED: &str = "the NAME of a [schedule.NAME] of this file";
-        let name = value.text(ACCEPTED)?;
-        let Some((_, hours)) = self.by_name.get(name) else {
-            let guess =
-                nearest(name, self.by_name.keys().copied()).map(|name| format!(", did you mean {name}?"));
-            value.report_found(&format!("{}{}", shown(name), guess.unwrap_or_default()), ACCEPTED);
-            return None;
-        };
-        self.used.insert(name);
-        hours.clone()
-    }
-
-    fn warn_of_unused(&self) {
-        for (name, (table, _)) in &self.by_name {
-            if !self.used.contains(name) {
-                table.warn(format!("no route names the schedule {}", shown(name)));
-            }
-        }
-    }
 }
 
 fn filled(text: &str) -> Option<String> {
