@@ -200,7 +200,8 @@ async fn with_every_provider_down_in_mid_call_the_caller_hears_an_apology_and_is
     assert!(status.success() && times.let_go.is_some(), "we hung up: {times:?}");
     let heard = crate::world::hear(&call, &[pitch("marin")]);
     let words: Duration = heard.iter().filter(|h| h.sound == Sound::Other).map(Heard::length).sum();
-    println!("apology: {words:?} of words, waited {:?} at the longest", longest_wait(&call, &heard));
+    let quiet = longest_wait(&call, &heard);
+    println!("apology: {words:?} of words, after {quiet:?} in which nobody had asked for anything");
     // The German apology lasts 7.7 s, pauses and all.
     assert!((ms(4000)..ms(8500)).contains(&words), "the apology: {heard:?}");
     let records = world.end(1).await;
