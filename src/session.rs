@@ -6,12 +6,16 @@
 //!   ModelEvent ┘              Machine::deadline()    └──> Record (once, last)
 //! ```
 //!
-//! [`machine::Machine`] is pure: it holds no socket, no task and no clock. Its parts each own one concern:
-//! [`permit`] the tenant's leave, [`setup`] the way to the answer, [`failover`] which model serves, [`attention`] whether it hears the caller, with [`history`] and
-//! [`earshot`] for what the next one must know, [`errand`] what is done instead of a conversation, [`floor`] who speaks and
-//! what was heard, [`shelter`] whether the greeting may be interrupted, [`keypad`] what the caller keys in, [`keying`] what the model does, [`limits`] how long a call may go on, [`handover`] a transfer that the
-//! model asks for, [`goodbye`] the last words, [`farewell`] the
-//! one ending. [`run`] is the shell that feeds it and carries out what it asks.
+//! [`machine::Machine`] is pure: it holds no socket, no task and no clock. [`run`] is the shell that feeds it and carries
+//! out what it asks. Its parts each own one concern:
+//!
+//! - on the way to the answer: [`permit`] the tenant's leave, [`setup`] the steps and their deadlines;
+//! - the model: [`failover`] which one serves, [`attention`] whether it hears the caller, [`history`] and [`earshot`] what
+//!   the next one must know;
+//! - the conversation: [`floor`] who speaks and what was heard, [`shelter`] whether the greeting may be interrupted,
+//!   [`keypad`] what the caller keys in, [`keying`] what the model does, [`limits`] how long it may go on;
+//! - in its place: [`errand`] recordings and transfers without a model, [`handover`] a transfer that the model asks for;
+//! - the end: [`goodbye`] the last words, [`farewell`] the one ending.
 
 pub mod attention;
 pub mod ear;

@@ -14,7 +14,7 @@ use crate::tenant::{By, Facet};
 pub(super) struct Facts {
     /// The facets and what surrounds them, end to end.
     text: String,
-    /// Where in `text` each part ends, in the order of [`Facts::of`]; `None` of a caller that is not known.
+    /// Where in `text` each part ends, in the order of [`Facts::of`].
     ends: [usize; PARTS],
     caller_known: bool,
     backend: u64,

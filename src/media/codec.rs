@@ -108,7 +108,7 @@ impl Codec {
 /// One piece of speech towards a caller, as frames that can wait, be left out, and follow any other's.
 ///
 /// In G.722 a frame that follows another than it was encoded after is heard wrong for 80 ms. So its frames are the
-/// samples themselves, and [`Outlet`](super::outlet::Outlet)(super::outlet::Outlet) encodes what leaves, as it leaves.
+/// samples themselves, and [`Outlet`](super::outlet::Outlet) encodes what leaves, as it leaves.
 #[derive(Debug)]
 pub enum Encoder {
     Opus(opus::Encoder),

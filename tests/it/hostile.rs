@@ -18,7 +18,7 @@ use std::time::Duration;
 use dialplane::kit::model::ModelServer;
 use dialplane::kit::model::script::{Behaviour, Script};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::process::{Process, free_address};
 
@@ -72,9 +72,12 @@ impl World {
     /// Ends the router as an operator would who does not wait for the calls that are up: its records.
     async fn end(mut self) -> Vec<Value> {
         self.router.terminate();
-        while !self.router.log().contains("draining") {
-            sleep(Duration::from_millis(20)).await;
-        }
+        let draining = async {
+            while !self.router.log().contains("draining") {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(SOON, draining).await.expect("the router drains");
         self.router.terminate();
         let status = self.router.ended(SOON).await;
         let log = self.router.log();

@@ -208,7 +208,8 @@ fn actions(wake: Wake, registration: &mut Registration) -> Result<Vec<Action>, L
     })
 }
 
-/// The pause after so many failures in a row: none, then 2 s more each time, up to 10 s. `random` is in 0..1.
+/// The pause after so many failures in a row: at most 2 s more each time, up to 10 s, and half of that at least, for routers
+/// are not to come all at once. `random` is in 0..1.
 fn backoff(failures: u32, random: f64) -> Duration {
     let full = BACKOFF_STEP.saturating_mul(failures).min(BACKOFF_MAX);
     full.mul_f64(0.5 + random / 2.0) + SPREAD.mul_f64(random)

@@ -149,8 +149,9 @@ impl Machine {
         }
     }
 
-    /// We are in the room again, and nobody else has our caller. `same_server` is whether others can be there still.
+    /// We are in the room again, and nobody else has our caller.
     pub(super) fn returned(&mut self, node: String, others: &[Participant], now: Instant) {
+        // On another one others come back one by one.
         let same_server = self.link.node.replace(node.clone()) == Some(node);
         if self.link.away.is_none() {
             return;
