@@ -16,9 +16,12 @@ use crate::media::codec::Codec;
 use crate::media::quality::Quality;
 
 /// Events waiting for the session: half a second of audio and all that can happen beside it.
-pub const EVENT_QUEUE: usize = 64;
+const EVENT_QUEUE: usize = 64;
+/// Places in it that audio leaves free for keys and all else, and keys for what comes once or seldom.
+const AUDIO_LEAVES: usize = 24;
+const KEYS_LEAVE: usize = 8;
 /// Commands waiting for the leg.
-pub const COMMAND_QUEUE: usize = 32;
+const COMMAND_QUEUE: usize = 32;
 
 /// A call that an ingress has taken: it holds a router slot and its facts are on their way.
 #[derive(Debug)]
@@ -43,6 +46,44 @@ pub struct Incoming {
 pub struct Leg {
     pub commands: mpsc::Sender<LegCommand>,
     pub events: mpsc::Receiver<LegEvent>,
+}
+
+impl Leg {
+    /// A new leg, and the ingress' ends of its channels.
+    pub fn open() -> (Self, mpsc::Receiver<LegCommand>, Events) {
+        let (commands, received) = mpsc::channel(COMMAND_QUEUE);
+        let (emitted, events) = mpsc::channel(EVENT_QUEUE);
+        (Self { commands, events }, received, Events(emitted))
+    }
+}
+
+/// Where the ingress tells the session what happens.
+#[derive(Debug)]
+pub struct Events(mpsc::Sender<LegEvent>);
+
+impl Events {
+    /// Never waits. A session that lags misses audio, which is of use only now, then keys; what comes once or seldom has its
+    /// places. A session that is gone needs no event.
+    pub fn emit(&self, event: LegEvent) {
+        let leaves = match event {
+            LegEvent::Audio(_) => AUDIO_LEAVES,
+            LegEvent::Digit(_) => KEYS_LEAVE,
+            LegEvent::Arrived(_)
+            | LegEvent::Subscribed
+            | LegEvent::Active
+            | LegEvent::Away
+            | LegEvent::Back
+            | LegEvent::Transferred
+            | LegEvent::NotTransferred
+            | LegEvent::KeysSent
+            | LegEvent::KeysNotSent
+            | LegEvent::Quality(_)
+            | LegEvent::Ended(_) => 0,
+        };
+        if self.0.capacity() > leaves {
+            let _ = self.0.try_send(event);
+        }
+    }
 }
 
 /// What the session asks of the leg.
@@ -109,4 +150,25 @@ pub enum LegEnd {
     Yielded,
     /// The room or the way to it failed.
     Failed(Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_lags_misses_audio_first_then_keys_and_nothing_that_comes_once() {
+        let (leg, _commands, events) = Leg::open();
+        let key = Digit::from_code(1).expect("a key");
+        for (what, event, waiting) in [
+            ("audio", LegEvent::Audio(Audio::Pcm(vec![0; 480])), EVENT_QUEUE - AUDIO_LEAVES),
+            ("keys", LegEvent::Digit(key), EVENT_QUEUE - KEYS_LEAVE),
+            ("the rest", LegEvent::Ended(LegEnd::Caller), EVENT_QUEUE),
+        ] {
+            for _ in 0..2 * EVENT_QUEUE {
+                events.emit(event.clone());
+            }
+            assert_eq!(leg.events.len(), waiting, "{what}");
+        }
+    }
 }

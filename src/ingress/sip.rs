@@ -74,7 +74,7 @@ use crate::admission::{Permit, Permits, Slots};
 use crate::call::CallId;
 use crate::dialplan::trunk::{TrunkPlan, Trunks};
 use crate::fleet::calls::{Admission, Limit};
-use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
+use crate::ingress::leg::{Incoming, Leg};
 use crate::telemetry::{Dropped, Metrics};
 use crate::tls::Tls;
 
@@ -323,8 +323,7 @@ impl Port {
         let call = facts::read(&invite.original, id, offered_at, sender.trunk.as_ref());
         let Opened { dialog, slot, trunk_permit, local, media } = opened;
         let codec = media.codec();
-        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
-        let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
+        let (leg, commands, events) = Leg::open();
         let (uas, flow) = (self.uas.clone(), sender.flow.clone());
         flow.carry_calls();
         self.calls.start(&invite.original.clone(), dialog.clone(), move |requests| {
@@ -341,7 +340,6 @@ impl Port {
                 events,
             })
         });
-        let leg = Leg { commands: command_sender, events: event_receiver };
         let incoming = Incoming {
             id,
             offered: sender.at,

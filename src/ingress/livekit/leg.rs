@@ -25,7 +25,7 @@ use super::reports::Reports;
 use super::rescue::arbiter::Arbiter;
 use super::room::{JoinError, Room, RoomEvent, RoomLost};
 use crate::call::{Digit, Fault};
-use crate::ingress::leg::{Frame, LegCommand, LegEnd, LegEvent};
+use crate::ingress::leg::{Events, Frame, LegCommand, LegEnd, LegEvent};
 use crate::livekit::api::ApiError;
 use crate::livekit::wire::data::FromPeer;
 use crate::livekit::wire::signal::{Departure, Joined};
@@ -36,10 +36,6 @@ use crate::media::codec::Codec;
 use crate::media::hearing::Hearing;
 use crate::media::quality::Meter;
 
-/// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
-const AUDIO_LEAVES: usize = 24;
-const KEYS_LEAVE: usize = 8;
-
 /// A job to be done: everything a leg is given.
 pub struct Task {
     pub site: Arc<Site>,
@@ -49,7 +45,7 @@ pub struct Task {
     /// LiveKit took the job back.
     pub terminated: CancellationToken,
     pub commands: mpsc::Receiver<LegCommand>,
-    pub events: mpsc::Sender<LegEvent>,
+    pub events: Events,
 }
 
 /// Runs the leg to its end, and tells whom it leaves behind.
@@ -65,7 +61,7 @@ struct Leg {
     machine: Machine,
     /// `None` once the session is gone.
     commands: Option<mpsc::Receiver<LegCommand>>,
-    events: mpsc::Sender<LegEvent>,
+    events: Events,
     /// `None` once it was heeded.
     terminated: Option<CancellationToken>,
     joining: Option<Pending<Result<Box<Room>, JoinError>>>,
@@ -247,12 +243,9 @@ impl Leg {
         }
     }
 
-    /// Audio for a session that lags is dropped; it is of use only now.
     fn hear(&self, frames: Vec<Audio>) {
         for frame in frames {
-            if self.events.capacity() > AUDIO_LEAVES {
-                let _ = self.events.try_send(LegEvent::Audio(frame));
-            }
+            self.events.emit(LegEvent::Audio(frame));
         }
     }
 
@@ -317,16 +310,12 @@ impl Leg {
         if matches!(event, LegEvent::Ended(_)) {
             self.hearing = None;
             if let Some(quality) = self.meter.quality(Instant::now()) {
-                let _ = self.events.try_send(LegEvent::Quality(quality));
+                self.events.emit(LegEvent::Quality(quality));
             }
         }
         if matches!(event, LegEvent::Arrived(_)) {
             self.asked_long_enough();
         }
-        if matches!(event, LegEvent::Digit(_)) && self.events.capacity() <= KEYS_LEAVE {
-            return;
-        }
-        // The queue has a place reserved for it; a session that is gone needs no event.
-        let _ = self.events.try_send(event);
+        self.events.emit(event);
     }
 }

@@ -30,11 +30,8 @@ use super::rtp::Heard;
 use super::timer;
 use super::uas::{self, Happening, Invite, Uas};
 use crate::call::{Call, Fault};
-use crate::ingress::leg::{Frame, LegCommand, LegEnd, LegEvent};
+use crate::ingress::leg::{Events, Frame, LegCommand, LegEnd, LegEvent};
 
-/// Places in the event queue that audio leaves free for keys and all else, and keys for what comes once or seldom.
-const AUDIO_LEAVES: usize = 24;
-const KEYS_LEAVE: usize = 8;
 /// What happens to our INVITE transactions and is not dealt with yet.
 const HAPPENINGS: usize = 16;
 
@@ -52,7 +49,7 @@ pub struct Task {
     /// The caller's requests in the dialog.
     pub requests: mpsc::Receiver<Box<Asked>>,
     pub commands: mpsc::Receiver<LegCommand>,
-    pub events: mpsc::Sender<LegEvent>,
+    pub events: Events,
 }
 
 /// A request of the caller's in the dialog, and the way it came.
@@ -83,7 +80,7 @@ struct Leg {
     requests: Option<mpsc::Receiver<Box<Asked>>>,
     /// `None` once the session is gone.
     commands: Option<mpsc::Receiver<LegCommand>>,
-    events: mpsc::Sender<LegEvent>,
+    events: Events,
     told: mpsc::Sender<Happening>,
     happenings: mpsc::Receiver<Happening>,
     /// INVITEs that are followed.
@@ -252,12 +249,8 @@ impl Leg {
 
     async fn heard(&mut self, heard: Heard) {
         match heard {
-            // Audio for a session that lags is dropped; it is of use only now.
-            Heard::Audio(frame) if self.events.capacity() > AUDIO_LEAVES => {
-                let _ = self.events.try_send(LegEvent::Audio(frame));
-            }
-            Heard::Audio(_) => {}
-            Heard::Digit(digit) => self.emit(LegEvent::Digit(digit)),
+            Heard::Audio(frame) => self.events.emit(LegEvent::Audio(frame)),
+            Heard::Digit(digit) => self.events.emit(LegEvent::Digit(digit)),
             Heard::Pressed(all) => self.keys_pressed(all),
             Heard::Nothing => self.input(Input::Silent).await,
         }
@@ -354,21 +347,16 @@ impl Leg {
     }
 
     fn keys_pressed(&mut self, all: bool) {
-        self.emit(if all { LegEvent::KeysSent } else { LegEvent::KeysNotSent });
+        self.events.emit(if all { LegEvent::KeysSent } else { LegEvent::KeysNotSent });
     }
 
     fn emit(&mut self, event: LegEvent) {
-        if matches!(event, LegEvent::Ended(_)) {
-            let quality = self.media.quality();
-            if let Some(quality) = quality {
-                let _ = self.events.try_send(LegEvent::Quality(quality));
-            }
+        if matches!(event, LegEvent::Ended(_))
+            && let Some(quality) = self.media.quality()
+        {
+            self.events.emit(LegEvent::Quality(quality));
         }
-        if matches!(event, LegEvent::Digit(_)) && self.events.capacity() <= KEYS_LEAVE {
-            return;
-        }
-        // The queue has a place reserved for it; a session that is gone needs no event.
-        let _ = self.events.try_send(event);
+        self.events.emit(event);
     }
 }
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Slot;
 use crate::call::CallId;
-use crate::ingress::leg::{COMMAND_QUEUE, EVENT_QUEUE, Incoming, Leg};
+use crate::ingress::leg::{Incoming, Leg};
 use crate::ingress::livekit::Site;
 use crate::ingress::livekit::facts::Context;
 use crate::ingress::livekit::leg::machine::LeftBehind;
@@ -78,8 +77,7 @@ impl Legs {
         let Some(serving) = self.site.served.enter(assignment.room.clone()) else {
             return self.decline(assignment.job);
         };
-        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
-        let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
+        let (leg, commands, events) = Leg::open();
         let id = CallId::fresh();
         let waited = SignedDuration::try_from(offered.elapsed()).unwrap_or(SignedDuration::ZERO);
         let offered_at = Timestamp::now().checked_sub(waited).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -105,7 +103,6 @@ impl Legs {
         self.jobs.insert(handle.id(), job.clone());
         self.running.insert(job, terminated);
 
-        let leg = Leg { commands: command_sender, events: event_receiver };
         if self
             .site
             .calls
