@@ -3,11 +3,11 @@
 mod destination;
 mod digit;
 mod ending;
+pub mod headers;
 pub mod identity;
 mod number;
 mod refusal;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub use destination::Destination;
 pub use digit::{Digit, Digits};
 pub use ending::{Ending, Fault, Side};
+pub use headers::Headers;
 use identity::Parties;
 pub use identity::{TrunkRules, Withheld};
 pub use number::{Bare, Country, E164, Number, NumberingPlan, WrongLength};
@@ -93,9 +94,6 @@ impl Caller {
         }
     }
 }
-
-/// SIP headers by lower-case name. Values may hold numbers, so they are never shown.
-pub type Headers = BTreeMap<String, Redacted<String>>;
 
 /// The facts of one call. Fields that the carrier or livekit-sip may leave out are options.
 #[derive(Debug, Clone)]

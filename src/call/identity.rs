@@ -21,25 +21,6 @@ pub use self::privacy::is_anonymous;
 pub const HEADERS: [&str; 7] =
     ["diversion", "history-info", "from", "p-asserted-identity", "remote-party-id", "privacy", "to"];
 
-/// Of the way and of the message itself: nothing that a dialplan or a backend could use. A call does not have them.
-pub const PLUMBING: [&str; 15] = [
-    "via",
-    "route",
-    "record-route",
-    "contact",
-    "call-id",
-    "cseq",
-    "max-forwards",
-    "content-length",
-    "content-type",
-    "allow",
-    "supported",
-    "require",
-    "authorization",
-    "proxy-authorization",
-    "session-expires",
-];
-
 /// What the settings say of how a trunk's calls are read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TrunkRules {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::call::headers::{self, Repeated};
 use crate::call::identity::{self, Parties};
 use crate::call::{Call, CallId, Headers, Origin, Trunk, TrunkRules};
 use crate::livekit::wire::signal::Participant;
@@ -16,9 +17,6 @@ use crate::pii::Redacted;
 pub const SIGNATURE: &str = "dialplane.call";
 
 const HEADER_PREFIX: &str = "sip.h.";
-const HEADERS_MAX: usize = 64;
-const HEADER_NAME_MAX: usize = 64;
-const HEADER_VALUE_MAX: usize = 1024;
 
 /// What the router knows of a call besides its participant.
 #[derive(Debug, Clone)]
@@ -125,22 +123,15 @@ fn attribute<'a>(participant: &'a Participant, key: &str) -> Option<&'a str> {
     participant.attributes.get(key).map(|value| value.reveal().trim()).filter(|value| !value.is_empty())
 }
 
-/// The SIP headers that a dialplan or a backend may use, at most so many and so long; what exceeds is left out whole.
+/// What the participant brings along counts before what was asked for.
 fn headers(participant: &Participant, asked: &[(String, Redacted<String>)]) -> Headers {
     let attributes = participant
         .attributes
         .iter()
         .filter_map(|(key, value)| Some((key.strip_prefix(HEADER_PREFIX)?, value)));
     let asked = asked.iter().map(|(name, value)| (name.as_str(), value));
-    let mut headers = Headers::new();
-    for (name, value) in attributes.chain(asked) {
-        let name = name.to_ascii_lowercase();
-        let fits = (1..=HEADER_NAME_MAX).contains(&name.len()) && value.reveal().len() <= HEADER_VALUE_MAX;
-        if fits && headers.len() < HEADERS_MAX && !identity::PLUMBING.contains(&name.as_str()) {
-            headers.entry(name).or_insert_with(|| value.clone());
-        }
-    }
-    headers
+    let told = attributes.chain(asked).map(|(name, value)| (name, value.reveal().as_str()));
+    headers::admitted(told, Repeated::First)
 }
 
 #[cfg(test)]

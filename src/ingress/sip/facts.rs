@@ -6,14 +6,10 @@ use jiff::Timestamp;
 use rsipstack::sip::{HeadersExt, Request};
 
 use super::message::{call_id, values};
+use crate::call::headers::{self, Repeated};
 use crate::call::identity;
 use crate::call::{Call, CallId, Headers, Origin, Trunk, TrunkRules};
 use crate::dialplan::trunk::{CalledFrom, TrunkPlan, UnansweredTransfer};
-use crate::pii::Redacted;
-
-const HEADERS_MAX: usize = 64;
-const HEADER_NAME_MAX: usize = 64;
-const HEADER_VALUE_MAX: usize = 1024;
 
 /// The call that `invite` asks for, on `trunk` if it is one of the settings'.
 pub fn read(invite: &Request, id: CallId, received_at: Timestamp, trunk: Option<&Arc<TrunkPlan>>) -> Call {
@@ -41,29 +37,11 @@ fn called(invite: &Request, from: CalledFrom) -> Option<String> {
     written.or_else(|| identity::user(&format!("<{}>", invite.uri())))
 }
 
-/// Those that a dialplan or a backend may use, at most so many and so long; what exceeds is left out whole. Where a header
-/// stands on several lines, they are one list.
 fn headers(invite: &Request) -> Headers {
-    let mut headers = Headers::new();
-    for header in invite.headers.iter() {
-        let (name, value) = (header.name().to_ascii_lowercase(), header.value().trim());
-        let fits = (1..=HEADER_NAME_MAX).contains(&name.len()) && value.len() <= HEADER_VALUE_MAX;
-        if !fits || identity::PLUMBING.contains(&name.as_str()) {
-            continue;
-        }
-        let room = headers.len() < HEADERS_MAX;
-        match headers.get_mut(&name) {
-            Some(known) => {
-                let joined = format!("{}, {value}", known.reveal());
-                if joined.len() <= HEADER_VALUE_MAX {
-                    *known = Redacted::from(joined);
-                }
-            }
-            None if room => _ = headers.insert(name, value.into()),
-            None => {}
-        }
-    }
-    headers
+    headers::admitted(
+        invite.headers.iter().map(|header| (header.name(), header.value().trim())),
+        Repeated::Join,
+    )
 }
 
 #[cfg(test)]
@@ -140,14 +118,5 @@ mod tests {
         let call = read_of(&invite("sip:+15557770001@203.0.113.5", "Privacy: id\r\n"), None);
         assert_eq!((call.caller, call.trunk, call.redirects), (crate::call::Caller::Anonymous, None, true));
         assert!(!call.headers.iter().any(|(_, value)| value.reveal().contains("5551230001")));
-    }
-
-    #[test]
-    fn headers_are_bounded() {
-        let many: String = (0..200).map(|n| format!("X-{n}: {n}\r\n")).collect();
-        let long = format!("X-Long: {}\r\n", "x".repeat(5000));
-        let call = read_of(&invite("sip:+15557770001@203.0.113.5", &format!("{long}{many}")), None);
-        assert_eq!(call.headers.len(), HEADERS_MAX);
-        assert!(!call.headers.contains_key("x-long"));
     }
 }

@@ -137,18 +137,6 @@ fn the_most_recent_diversion_counts() {
 }
 
 #[test]
-fn headers_are_bounded_in_number_and_length() {
-    let long = "x".repeat(HEADER_VALUE_MAX + 1);
-    let mut attributes: Vec<(String, String)> =
-        (0..HEADERS_MAX + 10).map(|i| (format!("sip.h.x-{i:03}"), "v".to_owned())).collect();
-    attributes.push(("sip.h.a-long".to_owned(), long));
-    let attributes: Vec<(&str, &str)> = attributes.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let call = call(&attributes);
-    assert_eq!(call.headers.len(), HEADERS_MAX);
-    assert!(!call.headers.contains_key("a-long"));
-}
-
-#[test]
 fn the_call_status_is_read_and_unknown_ones_say_nothing() {
     for (value, expected) in [
         ("ringing", Some(CallStatus::Ringing)),
