@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::livekit::webhook::{BODY_MAX, Webhooks};
 use crate::media::lateness::Lateness;
-use crate::telemetry::{Metrics, Readiness};
+use crate::telemetry::{Metrics, Posted, Readiness};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -78,11 +78,11 @@ async fn readyz(State(shown): State<Shown>) -> impl IntoResponse {
 async fn livekit_webhook(State(shown): State<Shown>, headers: HeaderMap, body: String) -> StatusCode {
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
-    let (outcome, status) = match shown.webhooks.receive(token, &body) {
-        Ok(()) => ("accepted", StatusCode::OK),
-        Err(_unsigned) => ("unsigned", StatusCode::UNAUTHORIZED),
+    let (posted, status) = match shown.webhooks.receive(token, &body) {
+        Ok(()) => (Posted::Accepted, StatusCode::OK),
+        Err(_unsigned) => (Posted::Unsigned, StatusCode::UNAUTHORIZED),
     };
-    shown.metrics.webhook(outcome);
+    shown.metrics.webhook(posted);
     status
 }
 

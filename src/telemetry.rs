@@ -4,7 +4,9 @@ pub mod logs;
 mod metrics;
 mod readiness;
 
-pub use metrics::{Authenticated, Direction, Dropped, JournalWrite, Metrics, Reload, Rescued};
+pub use metrics::{
+    Authenticated, Direction, Dropped, JournalWrite, Metrics, Posted, RateOf, Reload, Rescued, TurnedAway,
+};
 pub use readiness::{Readiness, Ready};
 
 use std::fmt::Display;

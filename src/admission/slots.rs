@@ -4,6 +4,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::media::lateness::Lateness;
+use crate::telemetry::TurnedAway;
 
 /// The router's slots: one per call offered or up. Clones share them.
 #[derive(Debug, Clone)]
@@ -102,12 +103,11 @@ impl Drop for Slot {
 impl NoSlot {
     pub const ALL: [Self; 3] = [Self::Full, Self::Late, Self::Draining];
 
-    /// The name in metrics.
-    pub const fn name(self) -> &'static str {
+    pub const fn turned_away(self) -> TurnedAway {
         match self {
-            Self::Full => "full",
-            Self::Late => "late",
-            Self::Draining => "draining",
+            Self::Full => TurnedAway::Full,
+            Self::Late => TurnedAway::Late,
+            Self::Draining => TurnedAway::Draining,
         }
     }
 }

@@ -75,7 +75,7 @@ use crate::call::CallId;
 use crate::dialplan::trunk::{TrunkPlan, Trunks};
 use crate::fleet::calls::{Admission, Limit};
 use crate::ingress::leg::{Incoming, Leg};
-use crate::telemetry::{Dropped, Metrics};
+use crate::telemetry::{Dropped, Metrics, TurnedAway};
 use crate::tls::Tls;
 
 /// After the socket failed to receive.
@@ -279,7 +279,7 @@ impl Port {
         let dialog = dialog.map_err(|_| Reply::status(400))?;
         timer::agree(&invite.original)?;
         let slot = self.site.slots.reserve(Instant::now()).map_err(|why| {
-            self.site.metrics.offer_turned_away(why.name());
+            self.site.metrics.offer_turned_away(why.turned_away());
             Reply::no_slot(why)
         })?;
         let trunk_permit = sender.trunk.as_ref().map(|trunk| self.permit(trunk)).transpose()?;
@@ -293,7 +293,7 @@ impl Port {
             metrics: &self.site.metrics,
         };
         let media = Media::open(&invite.original.body, place).await.inspect_err(|_| {
-            self.site.metrics.offer_turned_away("media");
+            self.site.metrics.offer_turned_away(TurnedAway::Media);
         })?;
         Ok(Opened { dialog, slot, trunk_permit, local, media })
     }
@@ -305,8 +305,8 @@ impl Port {
             Admission::Within => Ok(permit),
             Admission::Beyond(limit) | Admission::Crowded(limit) => {
                 self.site.metrics.offer_turned_away(match limit {
-                    Limit::Calls => "trunk-calls",
-                    Limit::CallsPerSecond => "trunk-calls-per-second",
+                    Limit::Calls => TurnedAway::TrunkCalls,
+                    Limit::CallsPerSecond => TurnedAway::TrunkCallsPerSecond,
                 });
                 Err(Reply::trunk_full(limit))
             }

@@ -34,7 +34,7 @@ use crate::realtime::ModelEvent;
 use crate::realtime::connect::Dialer;
 use crate::record::CallRecord;
 use crate::store::journal::Journal;
-use crate::telemetry::{Metrics, call_span};
+use crate::telemetry::{Metrics, RateOf, call_span};
 use crate::tenant::TenantId;
 
 /// The longest wait for a place in a leg's command queue.
@@ -263,7 +263,7 @@ impl<'call> Shell<'call> {
     fn note_limits(&self, event: &Event) {
         let Event::Model { session, event: ModelEvent::Limits(limits) } = event else { return };
         let Some(provider) = self.models.provider(*session) else { return };
-        for (of, left) in [("requests", limits.requests), ("tokens", limits.tokens)] {
+        for (of, left) in [(RateOf::Requests, limits.requests), (RateOf::Tokens, limits.tokens)] {
             if let Some(percent) = left {
                 self.shared.metrics.model_rate_limit(provider, of, percent);
             }

@@ -13,7 +13,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use labels::{Authenticated, Direction, Dropped, JournalWrite, Reload, Rescued};
+pub use labels::{
+    Authenticated, Direction, Dropped, JournalWrite, Posted, RateOf, Reload, Rescued, TurnedAway,
+};
 use labels::{Config, Ended, Limit, Outcome, Project, RateLimit, Reason, Status, Write};
 use media::Media;
 
@@ -132,13 +134,11 @@ impl Metrics {
         CallUp(self.0.active.clone())
     }
 
-    /// An offer was not taken: `full`, `draining`; at our own SIP port also `media`, where nothing fits what is offered, and
-    /// `trunk-calls` and `trunk-calls-per-second`, beyond the caps of its trunk.
-    pub fn offer_turned_away(&self, reason: &'static str) {
-        self.0.turned_away.get_or_create(&Reason { reason }).inc();
+    pub fn offer_turned_away(&self, why: TurnedAway) {
+        self.0.turned_away.get_or_create(&Reason { reason: why.name() }).inc();
     }
 
-    /// A datagram at our SIP port got no answer.
+    /// A message at our SIP port got no answer, or a connection was closed before it had any.
     pub fn sip_dropped(&self, why: Dropped) {
         self.0.sip_dropped.get_or_create(&Reason { reason: why.name() }).inc();
     }
@@ -163,9 +163,8 @@ impl Metrics {
         self.0.rescued.get_or_create(&Outcome { outcome: rescued.name() }).inc();
     }
 
-    /// LiveKit, or whoever it was, has posted a webhook: `accepted`, `unsigned`.
-    pub fn webhook(&self, outcome: &'static str) {
-        self.0.webhooks.get_or_create(&Outcome { outcome }).inc();
+    pub fn webhook(&self, posted: Posted) {
+        self.0.webhooks.get_or_create(&Outcome { outcome: posted.name() }).inc();
     }
 
     /// A job was left to another agent of ours, who was in the room first.
@@ -255,9 +254,9 @@ impl Metrics {
         self.0.model_breakers_open.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
-    /// What a provider says is left of its limit of `requests` or `tokens`.
-    pub fn model_rate_limit(&self, provider: &Arc<str>, of: &'static str, percent: u8) {
-        let labels = RateLimit { provider: Arc::clone(provider), of };
+    /// What a provider says is left of its limit.
+    pub fn model_rate_limit(&self, provider: &Arc<str>, of: RateOf, percent: u8) {
+        let labels = RateLimit { provider: Arc::clone(provider), of: of.name() };
         self.0.model_rate_limit_left.get_or_create(&labels).set(f64::from(percent) / 100.0);
     }
 
@@ -325,7 +324,8 @@ impl Inner {
         r.register("calls_offered", "Calls that got a slot", self.offered.clone());
         r.register("calls_active", "Calls between offer and record", self.active.clone());
         r.register("offers_turned_away", "Offers that were not taken", self.turned_away.clone());
-        r.register("sip_dropped", "Datagrams at our SIP port without an answer", self.sip_dropped.clone());
+        let help = "Messages and connections at our SIP port without an answer";
+        r.register("sip_dropped", help, self.sip_dropped.clone());
         r.register(
             "srtp_refused",
             "Packets that a caller's SRTP key did not open",

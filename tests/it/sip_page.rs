@@ -68,7 +68,7 @@ fn the_two_tables_have_every_ending_and_every_limit() {
 #[test]
 fn the_reasons_for_turning_an_offer_away_are_those_that_are_counted() {
     let told: Vec<_> = table(&doc("sip.md"), "`reason`").iter().flat_map(|row| names(&row[0])).collect();
-    assert_eq!(told, NoSlot::ALL.map(NoSlot::name));
+    assert_eq!(told, NoSlot::ALL.map(|why| why.turned_away().name()));
 }
 
 #[test]

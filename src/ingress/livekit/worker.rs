@@ -171,7 +171,7 @@ impl Worker {
         match action {
             Action::Send(message) => socket.send(message).await?,
             Action::TurnAway { answer, why } => {
-                self.site.metrics.offer_turned_away(why.name());
+                self.site.metrics.offer_turned_away(why.turned_away());
                 socket.send(answer).await?;
             }
             Action::Report(Report { job, state, written }) => {

@@ -21,6 +21,36 @@ pub enum JournalWrite {
     Record,
 }
 
+/// Why an offer was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TurnedAway {
+    Full,
+    /// The calls that are up hear already that this process has too much to do.
+    Late,
+    Draining,
+    /// At our SIP port, as the rest: nothing fits what is offered.
+    Media,
+    /// Its trunk has as many calls at once as it may have.
+    TrunkCalls,
+    /// Its trunk has begun as many calls a second as it may.
+    TrunkCallsPerSecond,
+}
+
+/// What came of a webhook of LiveKit's, or of whoever posted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Posted {
+    Accepted,
+    /// No project has signed it.
+    Unsigned,
+}
+
+/// What a provider limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RateOf {
+    Requests,
+    Tokens,
+}
+
 /// What was done about a caller that was found without an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rescued {
@@ -124,6 +154,37 @@ impl Reload {
         match self {
             Self::Applied => "applied",
             Self::Problems => "problems",
+        }
+    }
+}
+
+impl TurnedAway {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Late => "late",
+            Self::Draining => "draining",
+            Self::Media => "media",
+            Self::TrunkCalls => "trunk-calls",
+            Self::TrunkCallsPerSecond => "trunk-calls-per-second",
+        }
+    }
+}
+
+impl Posted {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Unsigned => "unsigned",
+        }
+    }
+}
+
+impl RateOf {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
         }
     }
 }

@@ -8,7 +8,7 @@ fn what_happened_is_what_is_rendered() {
     let metrics = Metrics::new();
     let up = metrics.call_offered();
     drop(metrics.call_offered());
-    metrics.offer_turned_away("full");
+    metrics.offer_turned_away(TurnedAway::Full);
     metrics.call_ended("refused", Some("busy"));
     metrics.call_ended("caller-hung-up", None);
     metrics.config_found("dialplan", Some("timeout"), Duration::from_millis(1500));
@@ -105,7 +105,7 @@ fn what_became_of_a_calls_media_is_told_by_direction() {
 #[test]
 fn what_is_left_of_a_rate_limit_is_what_was_said_last() {
     let metrics = Metrics::new();
-    for (of, percent) in [("tokens", 99), ("requests", 100), ("tokens", 7)] {
+    for (of, percent) in [(RateOf::Tokens, 99), (RateOf::Requests, 100), (RateOf::Tokens, 7)] {
         metrics.model_rate_limit(&"openai".into(), of, percent);
     }
     let text = metrics.render();
@@ -129,20 +129,20 @@ fn told() -> BTreeSet<String> {
 fn the_operators_page_has_every_metric() {
     let metrics = Metrics::new();
     let moment = Duration::from_millis(1);
-    metrics.offer_turned_away("full");
+    metrics.offer_turned_away(TurnedAway::Full);
     metrics.sip_dropped(Dropped::Rate);
     metrics.srtp_refused("spent");
     metrics.sip_refused(488);
     metrics.sip_authenticated(Authenticated::Wrong);
     metrics.call_ended("played", None);
     metrics.rescued(Rescued::Taken);
-    metrics.webhook("accepted");
+    metrics.webhook(Posted::Accepted);
     metrics.call_limited("calls");
     metrics.config_found("backend", None, moment);
     metrics.config_requested("answered");
     metrics.model_closed("lost");
     metrics.model_given_up("late");
-    metrics.model_rate_limit(&"openai".into(), "tokens", 50);
+    metrics.model_rate_limit(&"openai".into(), RateOf::Tokens, 50);
     metrics.journal_failed(JournalWrite::Record);
     metrics.worker_registered(&"main".into(), true);
     metrics.dialplans_reloaded(Reload::Problems);

@@ -173,7 +173,7 @@ impl Registration {
                 Action::Start { assignment, slot, offered: at }
             }
             Err(why) => {
-                let answer = ToServer::Job(assignment.job, JobState::Failed(why.name()));
+                let answer = ToServer::Job(assignment.job, JobState::Failed(why.turned_away().name()));
                 Action::TurnAway { answer, why }
             }
         }
