@@ -7,6 +7,7 @@ use super::fleet::{VOICE, another, end, records_of_the_dead, world};
 use crate::ear::Sound;
 use crate::phone::Call;
 use crate::rig::until_every;
+use crate::room::server;
 use crate::router::Router;
 use crate::world::{ACME, SOON, World, hear, hears_first, pitch};
 
@@ -79,4 +80,35 @@ async fn by_policy_a_caller_whose_router_was_killed_is_let_go_instead() {
     let metrics = async || other.metrics().await.contains(counted).then_some(());
     until_every(Duration::from_millis(20), "the rescue is counted", SOON, metrics).await;
     assert_eq!(end(&world.livekit, vec![other]).await.len(), 0, "no session began");
+}
+
+/// The list that LiveKit gives has whoever was there when the server crashed, until they come back.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_caller_whose_router_died_with_livekit_server_is_not_taken_for_attended_by_a_list_that_is_out_of_date()
+ {
+    let mut world = world(Duration::ZERO, Duration::from_secs(3)).await;
+    let mut call = world.call(ACME);
+    call.answered(SOON).await;
+    hears_first(&call, pitch(VOICE)).await;
+    // An agent that came less than 4 s before its caller is not doubted.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.router.kill();
+    server("restart");
+    // livekit-sip comes back within 7.5 s, and nobody is there when LiveKit asks for an agent.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let listed = world.livekit.participants().await;
+    assert!(listed.iter().any(|listed| listed.contains("/agent-")), "the dead agent is listed: {listed:?}");
+    let started = Instant::now();
+    let other = another(&world).await;
+    let again = until_every(Duration::from_millis(50), "a new greeting", FOUND, async || {
+        let start = call.endpoint.timeline()?.start;
+        let heard = hear(&call, &[pitch(VOICE)]);
+        let voices = heard.iter().filter(|heard| heard.sound == Sound::Tone(pitch(VOICE)));
+        voices.map(|heard| start + heard.start).find(|at| *at > started)
+    })
+    .await;
+    println!("a new greeting {:.1} s after a router was there", (again - started).as_secs_f64());
+    call.leave().await;
+    assert_eq!(end(&world.livekit, vec![other]).await.len(), 1);
 }

@@ -17,6 +17,12 @@ pub const MISSED: Duration = Duration::from_secs(4);
 pub const DISPATCHED: Duration = Duration::from_secs(7);
 /// No caller waits longer, ringing or in silence.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// No agent that lives is in the room so long before its caller, unless livekit-sip has joined anew: an agent waits less for
+/// a caller to come. A server that crashed leaves its participants in the list, and only those who come back to the next
+/// one are brought up to date there. A caller among them is listed as one who rings, answered or not.
+const BEFORE: Duration = Duration::from_secs(4);
+/// A room has its first dispatches when it is made, which is when the caller comes; those of routers that look are later.
+const AFTER: Duration = Duration::from_secs(1);
 /// So long we have watched a caller ourselves before we send them away: clocks may differ.
 const WATCHED: Duration = Duration::from_secs(2);
 
@@ -27,8 +33,12 @@ pub struct Lone {
     /// LiveKit's id of the SIP call, `SCL_...`. Safe to log.
     pub sip_call: Option<String>,
     pub answered: bool,
-    /// Since they joined the room.
+    /// When they joined the room.
+    pub since: Timestamp,
+    /// How long ago that is.
     pub waited: Duration,
+    /// An agent is listed that may be no more. Whoever joins the room will see.
+    pub doubted: bool,
 }
 
 /// What we know besides the room.
@@ -55,8 +65,8 @@ pub enum Decision {
     HangUp,
 }
 
-/// The caller of a room, when there is one who should have an agent and has none. `overdue` is how long an agent that
-/// lives may take from its arrival to the answer: a later one is dead, though LiveKit still lists it.
+/// The caller of a room, when there is one who should have an agent and has none, or perhaps none. `overdue` is how long an
+/// agent that lives may take from its arrival to the answer: a later one is dead, though LiveKit still lists it.
 pub fn lone_caller(
     participants: &[Participant],
     project: &Project,
@@ -78,11 +88,16 @@ pub fn lone_caller(
             && agent.presence == Presence::Here
             && !dead
     };
-    (!participants.iter().any(attends)).then(|| Lone {
+    let is_doubtful = |agent: &Participant| since(agent.joined_at, caller.joined_at) > BEFORE;
+    let (doubtful, certain): (Vec<_>, Vec<_>) =
+        participants.iter().filter(|other| attends(other)).partition(|agent| is_doubtful(agent));
+    certain.is_empty().then(|| Lone {
         identity: caller.identity.clone(),
         sip_call: facts::sip_call(caller).map(str::to_owned),
         answered,
+        since: caller.joined_at,
         waited: since(caller.joined_at, now),
+        doubted: !doubtful.is_empty(),
     })
 }
 
@@ -112,6 +127,14 @@ pub fn decide(
     let Some(latest) = ours.map(|dispatch| dispatch.created_at).max() else { return Decision::Leave };
     if !is_missed(lone) {
         return Decision::Wait;
+    }
+    if lone.doubted {
+        // Somebody has been there since, and found the agent.
+        if since(lone.since, latest) >= AFTER {
+            return Decision::Leave;
+        }
+        let can_look = means.has_room && since(latest, now) >= DISPATCHED;
+        return if can_look { Decision::Take } else { Decision::Wait };
     }
     let impatient = means.watched >= PATIENCE || lone.waited >= PATIENCE && means.watched >= WATCHED;
     match (lone.answered, means.orphans) {

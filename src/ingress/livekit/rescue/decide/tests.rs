@@ -78,6 +78,42 @@ fn a_caller_is_alone_when_no_agent_of_ours_attends() {
 }
 
 #[test]
+fn an_agent_that_was_there_long_before_its_caller_may_be_one_that_a_crashed_server_left() {
+    let doubts = |caller, agents: &[Participant]| {
+        let found = lone_caller(&[&[caller], agents].concat(), &project(), OVERDUE, ago(0));
+        found.map(|lone| lone.doubted)
+    };
+    let talks = |joined| speaking(agent("voice", joined));
+    for (what, found, expected) in [
+        ("it came with the caller", doubts(caller("active", 300), &[talks(301)]), None),
+        ("as early as any that waits", doubts(caller("active", 300), &[talks(304)]), None),
+        ("long before", doubts(caller("active", 10), &[talks(300)]), Some(true)),
+        ("and another one since", doubts(caller("active", 10), &[talks(300), talks(5)]), None),
+        ("to a caller who is listed as ringing", doubts(caller("ringing", 10), &[talks(300)]), Some(true)),
+        ("nobody", doubts(caller("active", 10), &[]), Some(false)),
+    ] {
+        assert_eq!(found, expected, "{what}");
+    }
+
+    // The caller came 10 s ago; the latest dispatch, a slot, the policy.
+    for (dispatched, has_room, orphans, expected) in [
+        (300, true, Orphans::Resume, Decision::Take),
+        (300, true, Orphans::HangUp, Decision::Take),
+        (300, false, Orphans::HangUp, Decision::Wait),
+        (10, true, Orphans::Resume, Decision::Take),
+        (5, true, Orphans::Resume, Decision::Leave),
+        (5, false, Orphans::HangUp, Decision::Leave),
+    ] {
+        let lone =
+            lone_caller(&[caller("active", 10), talks(300)], &project(), OVERDUE, ago(0)).expect("one");
+        let dispatches = [Dispatch { agent_name: "voice".to_owned(), created_at: ago(dispatched) }];
+        let means = Means { has_room, watched: PATIENCE, orphans };
+        let decision = decide(&lone, &dispatches, &project(), means, ago(0));
+        assert_eq!(decision, expected, "dispatched {dispatched} s ago, {has_room}, {orphans:?}");
+    }
+}
+
+#[test]
 fn a_lone_caller_is_taken_waited_for_or_let_go() {
     const RINGS: bool = false;
     const TALKS: bool = true;
@@ -113,7 +149,9 @@ fn a_lone_caller_is_taken_waited_for_or_let_go() {
             identity: "someone".into(),
             sip_call: None,
             answered,
+            since: ago(i64::try_from(waited).expect("seconds")),
             waited: Duration::from_secs(waited),
+            doubted: false,
         };
         let dispatches = [("recorder", 600), (name, age)]
             .map(|(name, age)| Dispatch { agent_name: name.to_owned(), created_at: ago(age) });
