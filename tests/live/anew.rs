@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::bridge::Bridge;
+use crate::rescue::fleet::{another, end};
 use crate::room::{converses, goes_on_after};
 use crate::world::{ACME, CALLER, Plan, SOON, World, hears_first, pitch};
 
@@ -80,6 +81,35 @@ async fn a_bridge_that_joins_anew_again_and_again_is_heard_and_published_to_each
     }
     bridge.0.leave().await;
     let records = world.end(1).await;
+    assert_eq!(records[0]["ending"]["how"], "caller-hung-up", "{records:?}");
+}
+
+/// The list has an agent that is older than its caller, as after a crash of livekit-server.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rig: tests/rig/up"]
+async fn a_router_that_doubts_an_agent_looks_once_and_leaves_the_caller_to_it() {
+    let world = World::start(plan(Duration::from_secs(1))).await;
+    let other = another(&world).await;
+    let mut bridge = Bridge::join_with(&world.rig, "doubted", true, "ringing").await;
+    bridge.0.publish();
+    let lives = async |bridge: &mut Bridge, seconds| {
+        let since = Instant::now();
+        let over = |_: &RoomEvent| (since.elapsed() > Duration::from_secs(seconds)).then_some(());
+        bridge.until("a while later", over).await;
+    };
+    lives(&mut bridge, 6).await;
+    bridge = Bridge::join_with(&world.rig, "doubted", true, "active").await;
+    bridge.0.publish();
+    lives(&mut bridge, 15).await;
+    let counts = async |name| world.router.metric(name).await + other.metric(name).await;
+    assert_eq!(counts("dialplane_rescues_total").await, 1.0);
+    assert_eq!(counts("dialplane_jobs_yielded_total").await, 1.0);
+    lives(&mut bridge, 10).await;
+    assert_eq!(counts("dialplane_rescues_total").await, 1.0, "once is enough");
+    bridge.0.leave().await;
+    // Whichever has it.
+    let records = end(&world.livekit, vec![world.router, other]).await;
+    assert_eq!(records.len(), 1, "{records:?}");
     assert_eq!(records[0]["ending"]["how"], "caller-hung-up", "{records:?}");
 }
 
