@@ -54,10 +54,14 @@ async fn speaks(bridge: &mut Bridge) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_bridge_that_joins_anew_again_and_again_is_heard_and_published_to_each_time() {
+    const TIMES: usize = 8;
     let world = World::start(plan(Duration::from_secs(1))).await;
     let mut bridge = Bridge::join_with(&world.rig, "joins-anew", true, "ringing").await;
     let mut known = Vec::new();
-    for time in 0..5 {
+    for time in 0..TIMES {
+        if time > 0 {
+            bridge = Bridge::join_with(&world.rig, "joins-anew", true, "active").await;
+        }
         bridge.0.publish();
         let new = |event: &RoomEvent| {
             agents_tracks(event)
@@ -77,7 +81,6 @@ async fn a_bridge_that_joins_anew_again_and_again_is_heard_and_published_to_each
             said.map(|_| ())
         };
         bridge.until(&format!("the model hears what the bridge that came {time} says"), answered).await;
-        bridge = Bridge::join_with(&world.rig, "joins-anew", true, "active").await;
     }
     bridge.0.leave().await;
     let records = world.end(1).await;

@@ -35,8 +35,6 @@ const FRAME_TICKS: u32 = 960;
 const REPORTS: Duration = Duration::from_secs(1);
 /// The most that a count of 24 bits with a sign says (RFC 3550, 6.4.1). Above it are copies: nothing was lost.
 const LOST_MAX: u64 = 0x7F_FFFF;
-/// Offers made only because the server asked: beyond as many, it is not understood and not followed.
-const OFFERS_MAX: u32 = 8;
 /// str0m's ICE does one thing per turn and takes a turn every 50 ms. The path of a first check, request, answer and
 /// nomination, is a few such turns, while a caller hears ringing; so until it stands each input gets as many at once.
 const TURNS: u8 = 4;
@@ -196,12 +194,12 @@ impl Peer {
         }
         let publishes = matches!(self.publication, Publication::Wanted { .. });
         let changed = publishes || self.sections.is_any_wanted();
-        let silent = std::mem::take(&mut self.offer_wanted)
-            && !changed
-            && self.sections.free() > 0
-            && self.offers < OFFERS_MAX;
+        let silent = std::mem::take(&mut self.offer_wanted) && !changed && self.sections.may_ask();
         if !changed && !silent {
             return None;
+        }
+        if changed {
+            self.sections.say();
         }
         let mut changes = self.rtc.sdp_api();
         // One that lost its track was answered as inactive; offered so, the server would stop it for good, with a new track.

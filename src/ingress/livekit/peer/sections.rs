@@ -3,6 +3,8 @@ const MAX: usize = 4;
 /// So often a free section is offered again, before another one is: the server makes no use of one that it has
 /// answered before it knew of a track.
 const AGAIN: u32 = 2;
+/// Offers made only because the server asked: beyond as many in a row, it is not understood and not followed.
+const QUESTIONS: u32 = 8;
 
 /// The sections in which we receive.
 #[derive(Debug)]
@@ -13,11 +15,13 @@ pub(super) struct Sections {
     wanted: usize,
     /// Offers that only asked what a free section is for, since it was last told.
     asked: u32,
+    /// All of those since an offer said something.
+    questions: u32,
 }
 
 impl Sections {
     pub(super) const fn one() -> Self {
-        Self { offered: 1, named: 0, wanted: 0, asked: 0 }
+        Self { offered: 1, named: 0, wanted: 0, asked: 0, questions: 0 }
     }
 
     pub(super) const fn free(&self) -> usize {
@@ -45,9 +49,20 @@ impl Sections {
         wanted
     }
 
+    /// Whether an offer without a change may tell what a section is for.
+    pub(super) const fn may_ask(&self) -> bool {
+        self.free() > 0 && self.questions < QUESTIONS
+    }
+
     /// An offer without a change leaves.
     pub(super) const fn ask(&mut self) {
         self.asked += 1;
+        self.questions += 1;
+    }
+
+    /// An offer with a change leaves.
+    pub(super) const fn say(&mut self) {
+        self.questions = 0;
     }
 
     /// The tracks of so many are known.

@@ -51,7 +51,13 @@ fn a_caller_who_is_replaced_again_and_again_is_heard_in_the_sections_of_earlier_
 
     // The third has the section of the first, and so on.
     let (mut free, mut taken) = (first.clone(), second);
-    for track in ["TR_3", "TR_4", "TR_5"] {
+    for number in 3..20 {
+        // As for each of them we are published anew, before their track is there.
+        rig.peer.publish(format!("cid-{number}"));
+        let (_, offer) = rig.peer.next_offer().expect("an offer");
+        rig.answer_freeing(&offer, &taken, &[]);
+
+        let track = &format!("TR_{number}");
         rig.peer.want_sections(0);
         let (_, offer) = rig.peer.next_offer().expect("the server waits for one");
         let sections = audio(&offer);
@@ -63,4 +69,17 @@ fn a_caller_who_is_replaced_again_and_again_is_heard_in_the_sections_of_earlier_
         }
         std::mem::swap(&mut free, &mut taken);
     }
+}
+
+#[test]
+fn a_server_that_is_never_content_is_not_answered_for_ever() {
+    let mut rig = Rig::joined();
+    let mut offers = 0;
+    while offers < 100 {
+        rig.peer.want_sections(0);
+        let Some((_, offer)) = rig.peer.next_offer() else { break };
+        rig.answer(&offer);
+        offers += 1;
+    }
+    assert_eq!(offers, 8);
 }
