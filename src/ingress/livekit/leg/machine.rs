@@ -43,8 +43,11 @@ pub const SUBSCRIBED_OR_END: Duration = Duration::from_secs(4);
 const ACTIVE_ANYWAY: Duration = Duration::from_millis(1500);
 /// livekit-sip answers once it has asked to subscribe, and may say `active` long before it has on a machine with much to
 /// do: 700 ms were seen. What we send until then reaches nobody, and the greeting would lose its beginning. livekit-server
-/// tells of the subscription when packets can flow.
-const SUBSCRIBED_AFTER_ACTIVE: Duration = Duration::from_millis(1500);
+/// tells of the subscription when packets can flow. One that came before it knew of the track it tries again within 3 s
+/// only, and another track at once.
+const ACTIVE_OR_REPUBLISH: Duration = Duration::from_millis(1500);
+/// From there on nobody tells us any more, as it seems.
+const SUBSCRIBED_ANYWAY: Duration = Duration::from_secs(3);
 /// Each step of hanging up.
 pub const HANG_UP_STEP: Duration = Duration::from_secs(1);
 /// For the session to say how the call ended, after it has.
@@ -96,6 +99,7 @@ enum Stage {
     /// `active`, and not yet subscribed.
     Answered {
         since: Instant,
+        again: bool,
     },
     Active,
     /// `gone` is how long the answer is waited for once the caller is.
@@ -177,7 +181,8 @@ impl Machine {
             Stage::Published { since, again: false } => connected(since + SUBSCRIBED_OR_REPUBLISH),
             Stage::Published { since, again: true } => connected(since + SUBSCRIBED_OR_END),
             Stage::Subscribed { since } => connected(since + ACTIVE_ANYWAY),
-            Stage::Answered { since } => connected(since + SUBSCRIBED_AFTER_ACTIVE),
+            Stage::Answered { since, again: false } => connected(since + ACTIVE_OR_REPUBLISH),
+            Stage::Answered { since, again: true } => connected(since + SUBSCRIBED_ANYWAY),
             Stage::HangingUp { until, .. } | Stage::Ended { until, .. } => Some(until),
             Stage::Ringing { answer: None } | Stage::Active | Stage::Left => None,
         }
@@ -243,7 +248,7 @@ impl Machine {
             Stage::Arriving { .. } if facts::is_complete(caller) => self.ask(caller, now),
             Stage::Asking { .. } if facts::has_headers(caller) => self.arrived(caller, &Told::new()),
             Stage::Published { .. } if facts::status(caller) == Some(CallStatus::Active) => {
-                self.stage = Stage::Answered { since: now };
+                self.stage = Stage::Answered { since: now, again: false };
             }
             Stage::Subscribed { .. } if facts::status(caller) == Some(CallStatus::Active) => self.active(),
             _ => {}
@@ -337,7 +342,11 @@ impl Machine {
             Stage::Published { again: true, .. } => {
                 self.hang_up(Step::EndCall, Goal::Tell(LegEnd::Failed(Fault::NotAnswered)), now);
             }
-            Stage::Answered { .. } => self.subscribed(now),
+            Stage::Answered { since, again: false } => {
+                self.stage = Stage::Answered { since, again: true };
+                self.actions.push(Action::Publish);
+            }
+            Stage::Answered { again: true, .. } => self.subscribed(now),
             Stage::Subscribed { .. } => self.active(),
             Stage::HangingUp { .. } => self.step_overdue(now),
             Stage::Ended { end, .. } => self.left(match end {

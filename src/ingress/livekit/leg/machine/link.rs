@@ -209,7 +209,7 @@ impl Machine {
         match &mut self.stage {
             Stage::Asking { until } => *until = now + HEADERS,
             Stage::Ringing { answer: Some(until) } => *until = now + BRIDGE_ANSWERS,
-            Stage::Published { since, .. } | Stage::Subscribed { since } | Stage::Answered { since } => {
+            Stage::Published { since, .. } | Stage::Subscribed { since } | Stage::Answered { since, .. } => {
                 *since = now;
             }
             _ => {}

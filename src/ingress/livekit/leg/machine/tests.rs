@@ -305,9 +305,20 @@ fn active_follows_the_subscription_by_word_or_by_time() {
     assert!(rig.on(Input::Changed(vec![caller("active")])).is_empty(), "nobody would hear the greeting yet");
     assert_eq!(rig.on(Input::Subscribed), ["subscribed", "active"]);
 
-    let mut rig = Rig::published();
-    rig.on(Input::Changed(vec![caller("active")]));
-    assert_eq!(rig.wait(), (1500, vec!["subscribed".to_owned(), "active".to_owned()]));
+    for is_told in [true, false] {
+        let mut rig = Rig::published();
+        rig.on(Input::Changed(vec![caller("active")]));
+        assert_eq!(
+            rig.wait(),
+            (1500, vec!["publish".to_owned()]),
+            "it came before LiveKit knew of the track"
+        );
+        if is_told {
+            assert_eq!(rig.on(Input::Subscribed), ["subscribed", "active"]);
+        } else {
+            assert_eq!(rig.wait(), (1500, vec!["subscribed".to_owned(), "active".to_owned()]));
+        }
+    }
 
     let mut rig = Rig::published();
     assert_eq!(rig.on(Input::Subscribed), ["subscribed"]);
