@@ -95,7 +95,12 @@ impl Failover {
     /// greeting is awaited.
     pub fn heard(&self) -> Option<SessionNo> {
         let greeting = self.attempt.as_ref().filter(|attempt| attempt.stage == Stage::Greeting);
-        self.serving.as_ref().map(|serving| serving.session).or(greeting.map(|attempt| attempt.session))
+        self.serves().or(greeting.map(|attempt| attempt.session))
+    }
+
+    /// The session that serves.
+    pub fn serves(&self) -> Option<SessionNo> {
+        self.serving.as_ref().map(|serving| serving.session)
     }
 
     pub fn is_serving(&self) -> bool {
@@ -310,7 +315,7 @@ impl Failover {
         self.candidates.next(Some(failed))
     }
 
-    /// In an answered call, where there is no `next`, one of those that `failed` is tried again.
+    /// Where no other is left than `failed` and those before it, an answered call waits for one that may be well again.
     fn open_next(
         &mut self,
         failed: usize,

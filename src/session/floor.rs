@@ -254,14 +254,18 @@ impl Floor {
 
     fn is_to_ask_again(&mut self) -> bool {
         let is_due = self.asks_again == AsksAgain::MayBe && self.owed.is_some() && self.owed_next.is_none();
-        self.asks_again = if is_due { AsksAgain::Due } else { self.asks_again };
+        if is_due {
+            self.asks_again = AsksAgain::Due;
+        }
         is_due
     }
 
     /// Whether the model is to be asked once more for what it owes: true once.
     pub fn asks_again(&mut self) -> bool {
         let is_due = self.asks_again == AsksAgain::Due;
-        self.asks_again = if is_due { AsksAgain::Done } else { self.asks_again };
+        if is_due {
+            self.asks_again = AsksAgain::Done;
+        }
         is_due
     }
 

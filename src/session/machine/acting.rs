@@ -145,7 +145,7 @@ impl Machine {
     pub(super) fn answer_tool(&mut self, asked: SessionNo, call: ToolCallId, output: &str) -> Vec<Action> {
         let text: Redacted<String> = format!("[{output}]").into();
         self.history.caller_did(text.clone());
-        match self.failover.heard().filter(|_| self.failover.is_serving()) {
+        match self.failover.serves() {
             Some(session) if session == asked => vec![tool_result(session, call, output)],
             Some(session) => [ModelCommand::Tell(text), ModelCommand::Respond]
                 .map(|command| Action::Model { session, command })

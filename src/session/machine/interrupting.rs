@@ -37,7 +37,7 @@ impl Machine {
                 actions.extend(self.stop_speaking(interrupted));
             }
         }
-        let serving = self.failover.heard().filter(|_| self.failover.is_serving());
+        let serving = self.failover.serves();
         let session = serving.filter(|serving| self.shelter.lets_interrupt(*serving));
         let command = ModelCommand::LetInterrupt;
         actions.extend(session.map(|session| Action::Model { session, command }));

@@ -17,7 +17,7 @@ impl Machine {
         }
         // Who is being handed on is not listened to; silence ends a turn that they had begun.
         let audio = if self.handover.is_some() { audio.silenced() } else { audio };
-        let heard_by = self.failover.heard().filter(|_| self.failover.is_serving());
+        let heard_by = self.failover.serves();
         let mut moves = Vec::new();
         if self.ear.hear(&audio.samples()) {
             self.floor.caller_voiced(heard_by.is_some() && !self.attention.is_doubted(), now);

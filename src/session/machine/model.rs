@@ -60,8 +60,7 @@ impl Machine {
             actions.extend(self.tool_called(session, call.clone(), name, arguments, now));
             self.floor.agent_acted();
         }
-        let still_serves = self.failover.is_serving() && self.failover.heard() == Some(session);
-        if still_serves && self.floor.asks_again() && self.handover.is_none() {
+        if self.failover.serves() == Some(session) && self.floor.asks_again() && self.handover.is_none() {
             actions.push(Action::Model { session, command: ModelCommand::Respond });
         }
         actions

@@ -30,7 +30,7 @@ impl Machine {
         let words = phrases.words(Phrase::Goodbye, language);
         let interrupted = self.floor.fall_silent();
         let timings = &self.context.timings;
-        let Some(session) = self.failover.heard().filter(|_| self.failover.is_serving()) else {
+        let Some(session) = self.failover.serves() else {
             self.goodbye = Some(Goodbye::recorded(ending, clip, now, timings));
             return Vec::new();
         };
