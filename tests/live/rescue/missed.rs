@@ -17,6 +17,20 @@ use crate::world::{ACME, BERLIN, SOON, World, hears_first, pitch};
 const PATIENCE: Duration = Duration::from_secs(20);
 const LATE: Duration = Duration::from_secs(4);
 
+/// A trunk's timer that is not what refuses a call; the rig's is 20 s.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Another call rings for as long as a caller may, and is refused; the trunk's timer is the rig's again.
+async fn a_second_is_refused(world: &World) {
+    let mut second = world.call(BERLIN);
+    let (times, status) = second.over(PATIENCE + LATE).await;
+    world.rig.set_ringing_timeout(PATIENCE);
+    let (refused, code) = times.refused.expect("it is refused");
+    println!("refused {:.1} s after the INVITE", seconds(times.since_invite(refused)));
+    assert!(status.success() && code == 486, "{times:?}");
+    assert!(times.since_invite(refused) >= PATIENCE);
+}
+
 /// A fleet of one router, whose only slot the call has.
 async fn full_house() -> (World, Router, Call) {
     let mut world = world(Duration::ZERO, Duration::from_secs(40)).await;
@@ -139,15 +153,8 @@ async fn a_caller_whom_a_full_fleet_cannot_take_is_taken_when_a_slot_is_free() {
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_caller_whom_a_full_fleet_cannot_take_at_all_is_refused_by_the_router() {
     let (world, router, mut first) = full_house().await;
-    // Not the trunk's own timer, which is the rig's 20 s.
-    world.rig.set_ringing_timeout(Duration::from_secs(60));
-    let mut second = world.call(BERLIN);
-    let (times, status) = second.over(PATIENCE + LATE).await;
-    world.rig.set_ringing_timeout(PATIENCE);
-    let (refused, code) = times.refused.expect("it is refused");
-    println!("refused {:.1} s after the INVITE", seconds(times.since_invite(refused)));
-    assert!(status.success() && code == 486, "{times:?}");
-    assert!(times.since_invite(refused) >= PATIENCE);
+    world.rig.set_ringing_timeout(LONG);
+    a_second_is_refused(&world).await;
     assert!(router.metrics().await.contains("dialplane_rescues_total{outcome=\"refused\"} 1"));
     first.leave().await;
     assert_eq!(end(&world.livekit, vec![router]).await.len(), 1, "no router had the second call");
@@ -157,15 +164,9 @@ async fn a_caller_whom_a_full_fleet_cannot_take_at_all_is_refused_by_the_router(
 #[ignore = "needs the rig: tests/rig/up"]
 async fn a_caller_whom_only_a_draining_router_finds_is_refused_by_it() {
     let (world, mut router, mut first) = full_house().await;
-    world.rig.set_ringing_timeout(Duration::from_secs(60));
+    world.rig.set_ringing_timeout(LONG);
     router.terminate();
-    let mut second = world.call(BERLIN);
-    let (times, status) = second.over(PATIENCE + LATE).await;
-    world.rig.set_ringing_timeout(PATIENCE);
-    let (refused, code) = times.refused.expect("it is refused");
-    println!("refused {:.1} s after the INVITE", seconds(times.since_invite(refused)));
-    assert!(status.success() && code == 486, "{times:?}");
-    assert!(times.since_invite(refused) >= PATIENCE);
+    a_second_is_refused(&world).await;
     first.leave().await;
     assert!(router.ended(SOON).await.success(), "with its last call");
     assert_eq!(router.records().len(), 1, "no router had the second call");
